@@ -1,0 +1,90 @@
+#include "os.hpp"
+
+#include <cerrno>
+
+#if defined(_WIN32)
+#include <io.h>
+#elif !defined(__wasi__)
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#else
+#include <unistd.h>
+#endif
+
+#if defined(__linux__)
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#endif
+
+namespace sd::detail::os {
+
+namespace {
+int negated_errno(int result) noexcept { return result < 0 ? -errno : result; }
+}  // namespace
+
+#if defined(_WIN32)
+int close(int fd) noexcept { return negated_errno(::_close(fd)); }
+#else
+int close(int fd) noexcept { return negated_errno(::close(fd)); }
+#endif
+
+#if defined(_WIN32) || defined(__wasi__) || defined(__EMSCRIPTEN__)
+
+// No process here can be handed descriptors by this protocol. With no variable set, none of the rest is called.
+const char* get_environment(const char*) noexcept { return nullptr; }
+void unset_environment(const char*) noexcept {}
+int process_id() noexcept { return -ENOSYS; }
+int is_close_on_exec(int) noexcept { return -ENOSYS; }
+int set_close_on_exec(int, bool) noexcept { return -ENOSYS; }
+int duplicate(int, int) noexcept { return -ENOSYS; }
+
+#else
+
+const char* get_environment(const char* name) noexcept { return std::getenv(name); }
+void unset_environment(const char* name) noexcept { ::unsetenv(name); }
+int process_id() noexcept { return ::getpid(); }
+int is_close_on_exec(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags < 0) return -errno;
+  return (flags & FD_CLOEXEC) != 0 ? 1 : 0;
+}
+int set_close_on_exec(int fd, bool on) noexcept { return negated_errno(::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)); }
+int duplicate(int fd, int lowest) noexcept { return negated_errno(::fcntl(fd, F_DUPFD_CLOEXEC, lowest)); }
+
+#endif
+
+// By number, as older headers and C libraries know neither the wrappers nor the constants.
+#if defined(__linux__) && defined(SYS_close_range)
+int set_close_on_exec_range(int first, int last) noexcept {
+  constexpr unsigned close_range_cloexec = 1U << 2U;
+  return negated_errno(static_cast<int>(
+      ::syscall(SYS_close_range, static_cast<unsigned>(first), static_cast<unsigned>(last), close_range_cloexec)));
+}
+#else
+int set_close_on_exec_range(int, int) noexcept { return -ENOSYS; }
+#endif
+
+#if defined(__linux__) && defined(SYS_pidfd_open) && defined(STATX_INO)
+int open_pidfd(int pid) noexcept { return negated_errno(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U))); }
+int is_pidfs(int pidfd) noexcept {
+  constexpr std::uint32_t pidfs_magic = 0x50494446;
+  struct statfs fs;
+  if (::fstatfs(pidfd, &fs) < 0) return -errno;
+  return static_cast<std::uint32_t>(fs.f_type) == pidfs_magic ? 1 : 0;
+}
+int inode(int fd, std::uint64_t& number) noexcept {
+  struct statx status;
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) < 0) return -errno;
+  number = status.stx_ino;
+  return 0;
+}
+#else
+int open_pidfd(int) noexcept { return -ENOSYS; }
+int is_pidfs(int) noexcept { return 0; }
+int inode(int, std::uint64_t&) noexcept { return -ENOSYS; }
+#endif
+
+}  // namespace sd::detail::os

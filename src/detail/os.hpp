@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+// The system calls that the library makes, each as thin as it can be: the one file that knows the platform, and the
+// seam where tests inject failures. Results are those of the call, failures the negated errno. Nothing retries on
+// EINTR: none of these is interrupted but close(2), whose number must not be used again.
+namespace sd::detail::os {
+
+const char* get_environment(const char* name) noexcept;
+void unset_environment(const char* name) noexcept;
+int process_id() noexcept;
+
+int close(int fd) noexcept;
+/// F_GETFD: whether the descriptor has FD_CLOEXEC (1) or not (0).
+int is_close_on_exec(int fd) noexcept;
+/// F_SETFD: FD_CLOEXEC alone, or no flag.
+int set_close_on_exec(int fd, bool on) noexcept;
+/// F_DUPFD_CLOEXEC: the lowest number that is free from `lowest` on.
+int duplicate(int fd, int lowest) noexcept;
+/// close_range(CLOSE_RANGE_CLOEXEC); -ENOSYS or -EINVAL where the kernel is older than 5.11.
+int set_close_on_exec_range(int first, int last) noexcept;
+
+/// pidfd_open(2); -ENOSYS where the kernel is older than 5.3, and off Linux.
+int open_pidfd(int pid) noexcept;
+/// Whether `pidfd` has an inode of its own (1), from Linux 6.9 on, or shares one with every anonymous file (0).
+int is_pidfs(int pidfd) noexcept;
+/// The inode number, all 64 bits on every platform.
+int inode(int fd, std::uint64_t& number) noexcept;
+
+}  // namespace sd::detail::os

@@ -1,0 +1,17 @@
+#include <sd/unique_fd.hpp>
+
+#include "detail/os.hpp"
+
+#include <cassert>
+#include <cerrno>
+
+namespace sd {
+
+void unique_fd::close(int fd) noexcept {
+  const int saved = errno;
+  [[maybe_unused]] const int result = detail::os::close(fd);
+  assert(result != -EBADF && "sd::unique_fd: somebody else closed a descriptor that this object owns");
+  errno = saved;
+}
+
+}  // namespace sd
