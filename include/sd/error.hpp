@@ -1,0 +1,34 @@
+#pragma once
+
+#include <sd/export.hpp>
+
+#include <system_error>
+#include <type_traits>
+
+namespace sd {
+
+/// What was wrong with the service manager's variables: one code per variable and defect.
+/// Failed system calls are reported with their `errno` in `std::system_category()` instead.
+/// Source:  sd_listen_fds(3)
+enum class errc {
+  malformed_listen_pid = 1,     ///< `LISTEN_PID` is not a decimal number
+  listen_pid_out_of_range,      ///< `LISTEN_PID` is larger than any pid
+  malformed_listen_pidfdid,     ///< `LISTEN_PIDFDID` is not a decimal number
+  listen_pidfdid_out_of_range,  ///< `LISTEN_PIDFDID` does not fit 64 bits
+  malformed_listen_fds,         ///< `LISTEN_FDS` is not a decimal number
+  listen_fds_out_of_range,      ///< `LISTEN_FDS` counts more descriptors than there are numbers for
+  already_claimed,              ///< descriptor 3 is close-on-exec already, so other code of this process owns it
+};
+
+/// The category of `sd::errc`; its name is "sd".
+/// Threads: safe from any thread.
+[[nodiscard]] SD_EXPORT const std::error_category& error_category() noexcept;
+
+[[nodiscard]] inline std::error_code make_error_code(errc code) noexcept {
+  return {static_cast<int>(code), error_category()};
+}
+
+}  // namespace sd
+
+template <>
+struct std::is_error_code_enum<sd::errc> : std::true_type {};

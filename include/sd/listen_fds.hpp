@@ -1,0 +1,66 @@
+#pragma once
+
+#include <sd/error.hpp>
+#include <sd/export.hpp>
+#include <sd/unique_fd.hpp>
+
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace sd {
+
+/// One descriptor that the service manager passed, and its name.
+/// Shape:   `name` is what `FileDescriptorName=` says, byte for byte, may be empty and need not be unique; `nullopt`
+/// where
+///          the manager named fewer descriptors than it passed. `fd` is open and `FD_CLOEXEC`.
+/// Source:  sd_listen_fds(3), systemd.socket(5)
+struct listen_fd {
+  std::optional<std::string> name;
+  unique_fd fd;
+};
+
+/// How `listen_fds()` goes about it; combine with `|`.
+enum class listen_options : unsigned {
+  none = 0,
+  /// Remove `LISTEN_PID`, `LISTEN_PIDFDID`, `LISTEN_FDS` and `LISTEN_FDNAMES` from the environment, unless there is an
+  /// error. Not thread-safe, as any unsetenv(3).
+  unset_environment = 1,
+  /// Accept a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or name another process, for programs that run under
+  /// a wrapper. Nothing proves then that the descriptors are meant for this process: in a child that merely inherited
+  /// the variables, descriptor 3 may be anything.
+  any_pid = 2,
+};
+
+[[nodiscard]] constexpr listen_options operator|(listen_options a, listen_options b) noexcept {
+  return static_cast<listen_options>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+[[nodiscard]] constexpr listen_options operator&(listen_options a, listen_options b) noexcept {
+  return static_cast<listen_options>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+
+/// Takes ownership of the descriptors that the service manager passed to this process.
+/// Shape:   0..n entries in the order passed; entry i is descriptor 3+i; all open, all `FD_CLOEXEC`. Empty where
+/// nothing
+///          was passed to this process, where it has been taken already, and on platforms without the protocol.
+/// Errors:  the variables name this process and are wrong: any `sd::errc`; `EBADF` where one of the descriptors is not
+///          open; the `errno` of a failed check of `LISTEN_PIDFDID`. On an error, `std::bad_alloc` included, nothing is
+///          adopted, closed, marked or unset.
+/// Threads: safe from any thread, but see `listen_options::unset_environment`; of all callers in the process exactly
+/// one
+///          receives the descriptors.
+/// Source:  sd_listen_fds(3)
+[[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
+
+/// The same with no options.
+[[nodiscard]] inline std::vector<listen_fd> listen_fds(std::error_code& ec) {
+  return listen_fds(listen_options::none, ec);
+}
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+/// The same, but an error is thrown as `std::system_error`, whose `what()` names the variable and its value.
+[[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options = listen_options::none);
+#endif
+
+}  // namespace sd

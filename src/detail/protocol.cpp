@@ -1,0 +1,74 @@
+#include "protocol.hpp"
+
+#include <climits>
+#include <cstring>
+
+namespace sd::detail {
+
+namespace {
+
+struct variable {
+  const char* name;
+  std::uint64_t max;
+  errc malformed;
+  errc out_of_range;
+};
+
+constexpr variable listen_pid{"LISTEN_PID", INT_MAX, errc::malformed_listen_pid, errc::listen_pid_out_of_range};
+constexpr variable listen_pidfdid{"LISTEN_PIDFDID", UINT64_MAX, errc::malformed_listen_pidfdid,
+                                  errc::listen_pidfdid_out_of_range};
+constexpr variable listen_fds{"LISTEN_FDS", INT_MAX - first_descriptor, errc::malformed_listen_fds,
+                              errc::listen_fds_out_of_range};
+
+bool parse(const variable& variable, const char* text, std::uint64_t& value, fault& why) noexcept {
+  const auto result = parse_decimal(text, variable.max, value);
+  if (result == number::ok) return true;
+  why.code = result == number::malformed ? variable.malformed : variable.out_of_range;
+  why.variable = variable.name;
+  why.value = text;
+  return false;
+}
+
+}  // namespace
+
+number parse_decimal(const char* text, std::uint64_t max, std::uint64_t& value) noexcept {
+  if (*text == '\0') return number::malformed;
+  value = 0;
+  bool fits = true;  // read on where it does not: a tail is malformed whatever stands before it
+  for (; *text != '\0'; ++text) {
+    if (*text < '0' || *text > '9') return number::malformed;
+    const auto digit = static_cast<std::uint64_t>(*text - '0');
+    fits = fits && digit <= max && value <= (max - digit) / 10;
+    if (fits) value = value * 10 + digit;
+  }
+  return fits ? number::ok : number::out_of_range;
+}
+
+addressee addressed_to(const environment& env, int pid, listen_options options, std::uint64_t& pidfdid,
+                       fault& why) noexcept {
+  const bool any_pid = (options & listen_options::any_pid) != listen_options::none;
+  if (env.listen_fds == nullptr || (env.listen_pid == nullptr && !any_pid)) return addressee::another;
+
+  std::uint64_t listen_pid_value = 0;
+  if (env.listen_pid != nullptr && !parse(listen_pid, env.listen_pid, listen_pid_value, why)) return addressee::another;
+  if (!any_pid && listen_pid_value != static_cast<std::uint64_t>(pid)) return addressee::another;
+
+  if (env.listen_pidfdid == nullptr) return addressee::this_one;
+  if (!parse(listen_pidfdid, env.listen_pidfdid, pidfdid, why)) return addressee::another;
+  return any_pid ? addressee::this_one : addressee::pidfdid_says;
+}
+
+int descriptor_count(const environment& env, fault& why) noexcept {
+  std::uint64_t count = 0;
+  return parse(listen_fds, env.listen_fds, count, why) ? static_cast<int>(count) : 0;
+}
+
+std::optional<std::string_view> name_list::next() noexcept {
+  if (rest_ == nullptr) return std::nullopt;
+  const char* const end = std::strchr(rest_, ':');
+  const std::string_view name = end != nullptr ? std::string_view(rest_, static_cast<std::size_t>(end - rest_)) : rest_;
+  rest_ = end != nullptr ? end + 1 : nullptr;
+  return name;
+}
+
+}  // namespace sd::detail
