@@ -2,15 +2,9 @@
 
 #include "os.hpp"
 
-#include <atomic>
 #include <cerrno>
 
 namespace sd::detail {
-
-/// Whether the descriptors have an owner. An exported inline variable: where several modules of a process contain this
-/// library, the dynamic linker makes them share one, so that a winner in any of them is the winner for all. Copied by
-/// fork, reset by exec, as the descriptors are.
-SD_EXPORT inline std::atomic<bool> claimed{false};
 
 namespace {
 

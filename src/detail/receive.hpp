@@ -1,10 +1,19 @@
 #pragma once
 
+#include <sd/export.hpp>
+
 #include "protocol.hpp"
+
+#include <atomic>
 
 // How the descriptors change hands, in two steps, so that the caller can set up what is to own them in between and a
 // failure there loses nothing.
 namespace sd::detail {
+
+/// Whether the descriptors have an owner. An exported inline variable: where several modules of a process contain this
+/// library, the dynamic linker makes them share one, so that a winner in any of them is the winner for all. Copied by
+/// fork, reset by exec, as the descriptors are.
+SD_EXPORT inline std::atomic<bool> claimed{false};
 
 /// What there is to take: `count` open descriptors from `first_descriptor` on. 0: nothing for this process.
 struct offer {

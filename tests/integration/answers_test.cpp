@@ -1,0 +1,422 @@
+// What sd::listen_fds() answers to whatever a service manager may pass, in real processes: a test for each row of the
+// table in docs/answers.md.
+
+#include "process.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using sd::test::activation;
+using sd::test::outcome;
+
+activation probe(const std::string& scenario, std::vector<std::string> options = {}) {
+  activation program;
+  options.insert(options.begin(), scenario);
+  program.command = sd::test::command(PROBE, options);
+  return program;
+}
+
+outcome answer_of(const activation& program) {
+  auto result = sd::test::run(program);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.errors, "");
+  return result;
+}
+
+/// The report of `count` descriptors: those that were passed, in order, all marked, with these names.
+std::string received(const outcome& result, std::size_t count, const std::vector<std::string>& names = {}) {
+  std::string text = "fds " + std::to_string(count) + '\n';
+  for (std::size_t i = 0; i < count; ++i) {
+    text += std::to_string(3 + i) + ' ' + std::to_string(result.sockets.at(i)) + " cloexec";
+    text += (i < names.size() ? " name=" + names[i] : " unnamed") + '\n';
+  }
+  return text;
+}
+
+constexpr auto both_set = "set LISTEN_PID LISTEN_FDS\n";
+
+void expect_empty(const activation& program) {
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output.substr(0, result.output.find('\n')), "fds 0");
+  EXPECT_THAT(result.output, testing::HasSubstr("\nopen 3\n")) << "descriptor 3 is no longer what it was";
+}
+
+void expect_error(activation program, const std::string& what) {
+  program.command = probe("take-by-exception", {"unset_environment"}).command;
+  const auto result = answer_of(program);
+  // Nothing was adopted, closed, marked or unset.
+  std::string state = "open";
+  for (int fd = 3; fd < 3 + program.descriptors; ++fd) {
+    if (program.holes.count(fd) == 0) state += ' ' + std::to_string(fd);
+  }
+  state += "\nset";
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+    const bool always = name == std::string("LISTEN_PID") || name == std::string("LISTEN_FDS");
+    if (always || program.environment.count(name) != 0) state += std::string(" ") + name;
+  }
+  EXPECT_EQ(result.output, "threw " + what + '\n' + state + '\n');
+}
+
+// --- what is passed is received --------------------------------------------------------------------------------------
+
+TEST(answers, all_descriptors_in_order_with_their_names) {
+  auto program = probe("take");
+  program.descriptors = 3;
+  program.environment["LISTEN_FDNAMES"] = "http:https:admin";
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 3, {"http", "https", "admin"}) +
+                               "open 3c 4c 5c\nset LISTEN_PID LISTEN_FDS LISTEN_FDNAMES\n");
+}
+
+TEST(answers, by_exception_or_error_code_alike) {
+  const auto result = answer_of(probe("take-by-exception"));
+  EXPECT_EQ(result.output, received(result, 1) + "open\n" + both_set);  // the list is gone, and so is its descriptor
+}
+
+TEST(answers, a_thousand_descriptors) {
+  auto program = probe("take");
+  program.descriptors = 1000;
+  const auto result = answer_of(program);
+  EXPECT_THAT(result.output, testing::StartsWith(received(result, 1000)));
+}
+
+TEST(answers, two_descriptors) {  // marked one by one, where three and more are marked at once
+  auto program = probe("take");
+  program.descriptors = 2;
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 2) + "open 3c 4c\n" + both_set);
+}
+
+TEST(answers, more_descriptors_than_passed_stay_as_they_are) {
+  auto program = probe("take");
+  program.descriptors = 4;
+  program.environment["LISTEN_FDS"] = "3";
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 3) + "open 3c 4c 5c 6\n" + both_set);
+}
+
+// --- not for this process: empty -------------------------------------------------------------------------------------
+
+TEST(answers, no_variable_is_empty) {
+  auto program = probe("take");
+  program.environment = {{"LISTEN_PID", {}}, {"LISTEN_FDS", {}}};
+  expect_empty(program);
+}
+
+TEST(answers, no_listen_pid_is_empty) {
+  auto program = probe("take");
+  program.environment["LISTEN_PID"] = {};
+  expect_empty(program);
+}
+
+TEST(answers, no_listen_fds_is_empty) {
+  auto program = probe("take");
+  program.environment["LISTEN_FDS"] = {};
+  expect_empty(program);
+}
+
+TEST(answers, another_pid_is_empty_whatever_else_there_is) {
+  for (const char* pid : {"1", "0", "{pid}0"}) {
+    auto program = probe("take");
+    program.environment = {{"LISTEN_PID", pid}, {"LISTEN_FDS", "junk"}, {"LISTEN_PIDFDID", "junk"}};
+    expect_empty(program);
+  }
+}
+
+TEST(answers, listen_fds_0_is_empty) {
+  auto program = probe("take");
+  program.environment["LISTEN_FDS"] = "0";
+  expect_empty(program);
+}
+
+// --- numbers ---------------------------------------------------------------------------------------------------------
+
+TEST(answers, a_malformed_number_is_an_error_that_names_variable_and_value) {
+  const std::string not_a_number = " is not a decimal number";
+  for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_PIDFDID"}) {
+    for (const char* value : {"", "-1", "+1", " 1", "1 ", "0x1", "1x", "1:2"}) {
+      auto program = probe("take");
+      program.environment[variable] = value;
+      expect_error(program, std::string(variable) + "=\"" + value + "\": " + variable + not_a_number);
+    }
+  }
+}
+
+TEST(answers, an_overflowing_number_is_an_error_that_names_variable_and_value) {
+  const std::pair<const char*, const char*> variables[] = {
+      {"LISTEN_PID", "LISTEN_PID is larger than any pid"},
+      {"LISTEN_FDS", "LISTEN_FDS is larger than the number of descriptors can be"},
+      {"LISTEN_PIDFDID", "LISTEN_PIDFDID does not fit 64 bits"},
+  };
+  for (const auto& [variable, message] : variables) {
+    auto program = probe("take");
+    program.environment[variable] = "18446744073709551617";
+    expect_error(program, std::string(variable) + "=\"18446744073709551617\": " + message);
+  }
+}
+
+TEST(answers, a_count_past_the_last_descriptor_number_is_an_error) {
+  auto program = probe("take");
+  program.environment["LISTEN_FDS"] = "2147483645";  // INT_MAX - 2
+  expect_error(program, R"(LISTEN_FDS="2147483645": LISTEN_FDS is larger than the number of descriptors can be)");
+}
+
+TEST(answers, leading_zeros_are_decimal) {
+  auto program = probe("take");
+  program.descriptors = 10;
+  program.environment = {{"LISTEN_FDS", "010"}, {"LISTEN_PID", "00{pid}"}};
+  const auto result = answer_of(program);
+  EXPECT_THAT(result.output, testing::StartsWith(received(result, 10)));
+}
+
+TEST(answers, an_unprintable_or_long_value_is_quoted) {
+  auto program = probe("take");
+  program.environment["LISTEN_FDS"] = "1\n\x1b\xff";
+  expect_error(program, R"(LISTEN_FDS="1\x0a\x1b\xff": LISTEN_FDS is not a decimal number)");
+  program.environment["LISTEN_FDS"] = std::string(1000, 'x');
+  expect_error(program, "LISTEN_FDS=\"" + std::string(64, 'x') + "...\": LISTEN_FDS is not a decimal number");
+}
+
+// --- LISTEN_PIDFDID --------------------------------------------------------------------------------------------------
+
+class listen_pidfdid : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!sd::test::pidfd_inode(::getpid())) GTEST_SKIP() << "SKIPPED: this kernel has no pidfs (Linux 6.9)";
+  }
+};
+
+TEST_F(listen_pidfdid, right_is_received) {
+  auto program = probe("take");
+  program.environment["LISTEN_PIDFDID"] = "{pidfdid}";
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 1) + "open 3c\nset LISTEN_PID LISTEN_PIDFDID LISTEN_FDS\n");
+}
+
+TEST_F(listen_pidfdid, wrong_is_empty) {
+  for (const char* other : {"1", "{pidfdid}0", "18446744073709551615"}) {
+    auto program = probe("take");
+    program.environment["LISTEN_PIDFDID"] = other;
+    expect_empty(program);
+  }
+}
+
+TEST_F(listen_pidfdid, wrong_is_empty_whatever_the_count) {
+  auto program = probe("take");
+  program.environment = {{"LISTEN_PIDFDID", "1"}, {"LISTEN_FDS", "junk"}};
+  expect_empty(program);
+}
+
+TEST_F(listen_pidfdid, that_cannot_be_checked_is_an_error) {
+  auto program = probe("take");
+  program.environment["LISTEN_PIDFDID"] = "1";
+  program.environment["PROBE_LIMIT"] = "4";  // 0, 1, 2 and 3 are open
+  expect_error(program, R"(LISTEN_PIDFDID="1": Too many open files)");
+}
+
+// --- older kernels ---------------------------------------------------------------------------------------------------
+
+TEST(answers, an_older_kernel_is_no_obstacle) {
+  for (const int count : {1, 2, 3, 100}) {
+    auto program = probe("take");
+    program.descriptors = count;
+    program.environment["LISTEN_PIDFDID"] = "1";  // which cannot be checked then, and is as if absent
+    program.environment["PROBE_OLD_KERNEL"] = "";
+    const auto result = sd::test::run(program);
+    if (result.status == 77) GTEST_SKIP() << "SKIPPED: " << result.errors;
+    EXPECT_THAT(result.output, testing::StartsWith(received(result, static_cast<std::size_t>(count))));
+  }
+}
+
+// --- descriptors that are not there ----------------------------------------------------------------------------------
+
+TEST(answers, a_descriptor_that_is_not_open_is_ebadf) {
+  for (const int count : {1, 2, 3, 100}) {
+    for (const int hole : {3, 3 + count / 2, 2 + count}) {
+      auto program = probe("take");
+      program.descriptors = count;
+      program.holes = {hole};
+      expect_error(program, "LISTEN_FDS=\"" + std::to_string(count) + "\", descriptor " + std::to_string(hole) +
+                                ": Bad file descriptor");
+    }
+  }
+}
+
+TEST(answers, a_count_past_the_last_open_descriptor_is_ebadf) {
+  auto program = probe("take");
+  program.descriptors = 2;
+  program.environment["LISTEN_FDS"] = "3";
+  expect_error(program, R"(LISTEN_FDS="3", descriptor 5: Bad file descriptor)");
+}
+
+TEST(answers, a_huge_count_is_ebadf_and_allocates_nothing) {
+  auto program = probe("measure-allocation");
+  program.environment["LISTEN_FDS"] = "2147483644";  // INT_MAX - 3
+  EXPECT_EQ(answer_of(program).output, "error system " + std::to_string(EBADF) + "\nlargest allocation 0\n");
+}
+
+TEST(answers, no_free_descriptor_is_no_obstacle) {
+  for (const int count : {1, 2, 3, 100}) {
+    auto program = probe("take");
+    program.descriptors = count;
+    program.environment["PROBE_LIMIT"] = std::to_string(3 + count);
+    const auto result = answer_of(program);
+    EXPECT_THAT(result.output, testing::StartsWith(received(result, static_cast<std::size_t>(count))));
+  }
+}
+
+TEST(answers, a_limit_below_the_descriptors_is_no_obstacle) {
+  auto program = probe("take");
+  program.descriptors = 100;
+  program.environment["PROBE_LIMIT"] = "50";
+  const auto result = answer_of(program);
+  EXPECT_THAT(result.output, testing::StartsWith(received(result, 100)));
+  program.holes = {90};
+  expect_error(program, R"(LISTEN_FDS="100", descriptor 90: Bad file descriptor)");
+}
+
+TEST(answers, a_first_descriptor_that_is_close_on_exec_is_claimed_already) {
+  const auto result = answer_of(probe("take-already-claimed"));
+  EXPECT_EQ(result.output,
+            "threw LISTEN_FDS=\"1\": descriptor 3 is close-on-exec already, so other code of this process owns it\n"
+            "open 3c\nset LISTEN_PID LISTEN_FDS\n");
+}
+
+// --- names -----------------------------------------------------------------------------------------------------------
+
+struct names_row {
+  const char* listen_fdnames;
+  std::vector<std::string> names;
+};
+
+class names : public testing::TestWithParam<names_row> {};
+
+TEST_P(names, are_verbatim) {
+  auto program = probe("take");
+  program.descriptors = 2;
+  program.environment["LISTEN_FDNAMES"] = GetParam().listen_fdnames;
+  const auto result = answer_of(program);
+  EXPECT_THAT(result.output, testing::StartsWith(received(result, 2, GetParam().names)));
+}
+
+INSTANTIATE_TEST_SUITE_P(answers, names,
+                         testing::Values(names_row{"", {}},                           //
+                                         names_row{"one", {"one"}},                   // fewer
+                                         names_row{"one:two:three", {"one", "two"}},  // more
+                                         names_row{"one:one", {"one", "one"}},        // not unique
+                                         names_row{":two", {"", "two"}},              // an empty name
+                                         names_row{"one:", {"one", ""}},              //
+                                         names_row{"one::three", {"one", ""}},        //
+                                         names_row{R"(a\x3a:"b\')", {R"(a\x3a)", R"("b\')"}},
+                                         names_row{"\xff\xfe:\xc3", {"\xff\xfe", "\xc3"}}));
+
+// --- one owner -------------------------------------------------------------------------------------------------------
+
+TEST(answers, a_second_call_is_empty) {
+  const auto result = answer_of(probe("take-twice"));
+  EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen 3c\n" + both_set);
+}
+
+TEST(answers, a_second_call_is_empty_whatever_took_the_numbers_since) {
+  auto program = probe("take-after-close");
+  program.descriptors = 3;
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 3) + "fds 0\nopen 3 4 5\n" + both_set);
+}
+
+TEST(answers, of_many_threads_one_receives_all) {
+  for (int round = 0; round < 50; ++round) {
+    auto program = probe("take-in-threads");
+    program.descriptors = round % 2 == 0 ? 1 : 50;
+    const auto result = answer_of(program);
+    ASSERT_EQ(result.output, "winners 1\nerrors 0\n" + received(result, static_cast<std::size_t>(program.descriptors)));
+  }
+}
+
+TEST(answers, a_forked_child_gets_none) {
+  for (const char* scenario : {"fork-then-take", "clone-then-take"}) {
+    const auto result = answer_of(probe(scenario));
+    EXPECT_EQ(result.output, "fds 0\n" + received(result, 1) + "open 3c\n" + both_set) << scenario;
+  }
+}
+
+TEST(answers, a_child_forked_after_they_are_taken_gets_none) {
+  for (const auto& options : {std::vector<std::string>{}, {"any_pid"}}) {
+    const auto result = answer_of(probe("take-then-fork", options));
+    EXPECT_EQ(result.output, received(result, 1) + "fds 0\nfds 0\nopen 3c\n" + both_set);
+  }
+}
+
+TEST(answers, a_program_that_executes_itself_gets_them_if_it_has_not_taken_them) {
+  const auto result = answer_of(probe("execute-then-take"));
+  EXPECT_EQ(result.output, received(result, 1) + "open 3c\n" + both_set);
+}
+
+TEST(answers, a_program_that_took_them_and_executes_itself_is_told_that_they_are_closed) {
+  const auto result = answer_of(probe("take-then-execute"));
+  EXPECT_EQ(result.output, received(result, 1) + "error system " + std::to_string(EBADF) + "\nopen\n" + both_set);
+}
+
+TEST(answers, a_program_that_unset_the_environment_and_executes_itself_gets_none) {
+  const auto result = answer_of(probe("take-then-execute", {"unset_environment"}));
+  EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen\nset\n");
+}
+
+TEST(answers, a_program_executed_by_a_child_gets_none) {
+  const auto result = answer_of(probe("take-then-execute-child"));
+  EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen\n" + both_set);
+}
+
+// --- options ---------------------------------------------------------------------------------------------------------
+
+TEST(answers, unset_environment_unsets_all_on_success) {
+  auto program = probe("take", {"unset_environment"});
+  program.environment["LISTEN_FDNAMES"] = "one";
+  if (sd::test::pidfd_inode(::getpid())) program.environment["LISTEN_PIDFDID"] = "{pidfdid}";
+  const auto result = answer_of(program);
+  EXPECT_EQ(result.output, received(result, 1, {"one"}) + "open 3c\nset\n");
+}
+
+TEST(answers, unset_environment_unsets_all_where_it_is_not_for_us) {
+  auto program = probe("take", {"unset_environment"});
+  program.environment = {{"LISTEN_PID", "1"}, {"LISTEN_PIDFDID", "1"}, {"LISTEN_FDNAMES", "one"}};
+  EXPECT_EQ(answer_of(program).output, "fds 0\nopen 3\nset\n");
+}
+
+TEST(answers, unset_environment_unsets_all_in_a_second_call) {
+  const auto result = answer_of(probe("take-twice", {"unset_environment"}));
+  EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen 3c\nset\n");
+}
+
+TEST(answers, any_pid_accepts_a_missing_or_foreign_pid) {
+  for (const auto& pid : {std::optional<std::string>(), {"1"}, {"{pid}"}}) {
+    auto program = probe("take", {"any_pid"});
+    program.environment["LISTEN_PID"] = pid;
+    auto result = answer_of(program);
+    EXPECT_THAT(result.output, testing::StartsWith(received(result, 1)));
+    program.environment["LISTEN_PIDFDID"] = "1";
+    result = answer_of(program);
+    EXPECT_THAT(result.output, testing::StartsWith(received(result, 1)));
+  }
+}
+
+TEST(answers, any_pid_accepts_no_malformed_pid) {
+  auto program = probe("take", {"any_pid"});
+  program.environment["LISTEN_PID"] = "self";
+  EXPECT_THAT(answer_of(program).output, testing::StartsWith("error sd 1\nopen 3\n"));
+}
+
+TEST(answers, any_pid_without_listen_fds_is_empty) {
+  auto program = probe("take", {"any_pid"});
+  program.environment["LISTEN_FDS"] = {};
+  expect_empty(program);
+}
+
+}  // namespace

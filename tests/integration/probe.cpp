@@ -1,0 +1,291 @@
+// The program that the tests start with descriptors in place: it calls the library as its argument says and reports, in
+// lines, what it was answered and what state that left the process in.
+
+#include <sd/listen_fds.hpp>
+
+#include "process.hpp"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace {
+
+std::atomic<std::size_t> largest_allocation{0};
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  largest_allocation = std::max(largest_allocation.load(), size);
+  if (void* const memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+using answer = std::vector<sd::listen_fd>;
+
+// --- reporting -------------------------------------------------------------------------------------------------------
+
+std::uint64_t inode(int fd) {
+  struct stat status;
+  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+/// fds N, then a line per descriptor: its number, its socket, whether it is close-on-exec, its name.
+void report(const answer& fds) {
+  std::cout << "fds " << fds.size() << '\n';
+  for (const auto& [name, fd] : fds) {
+    const int flags = ::fcntl(fd.get(), F_GETFD);
+    std::cout << fd.get() << ' ' << inode(fd.get()) << (flags == FD_CLOEXEC ? " cloexec" : " inheritable")
+              << (name ? " name=" + *name : " unnamed") << '\n';
+  }
+}
+
+/// What is open past standard error, close-on-exec with a c, and what is set. 2048 is past all that the tests pass.
+void report_state() {
+  std::cout << "open";
+  for (int fd = 3; fd < 2048; ++fd) {
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags >= 0) std::cout << ' ' << fd << ((flags & FD_CLOEXEC) != 0 ? "c" : "");
+  }
+  std::cout << "\nset";
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+    if (std::getenv(name) != nullptr) std::cout << ' ' << name;
+  }
+  std::cout << '\n';
+}
+
+answer take(sd::listen_options options = sd::listen_options::none) {
+  std::error_code ec;
+  auto fds = sd::listen_fds(options, ec);
+  if (ec) {
+    std::cout << "error " << ec.category().name() << ' ' << ec.value() << '\n';
+  } else {
+    report(fds);
+  }
+  return fds;
+}
+
+// --- other processes -------------------------------------------------------------------------------------------------
+
+sd::listen_options options_of(const std::vector<std::string>& words) {
+  auto options = sd::listen_options::none;
+  for (const auto& word : words) {
+    if (word == "unset_environment") options = options | sd::listen_options::unset_environment;
+    if (word == "any_pid") options = options | sd::listen_options::any_pid;
+  }
+  return options;
+}
+
+std::string own_path;
+
+[[noreturn]] void execute_self(const std::string& scenario) {
+  std::cout.flush();
+  auto words = sd::test::command(own_path, {scenario});
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  ::execvp(arguments.front(), arguments.data());
+  std::cerr << "exec: " << std::strerror(errno) << '\n';
+  ::_exit(127);
+}
+
+template <class Function>
+void in_child(pid_t child, Function function) {
+  if (child == 0) {
+    function();
+    std::cout.flush();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (status != 0) std::cout << "child " << status << '\n';
+}
+
+pid_t raw_clone() { return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr)); }
+
+/// close_range and pidfd_open fail with ENOSYS from here on.
+bool lose_new_system_calls() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// --- scenarios -------------------------------------------------------------------------------------------------------
+
+using words = std::vector<std::string>;
+
+void take_once(const words& arguments) {
+  const auto fds = take(options_of(arguments));
+  report_state();
+}
+
+void take_by_exception(const words& arguments) {
+  try {
+    report(sd::listen_fds(options_of(arguments)));
+  } catch (const std::system_error& error) {
+    std::cout << "threw " << error.what() << '\n';
+  }
+  report_state();
+}
+
+void take_twice(const words& arguments) {
+  const auto first = take();
+  const auto second = take(options_of(arguments));
+  report_state();
+}
+
+/// Taken, closed, and something else opened at the same numbers.
+void take_after_close(const words&) {
+  take().clear();
+  std::vector<sd::unique_fd> others;
+  for (int i = 0; i < 3; ++i) others.emplace_back(::open("/dev/null", O_RDONLY));
+  take();
+  report_state();
+}
+
+void take_already_claimed(const words&) {
+  ::fcntl(3, F_SETFD, FD_CLOEXEC);
+  take_by_exception({});
+}
+
+void take_in_threads(const words&) {
+  constexpr std::size_t threads = 16;
+  std::atomic<int> waiting{threads};
+  std::vector<answer> answers(threads);
+  std::vector<std::error_code> codes(threads);
+  std::vector<std::thread> running;
+  for (std::size_t i = 0; i < threads; ++i) {
+    running.emplace_back([&waiting, &fds = answers[i], &ec = codes[i]] {
+      --waiting;
+      while (waiting > 0) {
+      }
+      fds = sd::listen_fds(ec);
+    });
+  }
+  for (auto& thread : running) thread.join();
+  const auto taken = [](const answer& fds) { return !fds.empty(); };
+  std::cout << "winners " << std::count_if(answers.begin(), answers.end(), taken) << '\n';
+  std::cout << "errors " << std::count_if(codes.begin(), codes.end(), [](const auto& ec) { return bool(ec); }) << '\n';
+  const auto winner = std::find_if(answers.begin(), answers.end(), taken);
+  if (winner != answers.end()) report(*winner);
+}
+
+void fork_then_take(const words& arguments) {
+  std::cout.flush();
+  in_child(::fork(), [&] { take(options_of(arguments)); });
+  take_once({});
+}
+
+void clone_then_take(const words& arguments) {
+  std::cout.flush();
+  in_child(raw_clone(), [&] { take(options_of(arguments)); });
+  take_once({});
+}
+
+void take_then_fork(const words& arguments) {
+  const auto fds = take();
+  std::cout.flush();
+  in_child(::fork(), [&] { take(options_of(arguments)); });
+  in_child(raw_clone(), [&] { take(options_of(arguments)); });
+  report_state();
+}
+
+void execute_then_take(const words&) { execute_self("take"); }
+
+void take_then_execute(const words& arguments) {
+  const auto fds = take(options_of(arguments));
+  execute_self("take");
+}
+
+void take_then_execute_child(const words&) {
+  const auto fds = take();
+  std::cout.flush();
+  in_child(::fork(), [] { execute_self("take"); });
+}
+
+void measure_allocation(const words&) {
+  largest_allocation = 0;
+  const auto fds = take();
+  std::cout << "largest allocation " << largest_allocation << '\n';
+}
+
+/// The call between two system calls that stand out in a trace.
+void mark(const words&) {
+  std::error_code ec;
+  [[maybe_unused]] auto ignored = ::write(-1, "begin", 5);
+  const auto fds = sd::listen_fds(ec);
+  ignored = ::write(-1, "end", 3);
+  report(fds);
+}
+
+const std::map<std::string, void (*)(const words&)> scenarios = {
+    {"take", take_once},
+    {"take-by-exception", take_by_exception},
+    {"take-twice", take_twice},
+    {"take-after-close", take_after_close},
+    {"take-already-claimed", take_already_claimed},
+    {"take-in-threads", take_in_threads},
+    {"fork-then-take", fork_then_take},
+    {"clone-then-take", clone_then_take},
+    {"take-then-fork", take_then_fork},
+    {"execute-then-take", execute_then_take},
+    {"take-then-execute", take_then_execute},
+    {"take-then-execute-child", take_then_execute_child},
+    {"measure-allocation", measure_allocation},
+    {"mark", mark},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  own_path = argv[0];
+  const auto scenario = scenarios.find(argc > 1 ? argv[1] : "");
+  if (scenario == scenarios.end()) {
+    std::cerr << "usage: probe SCENARIO [OPTION...]\n";
+    return 2;
+  }
+  // RLIMIT_NOFILE. Not before the program is loaded, which takes descriptors.
+  if (const char* const text = std::getenv("PROBE_LIMIT")) {
+    const auto number = static_cast<rlim_t>(std::atoi(text));
+    const rlimit limit{number, number};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  // An older kernel, as far as the library can tell.
+  if (std::getenv("PROBE_OLD_KERNEL") != nullptr && !lose_new_system_calls()) {
+    std::cerr << "seccomp: " << std::strerror(errno) << '\n';
+    return 77;
+  }
+  scenario->second({argv + 2, argv + argc});
+}

@@ -1,0 +1,48 @@
+#include <sd/error.hpp>
+
+#include <gmock/gmock.h>
+
+#include <set>
+#include <string>
+#include <system_error>
+
+namespace {
+
+using testing::HasSubstr;
+
+constexpr sd::errc all[] = {
+    sd::errc::malformed_listen_pid,     sd::errc::listen_pid_out_of_range,
+    sd::errc::malformed_listen_pidfdid, sd::errc::listen_pidfdid_out_of_range,
+    sd::errc::malformed_listen_fds,     sd::errc::listen_fds_out_of_range,
+    sd::errc::already_claimed,
+};
+
+TEST(error, converts_to_an_error_code_of_its_category) {
+  const std::error_code code = sd::errc::malformed_listen_fds;
+  EXPECT_TRUE(code);
+  EXPECT_EQ(code, sd::errc::malformed_listen_fds);
+  EXPECT_NE(code, sd::errc::malformed_listen_pid);
+  EXPECT_EQ(&code.category(), &sd::error_category());
+  EXPECT_STREQ(code.category().name(), "sd");
+}
+
+TEST(error, has_a_message_of_its_own_for_each_code) {
+  std::set<std::string> messages;
+  for (const auto code : all) messages.insert(make_error_code(code).message());
+  EXPECT_EQ(messages.size(), std::size(all));
+  for (const auto& message : messages) EXPECT_THAT(message, testing::Not(HasSubstr("unknown")));
+}
+
+TEST(error, names_the_variable) {
+  EXPECT_EQ(make_error_code(sd::errc::malformed_listen_pid).message(), "LISTEN_PID is not a decimal number");
+  EXPECT_EQ(make_error_code(sd::errc::listen_pidfdid_out_of_range).message(), "LISTEN_PIDFDID does not fit 64 bits");
+  EXPECT_EQ(make_error_code(sd::errc::listen_fds_out_of_range).message(),
+            "LISTEN_FDS is larger than the number of descriptors can be");
+}
+
+TEST(error, says_so_where_a_code_is_not_one) {
+  EXPECT_EQ(sd::error_category().message(0), "unknown error 0");
+  EXPECT_EQ(sd::error_category().message(999), "unknown error 999");
+}
+
+}  // namespace

@@ -1,0 +1,174 @@
+#include <sd/listen_fds.hpp>
+
+#include "detail/receive.hpp"
+#include "fake_os.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <map>
+#include <string>
+#include <system_error>
+
+namespace {
+
+using sd::test::fake_os;
+using sd::test::os;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class receive_failure : public testing::Test {
+ protected:
+  void SetUp() override { activate(1); }
+
+  /// A new process that was passed `count` descriptors and holds no others.
+  static void activate(int count) {
+    os = fake_os();
+    os.environment = {{"LISTEN_PID", "42"}, {"LISTEN_FDS", std::to_string(count)}, {"LISTEN_FDNAMES", "one:two"}};
+    for (int fd = 0; fd < 3 + count; ++fd) os.descriptors[fd] = false;
+    sd::detail::claimed = false;
+  }
+
+  /// One call. Where it succeeds, the descriptors have gone back to their places afterwards.
+  static std::size_t take(std::error_code& ec, sd::listen_options options = sd::listen_options::none) {
+    auto fds = sd::listen_fds(options, ec);
+    int expected = 3;
+    for (auto& entry : fds) {
+      EXPECT_EQ(entry.fd.get(), expected);
+      EXPECT_TRUE(os.descriptors.at(expected)) << expected << " is not close-on-exec";
+      EXPECT_EQ(entry.fd.release(), expected++);
+    }
+    EXPECT_EQ(sd::detail::claimed, !fds.empty());
+    sd::detail::claimed = false;
+    return fds.size();
+  }
+};
+
+TEST_F(receive_failure, makes_few_calls) {
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 1U);
+  EXPECT_THAT(os.calls, ElementsAre("F_GETFD 3", "F_SETFD 3"));
+
+  activate(2);
+  EXPECT_EQ(take(ec), 2U);
+  EXPECT_THAT(os.calls, ElementsAre("F_GETFD 3", "F_GETFD 4", "F_SETFD 3", "F_SETFD 4"));
+
+  activate(1000);
+  EXPECT_EQ(take(ec), 1000U);
+  EXPECT_THAT(os.calls, ElementsAre("F_GETFD 3", "F_DUPFD_CLOEXEC 3", "close 1003", "close_range 3 1002"));
+}
+
+TEST_F(receive_failure, loses_nothing_whichever_call_fails) {
+  for (const int count : {1, 2, 3, 5}) {
+    for (const int error : {EBADF, EINTR, EINVAL, EIO, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}) {
+      for (int call = 0;; ++call) {
+        SCOPED_TRACE(std::to_string(count) + " descriptors, call " + std::to_string(call) + " fails with " +
+                     std::to_string(error));
+        activate(count);
+        os.environment["LISTEN_PIDFDID"] = "4242";
+        os.fail_call = call;
+        os.fail_with = error;
+        const auto before = os;
+
+        std::error_code ec;
+        const auto taken = take(ec, sd::listen_options::unset_environment);
+        if (ec) {
+          EXPECT_EQ(taken, 0U);
+          EXPECT_EQ(ec, std::error_code(error, std::system_category()));
+          EXPECT_EQ(os.descriptors, before.descriptors);
+          EXPECT_EQ(os.environment, before.environment);
+          EXPECT_EQ(take(ec, sd::listen_options::unset_environment), static_cast<std::size_t>(count));
+          EXPECT_FALSE(ec);
+        } else {
+          EXPECT_EQ(taken, static_cast<std::size_t>(count));
+          EXPECT_THAT(os.descriptors, SizeIs(before.descriptors.size()));
+          EXPECT_THAT(os.environment, IsEmpty());
+        }
+        if (static_cast<int>(os.calls.size()) <= call) break;
+      }
+    }
+  }
+}
+
+TEST_F(receive_failure, marks_one_by_one_where_the_kernel_has_no_close_range) {
+  activate(5);
+  os.has_close_range = false;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 5U);
+  EXPECT_FALSE(ec);
+}
+
+TEST_F(receive_failure, checks_one_by_one_where_no_descriptor_is_free) {
+  activate(5);
+  os.descriptor_limit = 8;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 5U);
+  EXPECT_FALSE(ec);
+
+  activate(5);
+  os.descriptor_limit = 8;
+  os.environment["LISTEN_FDS"] = "2147483644";
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec, std::error_code(EBADF, std::system_category()));
+  EXPECT_THAT(os.calls, SizeIs(7));  // and not two thousand million
+}
+
+TEST_F(receive_failure, checks_one_by_one_where_the_limit_was_lowered) {
+  activate(5);
+  os.descriptors.erase(5);
+  os.descriptor_limit = 4;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec, std::error_code(EBADF, std::system_category()));
+}
+
+TEST_F(receive_failure, unmarks_what_it_marked_where_marking_fails) {
+  activate(5);
+  os.has_close_range = false;
+  os.fail_call = 6;  // F_GETFD, F_DUPFD_CLOEXEC, close, close_range, F_SETFD 3, F_SETFD 4, F_SETFD 5
+  os.fail_with = EPERM;
+  const auto before = os;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec, std::error_code(EPERM, std::system_category()));
+  EXPECT_EQ(os.descriptors, before.descriptors);
+}
+
+TEST_F(receive_failure, believes_the_pid_where_the_kernel_has_no_pidfs) {
+  for (const auto pidfd : {fake_os::pidfds::none, fake_os::pidfds::without_inode}) {
+    activate(1);
+    os.environment["LISTEN_PIDFDID"] = "1";
+    os.pidfd = pidfd;
+    std::error_code ec;
+    EXPECT_EQ(take(ec), 1U);
+    EXPECT_FALSE(ec);
+    EXPECT_THAT(os.descriptors, SizeIs(4));
+  }
+}
+
+TEST_F(receive_failure, answers_empty_where_the_inode_is_another) {
+  os.environment["LISTEN_PIDFDID"] = "4243";
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_FALSE(ec);
+  EXPECT_THAT(os.descriptors, SizeIs(4));
+}
+
+TEST_F(receive_failure, looks_at_the_inode_before_the_count) {
+  os.environment["LISTEN_PIDFDID"] = "4243";
+  os.environment["LISTEN_FDS"] = "junk";
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_FALSE(ec);
+}
+
+TEST_F(receive_failure, does_not_believe_where_the_inode_cannot_be_read) {
+  os.environment["LISTEN_PIDFDID"] = "4242";
+  os.descriptor_limit = 4;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec, std::error_code(EMFILE, std::system_category()));
+}
+
+}  // namespace
