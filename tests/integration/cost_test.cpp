@@ -23,6 +23,7 @@ using calls = std::vector<std::string>;
 class system_calls : public testing::Test {
  protected:
   void SetUp() override {
+    if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer makes system calls of its own";
     if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
     if (!sd::test::command("", {}).front().empty()) GTEST_SKIP() << "SKIPPED: strace would trace the emulator";
     auto trivial = sd::test::activation();

@@ -3,6 +3,7 @@
 
 #include <sd/listen_fds.hpp>
 
+#include "largest_allocation.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -25,25 +26,10 @@
 #include <cstring>
 #include <iostream>
 #include <map>
-#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
-
-namespace {
-
-std::atomic<std::size_t> largest_allocation{0};
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  largest_allocation = std::max(largest_allocation.load(), size);
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -80,9 +66,36 @@ void report_state() {
   std::cout << '\n';
 }
 
+/// Lowers RLIMIT_NOFILE to what PROBE_LIMIT says, for the call alone: others need descriptors, too.
+class limited {
+ public:
+  limited() {
+    ::getrlimit(RLIMIT_NOFILE, &saved_);
+    rlimit lower = saved_;
+    if (const char* const text = std::getenv("PROBE_LIMIT")) lower.rlim_cur = static_cast<rlim_t>(std::atoi(text));
+    ::setrlimit(RLIMIT_NOFILE, &lower);
+  }
+  ~limited() { ::setrlimit(RLIMIT_NOFILE, &saved_); }
+  limited(const limited&) = delete;
+  limited& operator=(const limited&) = delete;
+
+ private:
+  rlimit saved_{};
+};
+
+answer call(sd::listen_options options, std::error_code& ec) {
+  const limited descriptors;
+  return sd::listen_fds(options, ec);
+}
+
+answer call(sd::listen_options options) {
+  const limited descriptors;
+  return sd::listen_fds(options);
+}
+
 answer take(sd::listen_options options = sd::listen_options::none) {
   std::error_code ec;
-  auto fds = sd::listen_fds(options, ec);
+  auto fds = call(options, ec);
   if (ec) {
     std::cout << "error " << ec.category().name() << ' ' << ec.value() << '\n';
   } else {
@@ -153,7 +166,7 @@ void take_once(const words& arguments) {
 
 void take_by_exception(const words& arguments) {
   try {
-    report(sd::listen_fds(options_of(arguments)));
+    report(call(options_of(arguments)));
   } catch (const std::system_error& error) {
     std::cout << "threw " << error.what() << '\n';
   }
@@ -189,8 +202,7 @@ void take_in_threads(const words&) {
   for (std::size_t i = 0; i < threads; ++i) {
     running.emplace_back([&waiting, &fds = answers[i], &ec = codes[i]] {
       --waiting;
-      while (waiting > 0) {
-      }
+      while (waiting > 0) std::this_thread::yield();
       fds = sd::listen_fds(ec);
     });
   }
@@ -236,9 +248,9 @@ void take_then_execute_child(const words&) {
 }
 
 void measure_allocation(const words&) {
-  largest_allocation = 0;
+  sd::test::largest_allocation = 0;
   const auto fds = take();
-  std::cout << "largest allocation " << largest_allocation << '\n';
+  std::cout << "largest allocation " << sd::test::largest_allocation << '\n';
 }
 
 /// The call between two system calls that stand out in a trace.
@@ -275,12 +287,6 @@ int main(int argc, char** argv) {
   if (scenario == scenarios.end()) {
     std::cerr << "usage: probe SCENARIO [OPTION...]\n";
     return 2;
-  }
-  // RLIMIT_NOFILE. Not before the program is loaded, which takes descriptors.
-  if (const char* const text = std::getenv("PROBE_LIMIT")) {
-    const auto number = static_cast<rlim_t>(std::atoi(text));
-    const rlimit limit{number, number};
-    ::setrlimit(RLIMIT_NOFILE, &limit);
   }
   // An older kernel, as far as the library can tell.
   if (std::getenv("PROBE_OLD_KERNEL") != nullptr && !lose_new_system_calls()) {

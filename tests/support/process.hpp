@@ -9,6 +9,13 @@
 
 namespace sd::test {
 
+/// Whether a sanitizer is built in, which makes system calls and brings libraries of its own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 /// A program to start as a service manager would.
 struct activation {
   std::vector<std::string> command;

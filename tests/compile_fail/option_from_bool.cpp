@@ -1,0 +1,10 @@
+#include <sd/listen_fds.hpp>
+
+// sd_listen_fds(1) of C is sd::listen_fds(sd::listen_options::unset_environment).
+auto take() {
+#ifdef MISUSE
+  return sd::listen_fds(true);
+#else
+  return sd::listen_fds(sd::listen_options::unset_environment);
+#endif
+}

@@ -1,0 +1,10 @@
+#include <sd/unique_fd.hpp>
+
+// With an implicit conversion to bool this would compile, and be false for every descriptor but 1.
+bool is_three(const sd::unique_fd& fd) {
+#ifdef MISUSE
+  return fd == 3;
+#else
+  return fd.get() == 3;
+#endif
+}

@@ -1,0 +1,13 @@
+// A program of somebody else's, which prints how many descriptors it was passed.
+
+#include <sd/listen_fds.hpp>
+
+#include <cstdio>
+
+int main() {
+  std::error_code ec;
+  const auto fds = sd::listen_fds(ec);
+  if (ec) return 1;
+  std::printf("%zu\n", fds.size());
+  return 0;
+}
