@@ -140,7 +140,14 @@ void in_child(pid_t child, Function function) {
   if (status != 0) std::cout << "child " << status << '\n';
 }
 
-pid_t raw_clone() { return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr)); }
+/// fork without the C library, which cannot take note of it.
+pid_t raw_clone() {
+#if defined(__s390__)
+  return static_cast<pid_t>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));
+#else
+  return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+#endif
+}
 
 /// close_range and pidfd_open fail with ENOSYS from here on.
 bool lose_new_system_calls() {

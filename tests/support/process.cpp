@@ -128,7 +128,7 @@ outcome run(const activation& program) {
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments) {
   std::vector<std::string> words;
   std::istringstream emulator(SD_TEST_EMULATOR);
-  for (std::string word; std::getline(emulator, word, ';');) words.push_back(word);
+  for (std::string word; emulator >> word;) words.push_back(word);
   words.push_back(program);
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
