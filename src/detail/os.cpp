@@ -45,7 +45,13 @@ int duplicate(int, int) noexcept { return -ENOSYS; }
 
 const char* get_environment(const char* name) noexcept { return std::getenv(name); }
 void unset_environment(const char* name) noexcept { ::unsetenv(name); }
+#if defined(__linux__)
+// Not by getpid(3): glibc before 2.25 answers a raw clone's child with the parent's pid, and in newer ones the function
+// lies on a page of its own, which costs a fresh process a fault.
+int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
+#else
 int process_id() noexcept { return ::getpid(); }
+#endif
 int is_close_on_exec(int fd) noexcept {
   const int flags = ::fcntl(fd, F_GETFD);
   if (flags < 0) return -errno;
