@@ -237,7 +237,10 @@ TEST(answers, an_older_kernel_is_no_obstacle) {
 
 // --- descriptors that are not there ----------------------------------------------------------------------------------
 
+bool fills_holes() { return sd::test::emulator().find("valgrind") != std::string::npos; }
+
 TEST(answers, a_descriptor_that_is_not_open_is_ebadf) {
+  if (fills_holes()) GTEST_SKIP() << "SKIPPED: valgrind itself takes the free number";
   for (const int count : {1, 2, 3, 100}) {
     for (const int hole : {3, 3 + count / 2, 2 + count}) {
       auto program = probe("take");
@@ -272,14 +275,21 @@ TEST(answers, no_free_descriptor_is_no_obstacle) {
   }
 }
 
+TEST(answers, a_hole_past_the_limit_is_ebadf) {
+  if (fills_holes()) GTEST_SKIP() << "SKIPPED: valgrind itself takes the free number";
+  auto program = probe("take");
+  program.descriptors = 100;
+  program.environment["PROBE_LIMIT"] = "50";
+  program.holes = {90};
+  expect_error(program, R"(LISTEN_FDS="100", descriptor 90: Bad file descriptor)");
+}
+
 TEST(answers, a_limit_below_the_descriptors_is_no_obstacle) {
   auto program = probe("take");
   program.descriptors = 100;
   program.environment["PROBE_LIMIT"] = "50";
   const auto result = answer_of(program);
   EXPECT_THAT(result.output, testing::StartsWith(received(result, 100)));
-  program.holes = {90};
-  expect_error(program, R"(LISTEN_FDS="100", descriptor 90: Bad file descriptor)");
 }
 
 TEST(answers, a_first_descriptor_that_is_close_on_exec_is_claimed_already) {
@@ -332,7 +342,8 @@ TEST(answers, a_second_call_is_empty_whatever_took_the_numbers_since) {
 }
 
 TEST(answers, of_many_threads_one_receives_all) {
-  for (int round = 0; round < 50; ++round) {
+  const int rounds = sd::test::emulator().empty() ? 50 : 4;
+  for (int round = 0; round < rounds; ++round) {
     auto program = probe("take-in-threads");
     program.descriptors = round % 2 == 0 ? 1 : 50;
     const auto result = answer_of(program);

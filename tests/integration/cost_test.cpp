@@ -26,7 +26,7 @@ class system_calls : public testing::Test {
   void SetUp() override {
     if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer makes system calls of its own";
     if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
-    if (!sd::test::command("", {}).front().empty()) GTEST_SKIP() << "SKIPPED: strace would trace the emulator";
+    if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: strace would trace the emulator";
     auto trivial = sd::test::activation();
     trivial.command = {STRACE, "-qq", "-o", "/dev/null", "true"};
     if (sd::test::run(trivial).status != 0) GTEST_SKIP() << "SKIPPED: strace may not trace here";

@@ -72,7 +72,7 @@ class limited {
   limited() {
     ::getrlimit(RLIMIT_NOFILE, &saved_);
     rlimit lower = saved_;
-    if (const char* const text = std::getenv("PROBE_LIMIT")) lower.rlim_cur = static_cast<rlim_t>(std::atoi(text));
+    if (const char* const text = std::getenv("PROBE_LIMIT")) lower.rlim_cur = std::stoul(text);
     ::setrlimit(RLIMIT_NOFILE, &lower);
   }
   ~limited() { ::setrlimit(RLIMIT_NOFILE, &saved_); }
@@ -121,6 +121,7 @@ std::string own_path;
   std::cout.flush();
   auto words = sd::test::command(own_path, {scenario});
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   ::execvp(arguments.front(), arguments.data());
@@ -189,8 +190,9 @@ void take_twice(const words& arguments) {
 /// Taken, closed, and something else opened at the same numbers.
 void take_after_close(const words&) {
   take().clear();
-  std::vector<sd::unique_fd> others;
-  for (int i = 0; i < 3; ++i) others.emplace_back(::open("/dev/null", O_RDONLY));
+  const sd::unique_fd others[] = {sd::unique_fd(::open("/dev/null", O_RDONLY)),
+                                  sd::unique_fd(::open("/dev/null", O_RDONLY)),
+                                  sd::unique_fd(::open("/dev/null", O_RDONLY))};
   take();
   report_state();
 }
@@ -244,7 +246,7 @@ void take_then_fork(const words& arguments) {
 void execute_then_take(const words&) { execute_self("take"); }
 
 void take_then_execute(const words& arguments) {
-  const auto fds = take(options_of(arguments));
+  const auto fds = take(options_of(arguments));  // NOLINT(clang-analyzer-deadcode.DeadStores): open until exec
   execute_self("take");
 }
 
@@ -269,29 +271,35 @@ void mark(const words&) {
   report(fds);
 }
 
-const std::map<std::string, void (*)(const words&)> scenarios = {
-    {"take", take_once},
-    {"take-by-exception", take_by_exception},
-    {"take-twice", take_twice},
-    {"take-after-close", take_after_close},
-    {"take-already-claimed", take_already_claimed},
-    {"take-in-threads", take_in_threads},
-    {"fork-then-take", fork_then_take},
-    {"clone-then-take", clone_then_take},
-    {"take-then-fork", take_then_fork},
-    {"execute-then-take", execute_then_take},
-    {"take-then-execute", take_then_execute},
-    {"take-then-execute-child", take_then_execute_child},
-    {"measure-allocation", measure_allocation},
-    {"mark", mark},
-};
+using scenario_function = void (*)(const words&);
+
+scenario_function scenario_of(const std::string& name) {
+  static const std::map<std::string, scenario_function> scenarios = {
+      {"take", take_once},
+      {"take-by-exception", take_by_exception},
+      {"take-twice", take_twice},
+      {"take-after-close", take_after_close},
+      {"take-already-claimed", take_already_claimed},
+      {"take-in-threads", take_in_threads},
+      {"fork-then-take", fork_then_take},
+      {"clone-then-take", clone_then_take},
+      {"take-then-fork", take_then_fork},
+      {"execute-then-take", execute_then_take},
+      {"take-then-execute", take_then_execute},
+      {"take-then-execute-child", take_then_execute_child},
+      {"measure-allocation", measure_allocation},
+      {"mark", mark},
+  };
+  const auto found = scenarios.find(name);
+  return found == scenarios.end() ? nullptr : found->second;
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   own_path = argv[0];
-  const auto scenario = scenarios.find(argc > 1 ? argv[1] : "");
-  if (scenario == scenarios.end()) {
+  const auto scenario = scenario_of(argc > 1 ? argv[1] : "");
+  if (scenario == nullptr) {
     std::cerr << "usage: probe SCENARIO [OPTION...]\n";
     return 2;
   }
@@ -300,5 +308,5 @@ int main(int argc, char** argv) {
     std::cerr << "seccomp: " << std::strerror(errno) << '\n';
     return 77;
   }
-  scenario->second({argv + 2, argv + argc});
+  scenario({argv + 2, argv + argc});
 }

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <sstream>
 #include <system_error>
@@ -55,6 +56,20 @@ std::string contents(std::FILE* from) {
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
   const auto at = text.find(what);
   return at == std::string::npos ? text : text.replace(at, what.size(), by);
+}
+
+/// Lines that valgrind wrote go to our own standard error, from where they reach whoever runs the tests.
+std::string without_valgrind(const std::string& errors) {
+  std::string rest;
+  std::istringstream lines(errors);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.compare(0, 2, "==") == 0) {
+      std::cerr << line << '\n';
+    } else {
+      rest += line + '\n';
+    }
+  }
+  return rest;
 }
 
 void set_environment(const activation& program) {
@@ -121,18 +136,20 @@ outcome run(const activation& program) {
   check(::waitpid(child, &status, 0), "waitpid");
   result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   result.output = contents(output.get());
-  result.errors = contents(errors.get());
+  result.errors = without_valgrind(contents(errors.get()));
   return result;
 }
 
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments) {
   std::vector<std::string> words;
-  std::istringstream emulator(SD_TEST_EMULATOR);
-  for (std::string word; emulator >> word;) words.push_back(word);
+  std::istringstream emulator_words(emulator());
+  for (std::string word; emulator_words >> word;) words.push_back(word);
   words.push_back(program);
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
 }
+
+std::string emulator() { return SD_TEST_EMULATOR; }
 
 std::optional<std::uint64_t> pidfd_inode(int pid) {
   constexpr std::uint32_t pidfs_magic = 0x50494446;

@@ -30,7 +30,7 @@ struct activation {
 struct outcome {
   int status = -1;                     ///< exit status, or 128 + signal
   std::string output;                  ///< what it wrote to standard output
-  std::string errors;                  ///< and to standard error
+  std::string errors;                  ///< and to standard error, less what valgrind, if it runs on that, says there
   std::vector<std::uint64_t> sockets;  ///< inode numbers of the sockets, holes included
 };
 
@@ -39,6 +39,9 @@ outcome run(const activation& program);
 
 /// The words that start a test program: the emulator's first, where it needs one.
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments);
+
+/// The words of the emulator that test programs run on, which is slow and makes system calls of its own. Empty: none.
+std::string emulator();
 
 /// The inode number of the process's pidfd; `nullopt` where the kernel's pidfds have none of their own.
 std::optional<std::uint64_t> pidfd_inode(int pid);

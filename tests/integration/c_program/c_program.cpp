@@ -3,12 +3,12 @@
 
 #include "detail/receive.hpp"
 
-#include <stdio.h>
+#include <cstdio>
 
 int main() {
   sd::detail::fault why;
   const auto offered = sd::detail::inspect(sd::listen_options::none, why);
   const bool received = offered.count > 0 && sd::detail::claim(offered, why);
-  printf("%d\n", received ? offered.count : 0);
+  std::printf("%d\n", received ? offered.count : 0);
   return why ? 1 : 0;
 }
