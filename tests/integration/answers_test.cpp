@@ -134,6 +134,8 @@ TEST(answers, listen_fds_0_is_empty) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = "0";
   expect_empty(program);
+  program.descriptors = 0;
+  EXPECT_EQ(answer_of(program).output, std::string("fds 0\nopen\n") + both_set);
 }
 
 // --- numbers ---------------------------------------------------------------------------------------------------------
@@ -263,6 +265,18 @@ TEST(answers, a_huge_count_is_ebadf_and_allocates_nothing) {
   auto program = probe("measure-allocation");
   program.environment["LISTEN_FDS"] = "2147483644";  // INT_MAX - 3
   EXPECT_EQ(answer_of(program).output, "error system " + std::to_string(EBADF) + "\nlargest allocation 0\n");
+}
+
+TEST(answers, want_of_memory_loses_nothing) {
+  auto program = probe("take-without-memory", {"unset_environment"});
+  const std::vector<std::string> names = {"a name that takes memory", "another one, as long"};
+  program.descriptors = 2;
+  program.environment["LISTEN_FDNAMES"] = names[0] + ':' + names[1];
+  const auto result = answer_of(program);
+  const std::string nothing_changed = "no memory\nopen 3 4\nset LISTEN_PID LISTEN_FDS LISTEN_FDNAMES\n";
+  std::string expected;
+  for (int allocation = 0; allocation < 3; ++allocation) expected += nothing_changed;  // the list and two names
+  EXPECT_EQ(result.output, expected + received(result, 2, names));
 }
 
 TEST(answers, no_free_descriptor_is_no_obstacle) {

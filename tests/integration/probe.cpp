@@ -3,7 +3,7 @@
 
 #include <sd/listen_fds.hpp>
 
-#include "largest_allocation.hpp"
+#include "allocation.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 #include <cstring>
 #include <iostream>
 #include <map>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -262,6 +263,27 @@ void measure_allocation(const words&) {
   std::cout << "largest allocation " << sd::test::largest_allocation << '\n';
 }
 
+/// Every allocation of the call fails once, until it succeeds.
+void take_without_memory(const words& arguments) {
+  for (int allocations = 0;; ++allocations) {
+    answer fds;
+    bool failed = false;
+    sd::test::allocations_left = allocations;
+    try {
+      fds = sd::listen_fds(options_of(arguments));
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    sd::test::allocations_left = -1;
+    if (!failed) {
+      report(fds);
+      return;
+    }
+    std::cout << "no memory\n";
+    report_state();
+  }
+}
+
 /// The call between two system calls that stand out in a trace.
 void mark(const words&) {
   std::error_code ec;
@@ -288,6 +310,7 @@ scenario_function scenario_of(const std::string& name) {
       {"take-then-execute", take_then_execute},
       {"take-then-execute-child", take_then_execute_child},
       {"measure-allocation", measure_allocation},
+      {"take-without-memory", take_without_memory},
       {"mark", mark},
   };
   const auto found = scenarios.find(name);

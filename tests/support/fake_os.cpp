@@ -14,6 +14,7 @@ namespace {
 int enter(const std::string& call) {
   const int index = static_cast<int>(os.calls.size());
   os.calls.push_back(call);
+  if (index == os.meanwhile_call) os.meanwhile();
   if (index != os.fail_call) return 0;
   errno = os.fail_with;
   return -os.fail_with;

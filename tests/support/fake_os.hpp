@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,8 +21,10 @@ struct fake_os {
   bool has_close_range = true;
   pidfds pidfd = pidfds::with_inode;
 
-  int fail_call = -1;  ///< the call, counted from 0, that fails
-  int fail_with = 0;   ///< with this errno
+  int fail_call = -1;               ///< the call, counted from 0, that fails
+  int fail_with = 0;                ///< with this errno
+  int meanwhile_call = -1;          ///< the call in whose place in time, but before it,
+  std::function<void()> meanwhile;  ///< another thread does this
   std::vector<std::string> calls;
 };
 

@@ -91,6 +91,32 @@ TEST_F(receive_failure, loses_nothing_whichever_call_fails) {
   }
 }
 
+TEST_F(receive_failure, is_none_where_another_thread_claims_meanwhile) {
+  for (const bool closes : {false, true}) {
+    for (const int count : {1, 2, 5}) {
+      for (int call = 0;; ++call) {
+        SCOPED_TRACE(std::to_string(count) + " descriptors, claimed before call " + std::to_string(call));
+        activate(count);
+        bool claimed_first = false;
+        os.meanwhile_call = call;
+        os.meanwhile = [&] {
+          if (sd::detail::claimed.exchange(true)) return;
+          claimed_first = true;
+          for (int fd = 3; fd < 3 + count; ++fd) {
+            os.descriptors[fd] = true;
+            if (closes) os.descriptors.erase(fd);
+          }
+        };
+        std::error_code ec;
+        const auto fds = sd::listen_fds(ec);
+        if (!claimed_first) break;  // this call came first
+        EXPECT_FALSE(ec) << ec.message();
+        EXPECT_THAT(fds, IsEmpty());
+      }
+    }
+  }
+}
+
 TEST_F(receive_failure, marks_one_by_one_where_the_kernel_has_no_close_range) {
   activate(5);
   os.has_close_range = false;

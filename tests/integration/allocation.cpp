@@ -1,4 +1,4 @@
-#include "largest_allocation.hpp"
+#include "allocation.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,12 +7,15 @@
 namespace sd::test {
 
 std::atomic<std::size_t> largest_allocation{0};
+std::atomic<int> allocations_left{-1};
 
 }  // namespace sd::test
 
 // NOLINTBEGIN(cppcoreguidelines-no-malloc): these are what others manage memory with
 void* operator new(std::size_t size) {
-  sd::test::largest_allocation = std::max(sd::test::largest_allocation.load(), size);
+  using namespace sd::test;
+  largest_allocation = std::max(largest_allocation.load(), size);
+  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
   if (void* const memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
