@@ -1,5 +1,6 @@
 #include <sd/error.hpp>
 
+#include <new>
 #include <string>
 
 namespace sd {
@@ -34,8 +35,10 @@ class category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const category instance;
-  return instance;
+  // Never destroyed: error codes are good in the destructors of static objects, too.
+  alignas(category) static unsigned char storage[sizeof(category)];
+  static const category* const instance = ::new (storage) category;
+  return *instance;
 }
 
 }  // namespace sd
