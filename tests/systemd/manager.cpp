@@ -1,0 +1,67 @@
+#include "manager.hpp"
+
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <system_error>
+#include <thread>
+
+namespace sd::test {
+
+namespace {
+
+std::string first_line(const outcome& result) { return result.output.substr(0, result.output.find('\n')); }
+
+}  // namespace
+
+outcome run(const std::string& command) {
+  FILE* const child = ::popen(command.c_str(), "re");
+  if (child == nullptr) throw std::system_error(errno, std::system_category(), "popen");
+  outcome result;
+  for (int c = 0; (c = std::fgetc(child)) != EOF;) result.output += static_cast<char>(c);
+  const int status = ::pclose(child);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+void systemctl(const std::string& arguments) {
+  const auto result = run("systemctl " + arguments + " 2>&1");
+  EXPECT_EQ(result.status, 0) << "systemctl " << arguments << '\n' << result.output;
+}
+
+std::string state(const std::string& unit) { return first_line(run("systemctl is-active " + unit)); }
+
+int main_pid(const std::string& service) {
+  return std::stoi(first_line(run("systemctl show --property=MainPID --value " + service)));
+}
+
+std::vector<int> processes(const std::string& name) {
+  std::vector<int> pids;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::string found;
+    if (std::getline(std::ifstream(entry.path() / "comm"), found) && found == name) {
+      pids.push_back(std::stoi(entry.path().filename()));
+    }
+  }
+  return pids;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+void beside_systemd::TearDown() {
+  if (HasFailure()) std::cout << "systemd says:\n" << std::ifstream("/run/manager.log").rdbuf() << std::endl;
+}
+
+}  // namespace sd::test

@@ -1,0 +1,140 @@
+// What sd::listen_fds() answers for what units describe: the report of report.cpp, compared as a whole.
+
+#include "address.hpp"
+#include "client.hpp"
+#include "manager.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+
+namespace {
+
+using namespace sd::test;
+
+using passing = beside_systemd;
+
+std::string content(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+/// Cuts the first line, which is to name the process, off a report.
+std::string without_pid(const std::string& report, int pid) {
+  const auto line = "pid " + std::to_string(pid) + '\n';
+  EXPECT_THAT(report, testing::StartsWith(line));
+  return report.substr(report.find('\n') + 1);
+}
+
+/// The answer to a client of a service, less the pid.
+std::string report_of(const std::string& service, const std::string& where, int type = SOCK_STREAM) {
+  const auto report = ask(where, "", type);
+  return without_pid(report, main_pid(service));
+}
+
+TEST_F(passing, one_socket) {
+  systemctl("start web.socket");
+  EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7001"),
+            "descriptors 1\n"
+            "3 \"web\" inet stream 127.0.0.1:7001 listening close-on-exec\n"
+            "in a child:\n");
+}
+
+TEST_F(passing, name_with_odd_characters) {
+  systemctl("start odd-name.socket");
+  EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7002"),
+            "descriptors 1\n"
+            R"(3 "back\slash \x41 \\ "quoted" 'it' = % #" inet stream 127.0.0.1:7002 listening close-on-exec)"
+            "\nin a child:\n");
+}
+
+TEST_F(passing, name_is_the_unit_by_default) {
+  systemctl("start unnamed.socket");
+  EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"),
+            "descriptors 1\n"
+            "3 \"unnamed.socket\" inet stream 127.0.0.1:7003 listening close-on-exec\n"
+            "in a child:\n");
+}
+
+/// The order is systemd's choice, but each name belongs to its socket.
+TEST_F(passing, several_units) {
+  systemctl("start web.socket odd-name.socket unnamed.socket");
+  const auto report = report_of("several-units.service", "127.0.0.1:7001");
+  EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"), report);
+  EXPECT_THAT(report, testing::StartsWith("descriptors 3\n3 "));
+  EXPECT_THAT(report, testing::HasSubstr("\n4 "));
+  EXPECT_THAT(report, testing::HasSubstr("\n5 "));
+  EXPECT_THAT(report, testing::HasSubstr(" \"web\" inet stream 127.0.0.1:7001 listening close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" % #\" inet stream 127.0.0.1:7002 listening close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" \"unnamed.socket\" inet stream 127.0.0.1:7003 listening close-on-exec\n"));
+  EXPECT_THAT(report, testing::EndsWith("\nin a child:\n"));
+}
+
+TEST_F(passing, several_sockets_of_one_unit_in_order) {
+  systemctl("start one-unit.socket");
+  const auto report = report_of("one-unit.service", "127.0.0.1:7101");
+  EXPECT_EQ(report,
+            "descriptors 7\n"
+            "3 \"one\" inet stream 127.0.0.1:7101 listening close-on-exec\n"
+            "4 \"one\" unix datagram /run/one-unit/datagram close-on-exec\n"
+            "5 \"one\" inet6 stream [::1]:7102 listening close-on-exec\n"
+            "6 \"one\" unix stream /run/one-unit/stream listening close-on-exec\n"
+            "7 \"one\" inet datagram 127.0.0.1:7103 close-on-exec\n"
+            "8 \"one\" unix stream @one-unit listening close-on-exec\n"
+            "9 \"one\" unix seqpacket /run/one-unit/packets listening close-on-exec\n"
+            "in a child:\n");
+  // Each is the socket that it says it is.
+  const std::string service = "one-unit.service";
+  EXPECT_EQ(report_of(service, "[::1]:7102"), report);
+  EXPECT_EQ(report_of(service, "/run/one-unit/stream"), report);
+  EXPECT_EQ(report_of(service, "@one-unit"), report);
+  EXPECT_EQ(report_of(service, "127.0.0.1:7103", SOCK_DGRAM), report);
+  EXPECT_EQ(report_of(service, "/run/one-unit/datagram", SOCK_DGRAM), report);
+  EXPECT_EQ(report_of(service, "/run/one-unit/packets", SOCK_SEQPACKET), report);
+}
+
+TEST_F(passing, connection_where_systemd_accepts) {
+  systemctl("start accept.socket");
+  const auto first = connect("127.0.0.1:7201");
+  const auto second = connect("127.0.0.1:7201");
+  std::set<std::string> processes;
+  for (const auto* client : {&second, &first}) {
+    const auto answer = converse(*client, "hello\n");
+    const auto after_pid = answer.find('\n') + 1;
+    processes.insert(answer.substr(0, after_pid));
+    EXPECT_EQ(answer.substr(after_pid),
+              "descriptors 1\n"
+              "3 \"connection\" inet stream 127.0.0.1:7201 from " +
+                  local_address(client->get()).text() +
+                  " close-on-exec\n"
+                  "in a child:\n"
+                  "hello\n");
+  }
+  EXPECT_EQ(processes.size(), 2);
+}
+
+TEST_F(passing, nothing_without_a_socket_unit) {
+  systemctl("start without-socket.service");
+  EXPECT_THAT(content("/run/without-socket"), testing::EndsWith("\ndescriptors 0\nin a child:\n"));
+}
+
+/// The program under a shell is another process than the one that systemd started. Nothing is taken from it.
+TEST_F(passing, nothing_in_a_child_of_the_service) {
+  systemctl("start wrapped.socket wrapped.service");
+  EXPECT_THAT(content("/run/wrapped"), testing::EndsWith("\ndescriptors 0\nin a child: 3\n"));
+}
+
+/// The variables name this process, and are wrong.
+TEST_F(passing, error_where_the_unit_sets_the_variables) {
+  systemctl("start broken.socket broken.service");
+  EXPECT_THAT(content("/run/broken"),
+              testing::EndsWith("\nerror: LISTEN_FDS=\"one\": LISTEN_FDS is not a decimal number\n"));
+}
+
+}  // namespace

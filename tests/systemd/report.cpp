@@ -1,0 +1,176 @@
+// report [FILE]: a service that tells what sd::listen_fds() gave it, to every client and in FILE:
+//
+//   pid 42
+//   descriptors 2
+//   3 "web" inet stream 127.0.0.1:80 listening close-on-exec
+//   4 unnamed unix dgram /run/socket inherited
+//   in a child: 4
+//   error: ...
+//
+// The last lines say which descriptors a program that it executes finds open, and what was thrown. A client's words
+// come back after the report. Where there is nobody to serve, it exits.
+
+#include <sd/listen_fds.hpp>
+
+#include "address.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace {
+
+int option(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (::getsockopt(fd, SOL_SOCKET, name, &value, &size) != 0) {
+    throw std::system_error(errno, std::system_category(), "getsockopt");
+  }
+  return value;
+}
+
+bool is_listening(int fd) { return option(fd, SO_ACCEPTCONN) != 0; }
+bool is_datagram(int fd) { return option(fd, SO_TYPE) == SOCK_DGRAM; }
+
+std::string family(int fd) {
+  switch (option(fd, SO_DOMAIN)) {
+    case AF_INET:
+      return "inet";
+    case AF_INET6:
+      return "inet6";
+    case AF_UNIX:
+      return "unix";
+    default:
+      return "other";
+  }
+}
+
+std::string type(int fd) {
+  switch (option(fd, SO_TYPE)) {
+    case SOCK_STREAM:
+      return "stream";
+    case SOCK_DGRAM:
+      return "datagram";
+    case SOCK_SEQPACKET:
+      return "seqpacket";
+    default:
+      return "other";
+  }
+}
+
+std::string describe(const sd::listen_fd& passed) {
+  const int fd = passed.fd.get();
+  std::string line = std::to_string(fd) + (passed.name ? " \"" + *passed.name + '"' : " unnamed");
+  line += ' ' + family(fd) + ' ' + type(fd) + ' ' + sd::test::local_address(fd).text();
+  if (is_listening(fd)) line += " listening";
+  sd::test::address peer;
+  if (::getpeername(fd, peer.data(), &peer.size) == 0) line += " from " + peer.text();
+  const int flags = ::fcntl(fd, F_GETFD);
+  line += (flags & FD_CLOEXEC) != 0 ? " close-on-exec" : " inherited";
+  return line + '\n';
+}
+
+constexpr const char* list_descriptors = "--list-descriptors";
+
+void print_open_descriptors() {
+  for (int fd = 3; fd < 1024; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) std::cout << ' ' << fd;
+  }
+}
+
+std::string open_in_child(const std::string& own_path) {
+  const auto command = own_path + ' ' + list_descriptors;
+  const std::unique_ptr<FILE, int (*)(FILE*)> child(::popen(command.c_str(), "re"), ::pclose);
+  if (!child) throw std::system_error(errno, std::system_category(), "popen");
+  std::string text;
+  for (int c = 0; (c = std::fgetc(child.get())) != EOF;) text += static_cast<char>(c);
+  return text;
+}
+
+std::string make_report(const std::vector<sd::listen_fd>& passed, const std::string& own_path) {
+  std::string text = "descriptors " + std::to_string(passed.size()) + '\n';
+  for (const auto& entry : passed) text += describe(entry);
+  return text + "in a child:" + open_in_child(own_path) + '\n';
+}
+
+void answer_connection(int client, const std::string& report) {
+  std::string words;
+  std::array<char, 256> buffer;
+  for (ssize_t n = 0; (n = ::recv(client, buffer.data(), buffer.size(), 0)) > 0;) {
+    words.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  const std::string text = report + words;
+  ::send(client, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+void answer_datagram(int socket, const std::string& report) {
+  sd::test::address peer;
+  std::array<char, 256> buffer;
+  const ssize_t n = ::recvfrom(socket, buffer.data(), buffer.size(), 0, peer.data(), &peer.size);
+  if (n < 0) return;
+  const std::string text = report + std::string(buffer.data(), static_cast<std::size_t>(n));
+  ::sendto(socket, text.data(), text.size(), 0, peer.data(), peer.size);
+}
+
+void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) {
+  std::vector<pollfd> waiting;
+  waiting.reserve(passed.size());
+  for (const auto& entry : passed) waiting.push_back({entry.fd.get(), POLLIN, 0});
+  while (!waiting.empty()) {
+    if (::poll(waiting.data(), waiting.size(), -1) < 0) throw std::system_error(errno, std::system_category(), "poll");
+    for (auto entry = waiting.begin(); entry != waiting.end();) {
+      const bool ready = entry->revents != 0;
+      const int fd = entry->fd;
+      if (ready && is_listening(fd)) {
+        answer_connection(sd::unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)).get(), report);
+      } else if (ready && is_datagram(fd)) {
+        answer_datagram(fd, report);
+      } else if (ready) {
+        answer_connection(fd, report);
+        entry = waiting.erase(entry);
+        continue;
+      }
+      ++entry;
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == list_descriptors) {
+    print_open_descriptors();
+    return 0;
+  }
+  std::vector<sd::listen_fd> passed;
+  std::string report = "pid " + std::to_string(::getpid()) + '\n';
+  try {
+    passed = sd::listen_fds();
+    report += make_report(passed, argv[0]);
+  } catch (const std::exception& error) {
+    report += "error: " + std::string(error.what()) + '\n';
+  }
+  if (argc == 2) std::ofstream(argv[1]) << report;
+  try {
+    serve(passed, report);
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "report: " << error.what() << '\n';
+    return 1;
+  }
+}
