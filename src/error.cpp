@@ -26,7 +26,7 @@ class category final : public std::error_category {
       case errc::listen_fds_out_of_range:
         return "LISTEN_FDS is larger than the number of descriptors can be";
       case errc::already_claimed:
-        return "descriptor 3 is close-on-exec already, so other code of this process owns it";
+        return "a passed descriptor is close-on-exec already, so other code of this process owns it";
     }
     return "unknown error " + std::to_string(code);
   }

@@ -17,7 +17,7 @@ enum class errc {
   listen_pidfdid_out_of_range,  ///< `LISTEN_PIDFDID` does not fit 64 bits
   malformed_listen_fds,         ///< `LISTEN_FDS` is not a decimal number
   listen_fds_out_of_range,      ///< `LISTEN_FDS` counts more descriptors than there are numbers for
-  already_claimed,              ///< descriptor 3 is close-on-exec already, so other code of this process owns it
+  already_claimed,              ///< a descriptor is close-on-exec already, so other code of this process owns it
 };
 
 /// The category of `sd::errc`; its name is "sd".

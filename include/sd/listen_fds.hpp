@@ -12,9 +12,8 @@
 namespace sd {
 
 /// One descriptor that the service manager passed, and its name.
-/// Shape:   `name` is what `FileDescriptorName=` says, byte for byte, may be empty and need not be unique; `nullopt`
-/// where
-///          the manager named fewer descriptors than it passed. `fd` is open and `FD_CLOEXEC`.
+/// Shape:   `name` is what `FileDescriptorName=` says, byte for byte; it may be empty and need not be unique. `nullopt`
+///          where the manager passed fewer names than descriptors. `fd` is open and `FD_CLOEXEC`.
 /// Source:  sd_listen_fds(3), systemd.socket(5)
 struct listen_fd {
   std::optional<std::string> name;
@@ -27,8 +26,8 @@ enum class listen_options : unsigned {
   /// Remove `LISTEN_PID`, `LISTEN_PIDFDID`, `LISTEN_FDS` and `LISTEN_FDNAMES` from the environment, unless there is an
   /// error. Not thread-safe, as any unsetenv(3).
   unset_environment = 1,
-  /// Accept a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or name another process, for programs that run under
-  /// a wrapper. Nothing proves then that the descriptors are meant for this process: in a child that merely inherited
+  /// Accept a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or another process's, for programs that run under
+  /// a wrapper. Nothing proves then that the descriptors are meant for this process: in a child that only inherited
   /// the variables, descriptor 3 may be anything.
   any_pid = 2,
 };
@@ -41,15 +40,13 @@ enum class listen_options : unsigned {
 }
 
 /// Takes ownership of the descriptors that the service manager passed to this process.
-/// Shape:   0..n entries in the order passed; entry i is descriptor 3+i; all open, all `FD_CLOEXEC`. Empty where
-/// nothing
-///          was passed to this process, where it has been taken already, and on platforms without the protocol.
-/// Errors:  the variables name this process and are wrong: any `sd::errc`; `EBADF` where one of the descriptors is not
-///          open; the `errno` of a failed check of `LISTEN_PIDFDID`. On an error, `std::bad_alloc` included, nothing is
-///          adopted, closed, marked or unset.
-/// Threads: safe from any thread, but see `listen_options::unset_environment`; of all callers in the process exactly
-/// one
-///          receives the descriptors.
+/// Shape:   0..n entries in the order passed; entry i is descriptor 3+i; all open, all `FD_CLOEXEC`. Empty where none
+///          was passed to this process, where they are taken already, and on platforms without the protocol.
+/// Errors:  the variables name this process and are wrong: any `sd::errc`; `EBADF` where a descriptor is not open; the
+///          `errno` of a failed check of `LISTEN_PIDFDID`. On an error, `std::bad_alloc` included, nothing is adopted,
+///          closed, marked or unset, and the next call finds it all as it was.
+/// Threads: safe from any thread, but see `listen_options::unset_environment`. Of all callers in the process exactly
+///          one receives the descriptors. While one is at it the others get an empty answer, whatever becomes of it.
 /// Source:  sd_listen_fds(3)
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
 

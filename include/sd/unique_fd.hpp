@@ -9,8 +9,8 @@ namespace sd {
 
 /// Owns one file descriptor and closes it when it goes.
 /// Shape:   the size of an int; moves, never copies; converts to or from int only by name. A negative number is "none".
-/// Errors:  none. A failed close is not retried, as POSIX leaves the number unspecified then; where NDEBUG is not
-///          defined in the library's build, closing a number that somebody else has closed already stops the program.
+/// Errors:  none. A failed close is not retried, as POSIX leaves the number unspecified then. In a library that was
+///          built without NDEBUG, closing a number that somebody else has closed already stops the program.
 /// Threads: as an int: distinct objects from any thread, one object from one thread at a time.
 /// Source:  close(2)
 class unique_fd {
@@ -19,7 +19,7 @@ class unique_fd {
   explicit constexpr unique_fd(int fd) noexcept : fd_(fd) {}
   unique_fd(unique_fd&& other) noexcept : fd_(other.release()) {}
   unique_fd& operator=(unique_fd&& other) noexcept {
-    if (this != &other) reset(other.release());
+    reset(other.release());  // itself, too: it is released first
     return *this;
   }
   unique_fd(const unique_fd&) = delete;
@@ -34,7 +34,7 @@ class unique_fd {
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return fd_ >= 0; }
   /// Gives the number away: from here on the caller closes it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-  /// Closes what is owned, if anything, and owns `fd` instead. `errno` stays as it was.
+  /// Closes what is owned, if anything, and owns `fd` instead, which must be another one. `errno` stays as it was.
   void reset(int fd = -1) noexcept {
     assert(fd < 0 || fd != fd_);
     if (const int old = std::exchange(fd_, fd); old >= 0) close(old);

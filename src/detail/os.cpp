@@ -1,3 +1,8 @@
+// Inode numbers of 64 bits, on platforms of 32 bits, too.
+#if !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64  // NOLINT(bugprone-reserved-identifier, readability-identifier-naming): glibc's name
+#endif
+
 #include "os.hpp"
 
 #include <cerrno>
@@ -62,19 +67,31 @@ int duplicate(int fd, int lowest) noexcept { return negated_errno(::fcntl(fd, F_
 
 #endif
 
-// By number, as older headers and C libraries know neither the wrappers nor the constants.
-#if defined(__linux__) && defined(SYS_close_range)
+#if defined(__linux__)
+
+// By number, as older C libraries have no wrappers; and as older headers have no numbers either, which would make what
+// the library answers depend on where it was built, by the numbers that most architectures share.
+#if defined(SYS_close_range)
+constexpr long close_range_number = SYS_close_range;
+#elif defined(__alpha__) || defined(__mips__)
+constexpr long close_range_number = -1;
+#else
+constexpr long close_range_number = 436;
+#endif
+#if defined(SYS_pidfd_open)
+constexpr long pidfd_open_number = SYS_pidfd_open;
+#elif defined(__alpha__) || defined(__mips__)
+constexpr long pidfd_open_number = -1;
+#else
+constexpr long pidfd_open_number = 434;
+#endif
+
 int set_close_on_exec_range(int first, int last) noexcept {
   constexpr unsigned close_range_cloexec = 1U << 2U;
   return negated_errno(static_cast<int>(
-      ::syscall(SYS_close_range, static_cast<unsigned>(first), static_cast<unsigned>(last), close_range_cloexec)));
+      ::syscall(close_range_number, static_cast<unsigned>(first), static_cast<unsigned>(last), close_range_cloexec)));
 }
-#else
-int set_close_on_exec_range(int, int) noexcept { return -ENOSYS; }
-#endif
-
-#if defined(__linux__) && defined(SYS_pidfd_open) && defined(STATX_INO)
-int open_pidfd(int pid) noexcept { return negated_errno(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U))); }
+int open_pidfd(int pid) noexcept { return negated_errno(static_cast<int>(::syscall(pidfd_open_number, pid, 0U))); }
 int is_pidfs(int pidfd) noexcept {
   constexpr std::uint32_t pidfs_magic = 0x50494446;
   struct statfs fs;
@@ -82,15 +99,19 @@ int is_pidfs(int pidfd) noexcept {
   return static_cast<std::uint32_t>(fs.f_type) == pidfs_magic ? 1 : 0;
 }
 int inode(int fd, std::uint64_t& number) noexcept {
-  struct statx status;
-  if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) < 0) return -errno;
-  number = status.stx_ino;
+  struct stat status;
+  if (::fstat(fd, &status) < 0) return -errno;
+  number = status.st_ino;
   return 0;
 }
+
 #else
+
+int set_close_on_exec_range(int, int) noexcept { return -ENOSYS; }
 int open_pidfd(int) noexcept { return -ENOSYS; }
 int is_pidfs(int) noexcept { return 0; }
 int inode(int, std::uint64_t&) noexcept { return -ENOSYS; }
+
 #endif
 
 }  // namespace sd::detail::os

@@ -25,7 +25,7 @@ int set_close_on_exec_range(int first, int last) noexcept;
 int open_pidfd(int pid) noexcept;
 /// Whether `pidfd` has an inode of its own (1), from Linux 6.9 on, or shares one with every anonymous file (0).
 int is_pidfs(int pidfd) noexcept;
-/// The inode number, all 64 bits on every platform.
+/// The inode number: 64 bits, of which a 32-bit kernel knows the lower half.
 int inode(int fd, std::uint64_t& number) noexcept;
 
 }  // namespace sd::detail::os

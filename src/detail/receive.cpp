@@ -37,39 +37,48 @@ int has_pidfdid(std::uint64_t expected, int pid) noexcept {
   return result;
 }
 
-/// Proves that the whole range is open and came through exec.
-void prove(int count, const char* listen_fds, fault& why) noexcept {
+/// Why `fd` cannot have been passed, if it cannot: it is closed, or would have been by exec.
+fault looked_at(int fd, const char* listen_fds) noexcept {
+  const int close_on_exec = os::is_close_on_exec(fd);
+  if (close_on_exec == 0) return {};
+  fault why = failed("LISTEN_FDS", listen_fds, close_on_exec < 0 ? -close_on_exec : 0, fd);
+  if (close_on_exec > 0) why.code = errc::already_claimed;
+  return why;
+}
+
+/// Proves that the whole range is open.
+fault prove(int count, const char* listen_fds) noexcept {
   constexpr int first = first_descriptor;
-  const int close_on_exec = os::is_close_on_exec(first);
-  if (close_on_exec < 0) {
-    why = failed("LISTEN_FDS", listen_fds, -close_on_exec, first);
-    return;
-  }
-  if (close_on_exec == 1) {  // exec would have closed it, so it was opened since, or taken by other code
-    why = failed("LISTEN_FDS", listen_fds, 0, first);
-    why.code = errc::already_claimed;
-    return;
-  }
+  if (const fault why = looked_at(first, listen_fds)) return why;
   if (count > few) {
     // The kernel answers the lowest free number, so a number past the range means that the range has no hole.
     const int probe = os::duplicate(first, first);
     if (probe >= 0) {
       os::close(probe);
-      if (probe < first + count) why = failed("LISTEN_FDS", listen_fds, EBADF, probe);
-      return;
+      return probe < first + count ? failed("LISTEN_FDS", listen_fds, EBADF, probe) : fault();
     }
   }
   for (int fd = first + 1; fd < first + count; ++fd) {
-    if (const int result = os::is_close_on_exec(fd); result < 0) {
-      why = failed("LISTEN_FDS", listen_fds, -result, fd);
-      return;
-    }
+    if (const fault why = looked_at(fd, listen_fds)) return why;
   }
+  return {};
+}
+
+/// The number of descriptors that the variables pass to this process. 0 on a fault.
+int passed(const environment& env, addressee whose, std::uint64_t pidfdid, int pid, fault& why) noexcept {
+  if (whose == addressee::pidfdid_says) {
+    const int ours = has_pidfdid(pidfdid, pid);
+    if (ours < 0) why = failed("LISTEN_PIDFDID", env.listen_pidfdid, -ours);
+    if (ours != 1) return 0;
+  }
+  const int count = descriptor_count(env, why);
+  if (count > 0) why = prove(count, env.listen_fds);
+  return why ? 0 : count;
 }
 
 }  // namespace
 
-offer inspect(listen_options options, fault& why) noexcept {
+offer claim(listen_options options, fault& why) noexcept {
   if (claimed.load(std::memory_order_acquire)) return {};
 
   environment env;
@@ -82,37 +91,24 @@ offer inspect(listen_options options, fault& why) noexcept {
   std::uint64_t pidfdid = 0;
   const addressee whose = addressed_to(env, pid, options, pidfdid, why);
   if (whose == addressee::another) return {};
-  if (whose == addressee::pidfdid_says) {
-    const int ours = has_pidfdid(pidfdid, pid);
-    if (ours < 0) why = failed("LISTEN_PIDFDID", env.listen_pidfdid, -ours);
-    if (ours != 1) return {};
-  }
+  if (claimed.exchange(true, std::memory_order_acq_rel)) return {};
 
-  const int count = descriptor_count(env, why);
-  if (count > 0) prove(count, env.listen_fds, why);
-  if (why) {
-    // Had another thread claimed them meanwhile, it would have marked or even closed them: that is no fault.
-    if (claimed.load(std::memory_order_acquire)) why = {};
-    return {};
-  }
+  const int count = passed(env, whose, pidfdid, pid, why);
+  if (count == 0) claimed.store(false, std::memory_order_release);
   return {count, env};
 }
 
-bool claim(const offer& offered, fault& why) noexcept {
-  if (claimed.exchange(true, std::memory_order_acq_rel)) return false;
-
+void mark(const offer& offered, fault& why) noexcept {
   const int first = first_descriptor;
   const int end = first + offered.count;
-  if (offered.count > few && os::set_close_on_exec_range(first, end - 1) >= 0) return true;
+  if (offered.count > few && os::set_close_on_exec_range(first, end - 1) >= 0) return;
   for (int fd = first; fd < end; ++fd) {
     if (const int result = os::set_close_on_exec(fd, true); result < 0) {
       for (int marked = first; marked < fd; ++marked) os::set_close_on_exec(marked, false);
       why = failed("LISTEN_FDS", offered.env.listen_fds, -result, fd);
-      claimed.store(false, std::memory_order_release);
-      return false;
+      return;
     }
   }
-  return true;
 }
 
 void unset_environment() noexcept {

@@ -6,14 +6,14 @@
 
 #include <atomic>
 
-// How the descriptors change hands, in two steps, so that the caller can set up what is to own them in between and a
-// failure there loses nothing.
+// How the descriptors change hands, in two steps, so that the caller can set up what is to own them in between.
 namespace sd::detail {
 
-/// Whether the descriptors have an owner. An exported inline variable: where several modules of a process contain this
-/// library, the dynamic linker makes them share one, so that a winner in any of them is the winner for all. Copied by
-/// fork, reset by exec, as the descriptors are.
-SD_EXPORT inline std::atomic<bool> claimed{false};
+/// Whether the descriptors have an owner, or one who is about to be. Copied by fork and reset by exec, as the
+/// descriptors are. Visible beyond the module, so that the modules of a process share one where the dynamic linker can
+/// join them: it joins shared libraries and, if gcc compiled them, plug-ins; not a plug-in and a program that exports
+/// no symbols.
+SD_VISIBLE inline std::atomic<bool> claimed{false};
 
 /// What there is to take: `count` open descriptors from `first_descriptor` on. 0: nothing for this process.
 struct offer {
@@ -21,12 +21,13 @@ struct offer {
   environment env;  ///< the variables that say so
 };
 
-/// Step one: reads the variables and proves that they tell the truth. Changes nothing.
-offer inspect(listen_options options, fault& why) noexcept;
+/// Step one: reads the variables, claims the descriptors, and proves that the variables tell the truth. Where there is
+/// something to take, `claimed` stays set, for the caller to clear if it fails before or in step two. It is set before
+/// any descriptor is opened to look with: it could fill a hole that another caller looks for.
+offer claim(listen_options options, fault& why) noexcept;
 
-/// Step two: makes the descriptors the caller's and marks them FD_CLOEXEC. False where another caller of this process
-/// was first, and on a fault, which leaves them as they were and free to be claimed.
-bool claim(const offer& offered, fault& why) noexcept;
+/// Step two: marks the descriptors FD_CLOEXEC, from when on they are the caller's. On a fault none is marked.
+void mark(const offer& offered, fault& why) noexcept;
 
 /// Removes the variables from the environment.
 void unset_environment() noexcept;

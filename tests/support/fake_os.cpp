@@ -14,7 +14,7 @@ namespace {
 int enter(const std::string& call) {
   const int index = static_cast<int>(os.calls.size());
   os.calls.push_back(call);
-  if (index == os.meanwhile_call) os.meanwhile();
+  if (os.before_call) os.before_call(call);
   if (index != os.fail_call) return 0;
   errno = os.fail_with;
   return -os.fail_with;
@@ -97,7 +97,7 @@ int is_pidfs(int) noexcept {
 }
 
 int inode(int, std::uint64_t& number) noexcept {
-  if (const int failure = enter("statx")) return failure;
+  if (const int failure = enter("fstat")) return failure;
   number = test::os.inode;
   return 0;
 }

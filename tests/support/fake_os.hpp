@@ -21,10 +21,9 @@ struct fake_os {
   bool has_close_range = true;
   pidfds pidfd = pidfds::with_inode;
 
-  int fail_call = -1;               ///< the call, counted from 0, that fails
-  int fail_with = 0;                ///< with this errno
-  int meanwhile_call = -1;          ///< the call in whose place in time, but before it,
-  std::function<void()> meanwhile;  ///< another thread does this
+  int fail_call = -1;                                        ///< the call, counted from 0, that fails
+  int fail_with = 0;                                         ///< with this errno
+  std::function<void(const std::string& call)> before_call;  ///< what another thread does, or sees, meanwhile
   std::vector<std::string> calls;
 };
 

@@ -14,6 +14,7 @@ namespace {
 
 using sd::test::fake_os;
 using sd::test::os;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -91,30 +92,98 @@ TEST_F(receive_failure, loses_nothing_whichever_call_fails) {
   }
 }
 
-TEST_F(receive_failure, is_none_where_another_thread_claims_meanwhile) {
-  for (const bool closes : {false, true}) {
-    for (const int count : {1, 2, 5}) {
-      for (int call = 0;; ++call) {
-        SCOPED_TRACE(std::to_string(count) + " descriptors, claimed before call " + std::to_string(call));
-        activate(count);
-        bool claimed_first = false;
-        os.meanwhile_call = call;
-        os.meanwhile = [&] {
-          if (sd::detail::claimed.exchange(true)) return;
-          claimed_first = true;
-          for (int fd = 3; fd < 3 + count; ++fd) {
-            os.descriptors[fd] = true;
-            if (closes) os.descriptors.erase(fd);
-          }
-        };
-        std::error_code ec;
-        const auto fds = sd::listen_fds(ec);
-        if (!claimed_first) break;  // this call came first
-        EXPECT_FALSE(ec) << ec.message();
-        EXPECT_THAT(fds, IsEmpty());
-      }
-    }
+TEST_F(receive_failure, claims_before_it_opens_anything) {
+  // What one caller opens to look with could fill the hole that another one looks for.
+  activate(5);
+  os.environment["LISTEN_PIDFDID"] = "4242";
+  os.before_call = [](const std::string& call) { EXPECT_TRUE(sd::detail::claimed) << call; };
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 5U);
+  EXPECT_THAT(os.calls, Contains("pidfd_open"));
+  EXPECT_THAT(os.calls, Contains("F_DUPFD_CLOEXEC 3"));
+}
+
+TEST_F(receive_failure, keeps_the_claim_until_all_is_as_it_was) {
+  activate(5);
+  os.has_close_range = false;
+  os.fail_call = 6;  // F_SETFD 5, see below
+  os.fail_with = EPERM;
+  os.before_call = [](const std::string& call) { EXPECT_TRUE(sd::detail::claimed) << call; };
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec.value(), EPERM);
+  EXPECT_FALSE(sd::detail::claimed);
+}
+
+TEST_F(receive_failure, is_none_while_another_caller_is_at_it) {
+  os.before_call = [](const std::string&) {
+    os.before_call = nullptr;
+    std::error_code ec;
+    EXPECT_THAT(sd::listen_fds(ec), IsEmpty());
+    EXPECT_FALSE(ec) << ec.message();
+  };
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 1U);
+}
+
+TEST_F(receive_failure, makes_no_call_once_they_are_taken) {
+  std::error_code ec;
+  const auto fds = sd::listen_fds(ec);
+  EXPECT_THAT(fds, SizeIs(1));
+  os.calls.clear();
+  os.environment["LISTEN_FDS"] = "junk";
+  EXPECT_THAT(sd::listen_fds(ec), IsEmpty());
+  EXPECT_FALSE(ec) << ec.message();
+  EXPECT_THAT(os.calls, IsEmpty());
+}
+
+TEST_F(receive_failure, takes_options_together) {
+  os.environment["LISTEN_PID"] = "43";
+  std::error_code ec;
+  EXPECT_EQ(take(ec, sd::listen_options::any_pid | sd::listen_options::unset_environment), 1U);
+  EXPECT_THAT(os.environment, IsEmpty());
+}
+
+TEST_F(receive_failure, does_not_believe_where_a_check_fails) {
+  for (const int call : {0, 1, 2}) {  // pidfd_open, fstatfs, fstat
+    activate(1);
+    os.environment["LISTEN_PIDFDID"] = "4242";
+    os.fail_call = call;
+    os.fail_with = EIO;
+    std::error_code ec;
+    EXPECT_EQ(take(ec), 0U);
+    EXPECT_EQ(ec, std::error_code(EIO, std::system_category())) << os.calls.back();
   }
+}
+
+TEST_F(receive_failure, reads_an_inode_number_of_64_bits) {
+  os.inode = 4242 + (std::uint64_t{1} << 32U);
+  os.environment["LISTEN_PIDFDID"] = "4242";
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  os.environment["LISTEN_PIDFDID"] = std::to_string(os.inode);
+  EXPECT_EQ(take(ec), 1U);
+}
+
+TEST_F(receive_failure, says_which_descriptor_cannot_be_marked) {
+  activate(2);
+  os.fail_call = 3;  // F_SETFD 4
+  os.fail_with = EPERM;
+  try {
+    const auto fds = sd::listen_fds();
+    FAIL() << "no exception";
+  } catch (const std::system_error& error) {
+    EXPECT_STREQ(error.what(), "LISTEN_FDS=\"2\", descriptor 4: Operation not permitted");
+  }
+}
+
+TEST_F(receive_failure, takes_no_descriptor_that_exec_would_have_closed) {
+  activate(2);
+  os.descriptors[4] = true;
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_EQ(ec, sd::errc::already_claimed);
+  EXPECT_FALSE(os.descriptors[3]);
 }
 
 TEST_F(receive_failure, marks_one_by_one_where_the_kernel_has_no_close_range) {

@@ -46,6 +46,9 @@ TEST(unique_fd, owns_descriptor_0) {
   }
   EXPECT_FALSE(is_open(0));
   EXPECT_EQ(::dup2(saved.get(), 0), 0);
+  sd::unique_fd(0).reset();
+  EXPECT_FALSE(is_open(0));
+  EXPECT_EQ(::dup2(saved.get(), 0), 0);
 }
 
 TEST(unique_fd, moves) {

@@ -7,8 +7,8 @@
 
 int main() {
   sd::detail::fault why;
-  const auto offered = sd::detail::inspect(sd::listen_options::none, why);
-  const bool received = offered.count > 0 && sd::detail::claim(offered, why);
-  std::printf("%d\n", received ? offered.count : 0);
+  const auto offered = sd::detail::claim(sd::listen_options::none, why);
+  if (offered.count > 0) sd::detail::mark(offered, why);
+  std::printf("%d\n", why ? 0 : offered.count);
   return why ? 1 : 0;
 }

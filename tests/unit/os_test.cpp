@@ -1,0 +1,59 @@
+#include "detail/os.hpp"
+
+#include <sd/unique_fd.hpp>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace {
+
+namespace os = sd::detail::os;
+
+sd::unique_fd open_something() { return sd::unique_fd(::open("/dev/null", O_RDONLY)); }
+bool is_close_on_exec(const sd::unique_fd& fd) { return (::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0; }
+
+TEST(os, marks_and_unmarks) {
+  const auto fd = open_something();
+  EXPECT_EQ(os::is_close_on_exec(fd.get()), 0);
+  EXPECT_EQ(os::set_close_on_exec(fd.get(), true), 0);
+  EXPECT_EQ(os::is_close_on_exec(fd.get()), 1);
+  EXPECT_TRUE(is_close_on_exec(fd));
+  EXPECT_EQ(os::set_close_on_exec(fd.get(), false), 0);
+  EXPECT_EQ(os::is_close_on_exec(fd.get()), 0);
+  EXPECT_FALSE(is_close_on_exec(fd));
+}
+
+TEST(os, answers_the_negated_errno) {
+  EXPECT_EQ(os::is_close_on_exec(-1), -EBADF);
+  EXPECT_EQ(os::set_close_on_exec(-1, true), -EBADF);
+  EXPECT_EQ(os::duplicate(-1, 3), -EBADF);
+  EXPECT_EQ(os::close(-1), -EBADF);
+  std::uint64_t number = 0;
+  EXPECT_EQ(os::inode(-1, number), -EBADF);
+  EXPECT_LT(os::open_pidfd(-1), 0);
+}
+
+TEST(os, duplicates_close_on_exec) {
+  const auto fd = open_something();
+  const sd::unique_fd copy(os::duplicate(fd.get(), 500));
+  EXPECT_GE(copy.get(), 500);
+  EXPECT_TRUE(is_close_on_exec(copy));
+  EXPECT_FALSE(is_close_on_exec(fd));
+}
+
+TEST(os, knows_the_process_and_the_file) {
+  EXPECT_EQ(os::process_id(), ::getpid());
+  const auto fd = open_something();
+  struct stat status {};
+  ASSERT_EQ(::fstat(fd.get(), &status), 0);
+  std::uint64_t number = 0;
+  EXPECT_EQ(os::inode(fd.get(), number), 0);
+  EXPECT_EQ(number, status.st_ino);
+}
+
+}  // namespace
