@@ -4,11 +4,13 @@
 
 #include <sd/listen_fds.hpp>
 
+#include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/select.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -16,13 +18,17 @@
 #include <exception>
 #include <future>
 #include <iostream>
+#include <stdexcept>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 namespace {
 
-volatile std::sig_atomic_t stopping = 0;
+using namespace std::chrono_literals;
+
+std::atomic<bool> stopping{false};
 
 int check(int result, const char* what) {
   if (result < 0) throw std::system_error(errno, std::system_category(), what);
@@ -30,7 +36,7 @@ int check(int result, const char* what) {
 }
 
 sd::unique_fd open_port(std::uint16_t port) {
-  sd::unique_fd listener(check(::socket(AF_INET6, SOCK_STREAM, 0), "socket"));
+  sd::unique_fd listener(check(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   const int on = 1;
   check(::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
   sockaddr_in6 address{};
@@ -41,10 +47,34 @@ sd::unique_fd open_port(std::uint16_t port) {
   return listener;
 }
 
+sd::unique_fd take_or_open_listener() {
+  auto passed = sd::listen_fds();
+  if (passed.empty()) return open_port(1234);
+  if (passed.size() > 1) throw std::runtime_error("serves one socket, and was passed more");
+
+  auto& [name, listener] = passed.front();
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  check(::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size), name.value_or("?").c_str());
+  if (listening == 0) throw std::runtime_error("serves a listening socket, and was passed another");
+  return std::move(listener);
+}
+
+/// Waits until there is something to read. Once the service is to stop, a client has a second or two to say more.
+bool has_more_to_say(const sd::unique_fd& client) {
+  pollfd readable{client.get(), POLLIN, 0};
+  while (true) {
+    const bool last_time = stopping;
+    const int ready = ::poll(&readable, 1, 1000);
+    if (ready != 0 || last_time) return ready > 0;
+  }
+}
+
 void echo(sd::unique_fd client) {
   char buffer[4096];
-  ssize_t received = 0;
-  while ((received = ::recv(client.get(), buffer, sizeof buffer, 0)) > 0) {
+  while (has_more_to_say(client)) {
+    const ssize_t received = ::recv(client.get(), buffer, sizeof buffer, 0);
+    if (received <= 0) return;
     for (ssize_t sent = 0; sent < received;) {
       const auto rest = static_cast<std::size_t>(received - sent);
       const ssize_t n = ::send(client.get(), buffer + sent, rest, MSG_NOSIGNAL);
@@ -55,27 +85,35 @@ void echo(sd::unique_fd client) {
 }
 
 void serve(const sd::unique_fd& listener) {
-  // SIGTERM stays blocked but while waiting for a client, so that it neither gets lost nor interrupts an answer.
-  sigset_t term;
-  sigset_t waiting;
-  sigemptyset(&term);
-  sigaddset(&term, SIGTERM);
-  sigprocmask(SIG_BLOCK, &term, &waiting);
-  std::signal(SIGTERM, [](int) { stopping = 1; });
+  // SIGTERM is blocked but while waiting for a client, so that it neither gets lost nor interrupts an answer.
+  sigset_t sigterm;
+  sigset_t while_waiting;
+  sigemptyset(&sigterm);
+  sigaddset(&sigterm, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &sigterm, &while_waiting);
+  sigdelset(&while_waiting, SIGTERM);
+  std::signal(SIGTERM, [](int) { stopping = true; });
+
+  // A client may be gone again, or with another process that holds the socket: accept must not wait for the next one.
+  // All who hold the socket share this flag, so do it where you know that they can bear it; systemd can.
+  check(::fcntl(listener.get(), F_SETFL, check(::fcntl(listener.get(), F_GETFL), "F_GETFL") | O_NONBLOCK), "F_SETFL");
 
   std::vector<std::future<void>> clients;  // its destructor waits for all of them
-  while (stopping == 0) {
-    fd_set readable;
-    FD_ZERO(&readable);
-    FD_SET(listener.get(), &readable);
-    const int ready = ::pselect(listener.get() + 1, &readable, nullptr, nullptr, nullptr, &waiting);
-    if (ready < 0 && errno == EINTR) continue;
-    check(ready, "pselect");
-    sd::unique_fd client(check(::accept(listener.get(), nullptr, nullptr), "accept"));
-
-    const auto done = [](const auto& c) { return c.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };
+  while (!stopping) {
+    pollfd readable{listener.get(), POLLIN, 0};
+    if (::ppoll(&readable, 1, nullptr, &while_waiting) < 0) continue;  // SIGTERM
+    const auto done = [](const auto& client) { return client.wait_for(0s) == std::future_status::ready; };
     clients.erase(std::remove_if(clients.begin(), clients.end(), done), clients.end());
-    clients.push_back(std::async(std::launch::async, echo, std::move(client)));
+    sd::unique_fd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client && (errno == EAGAIN || errno == ECONNABORTED)) continue;  // it is gone
+    try {
+      check(client.get(), "accept");
+      clients.push_back(std::async(std::launch::async, echo, std::move(client)));
+    } catch (const std::system_error& error) {
+      // Out of descriptors or threads: there may be room when clients have left.
+      std::cerr << "my-service: " << error.what() << '\n';
+      std::this_thread::sleep_for(100ms);
+    }
   }
 }
 
@@ -83,8 +121,7 @@ void serve(const sd::unique_fd& listener) {
 
 int main() {
   try {
-    auto passed = sd::listen_fds();
-    serve(passed.empty() ? open_port(1234) : std::move(passed.front().fd));
+    serve(take_or_open_listener());
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "my-service: " << error.what() << '\n';

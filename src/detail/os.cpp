@@ -1,6 +1,6 @@
 // Inode numbers of 64 bits, on platforms of 32 bits, too.
 #if !defined(_FILE_OFFSET_BITS)
-#define _FILE_OFFSET_BITS 64  // NOLINT(bugprone-reserved-identifier, readability-identifier-naming): glibc's name
+#define _FILE_OFFSET_BITS 64  // NOLINT: the C library chose the name and that it is a macro
 #endif
 
 #include "os.hpp"

@@ -73,6 +73,14 @@ TEST_F(example, next_client_starts_a_stopped_service) {
   });
 }
 
+TEST_F(example, idle_client_does_not_hold_up_a_stop) {
+  systemctl("start my-service.socket");
+  const auto idle = connect("127.0.0.1:1234");
+  EXPECT_EQ(ask("127.0.0.1:1234", "hello\n"), "hello\n");
+  systemctl("stop my-service.service");
+  EXPECT_EQ(state("my-service.service"), "inactive");  // and not failed, as after SIGKILL
+}
+
 TEST_F(example, next_client_starts_a_crashed_service) {
   systemctl("start my-service.socket");
   int pid = 0;
