@@ -211,6 +211,7 @@ void take_in_threads(const words&) {
   std::vector<std::thread> running;
   for (std::size_t i = 0; i < threads; ++i) {
     running.emplace_back([&waiting, &fds = answers[i], &ec = codes[i]] {
+      fds.reserve(1);  // has glibc open a file, once a thread, which must not fill a hole just when they are looked for
       --waiting;
       while (waiting > 0) std::this_thread::yield();
       fds = sd::listen_fds(ec);
