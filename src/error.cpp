@@ -27,6 +27,20 @@ class category final : public std::error_category {
         return "LISTEN_FDS is larger than the number of descriptors can be";
       case errc::already_claimed:
         return "a passed descriptor is close-on-exec already, so other code of this process owns it";
+      case errc::not_activated:
+        return "nothing was passed to this process: it is to be started by its socket unit";
+      case errc::malformed_address:
+        return "not /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, [IPV6]:PORT%INTERFACE or vsock:CID:PORT";
+      case errc::not_passed:
+        return "no such descriptor was passed";
+      case errc::wrong_kind:
+        return "the descriptor is of another kind";
+      case errc::ambiguous:
+        return "more than one such descriptor was passed";
+      case errc::malformed_watchdog_usec:
+        return "WATCHDOG_USEC is not a period in microseconds";
+      case errc::malformed_watchdog_pid:
+        return "WATCHDOG_PID is not a pid";
     }
     return "unknown error " + std::to_string(code);
   }

@@ -1,8 +1,11 @@
 #include <sd/listen_fds.hpp>
 
+#include "detail/os.hpp"
 #include "detail/receive.hpp"
+#include "detail/text.hpp"
 
 #include <cstddef>
+#include <string>
 
 namespace sd {
 
@@ -41,11 +44,22 @@ std::vector<listen_fd> take(const detail::offer& offered, detail::fault& why) {
   return fds;
 }
 
+bool has(listen_options options, listen_options option) noexcept { return (options & option) != listen_options::none; }
+
+detail::fault not_activated() noexcept {
+  detail::fault why;
+  why.code = errc::not_activated;
+  why.variable = "LISTEN_PID";
+  why.value = detail::os::get_environment(why.variable);
+  return why;
+}
+
 std::vector<listen_fd> receive(listen_options options, detail::fault& why) {
   std::vector<listen_fd> fds;
   const detail::offer offered = detail::claim(options, why);
   if (offered.count > 0) fds = take(offered, why);
-  if (!why && (options & listen_options::unset_environment) != listen_options::none) detail::unset_environment();
+  if (!why && fds.empty() && has(options, listen_options::required)) why = not_activated();
+  if (!why && has(options, listen_options::unset_environment)) detail::unset_environment();
   return fds;
 }
 
@@ -57,24 +71,10 @@ std::error_code code_of(const detail::fault& why) noexcept {
 
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 
-/// NAME="value", fit for a log whatever the value holds: on one line, printable, and cut where it is long.
+/// NAME="value", fit for a log.
 std::string describe(const detail::fault& why) {
-  constexpr std::size_t longest = 64;
-  constexpr char hex[] = "0123456789abcdef";
-  const std::string_view value = why.value;
   std::string text = why.variable;
-  text += "=\"";
-  for (const char c : value.substr(0, longest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\\' || c == '"') {
-      text += {'\\', c};
-    } else if (byte >= 0x20 && byte < 0x7f) {
-      text += c;
-    } else {
-      text += {'\\', 'x', hex[byte >> 4U], hex[byte & 0xfU]};
-    }
-  }
-  text += value.size() > longest ? "...\"" : "\"";
+  text += why.value != nullptr ? '=' + detail::quoted(why.value) : " not set";
   if (why.descriptor >= 0) text += ", descriptor " + std::to_string(why.descriptor);
   return text;
 }

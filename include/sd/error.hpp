@@ -7,9 +7,9 @@
 
 namespace sd {
 
-/// What was wrong with the service manager's variables: one code per variable and defect.
-/// Failed system calls are reported with their `errno` in `std::system_category()` instead.
-/// Source:  sd_listen_fds(3)
+/// What was wrong: one code per variable and defect, and one for each way in which what was passed is not what was
+/// asked for. Failed system calls are reported with their `errno` in `std::system_category()` instead.
+/// Source:  sd_listen_fds(3), systemd.socket(5)
 enum class errc {
   malformed_listen_pid = 1,     ///< `LISTEN_PID` is not a decimal number
   listen_pid_out_of_range,      ///< `LISTEN_PID` is larger than any pid
@@ -18,6 +18,13 @@ enum class errc {
   malformed_listen_fds,         ///< `LISTEN_FDS` is not a decimal number
   listen_fds_out_of_range,      ///< `LISTEN_FDS` counts more descriptors than there are numbers for
   already_claimed,              ///< a descriptor is close-on-exec already, so other code of this process owns it
+  not_activated,                ///< nothing was passed to a service that cannot do without
+  malformed_address,            ///< the text is no address of systemd.socket(5)
+  not_passed,                   ///< no such descriptor was passed
+  wrong_kind,                   ///< the descriptor is not of the kind that was asked for
+  ambiguous,                    ///< more than one such descriptor was passed
+  malformed_watchdog_usec,      ///< `WATCHDOG_USEC` is not a decimal number, or no period
+  malformed_watchdog_pid,       ///< `WATCHDOG_PID` is not a pid
 };
 
 /// The category of `sd::errc`; its name is "sd".

@@ -30,6 +30,8 @@ enum class listen_options : unsigned {
   /// a wrapper. Nothing proves then that the descriptors are meant for this process: in a child that only inherited
   /// the variables, descriptor 3 may be anything.
   any_pid = 2,
+  /// An empty answer is the error `errc::not_activated`, for services that cannot do without.
+  required = 4,
 };
 
 [[nodiscard]] constexpr listen_options operator|(listen_options a, listen_options b) noexcept {

@@ -19,6 +19,10 @@ constexpr variable listen_pidfdid{"LISTEN_PIDFDID", UINT64_MAX, errc::malformed_
                                   errc::listen_pidfdid_out_of_range};
 constexpr variable listen_fds{"LISTEN_FDS", INT_MAX - first_descriptor, errc::malformed_listen_fds,
                               errc::listen_fds_out_of_range};
+constexpr variable watchdog_usec_variable{"WATCHDOG_USEC", INT64_MAX, errc::malformed_watchdog_usec,
+                                          errc::malformed_watchdog_usec};
+constexpr variable watchdog_pid_variable{"WATCHDOG_PID", INT_MAX, errc::malformed_watchdog_pid,
+                                         errc::malformed_watchdog_pid};
 
 bool parse(const variable& variable, const char* text, std::uint64_t& value, fault& why) noexcept {
   const auto result = parse_decimal(text, variable.max, value);
@@ -61,6 +65,23 @@ addressee addressed_to(const environment& env, int pid, listen_options options, 
 int descriptor_count(const environment& env, fault& why) noexcept {
   std::uint64_t count = 0;
   return parse(listen_fds, env.listen_fds, count, why) ? static_cast<int>(count) : 0;
+}
+
+bool watchdog_period(const char* watchdog_usec, const char* watchdog_pid, int pid, std::uint64_t& period,
+                     fault& why) noexcept {
+  if (watchdog_usec == nullptr) return false;
+  auto addressed = static_cast<std::uint64_t>(pid);
+  if (watchdog_pid != nullptr && !parse(watchdog_pid_variable, watchdog_pid, addressed, why)) return false;
+  if (addressed != static_cast<std::uint64_t>(pid) || !parse(watchdog_usec_variable, watchdog_usec, period, why)) {
+    return false;
+  }
+  if (period == 0) {  // a dog that bites at once
+    why.code = errc::malformed_watchdog_usec;
+    why.variable = watchdog_usec_variable.name;
+    why.value = watchdog_usec;
+    return false;
+  }
+  return true;
 }
 
 std::optional<std::string_view> name_list::next() noexcept {

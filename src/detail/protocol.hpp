@@ -51,6 +51,11 @@ addressee addressed_to(const environment& env, int pid, listen_options options, 
 /// The number of descriptors; 0 on a fault.
 int descriptor_count(const environment& env, fault& why) noexcept;
 
+/// The period of the watchdog, in microseconds: whether there is one for the process `pid`. Null values are not set.
+/// False on a fault.
+bool watchdog_period(const char* watchdog_usec, const char* watchdog_pid, int pid, std::uint64_t& period,
+                     fault& why) noexcept;
+
 /// The names of `LISTEN_FDNAMES`, one a call and verbatim; `nullopt` when there are no more.
 class name_list {
  public:

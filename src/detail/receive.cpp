@@ -22,19 +22,10 @@ fault failed(const char* variable, const char* value, int error, int descriptor 
 
 /// Whether this process has the given pidfs inode, or runs on a kernel that cannot tell (both 1; 0: it has not).
 int has_pidfdid(std::uint64_t expected, int pid) noexcept {
-  const int pidfd = os::open_pidfd(pid);
-  if (pidfd == -ENOSYS) return 1;
-  if (pidfd < 0) return pidfd;
-  int result = os::is_pidfs(pidfd);
-  if (result == 0) {
-    result = 1;
-  } else if (result == 1) {
-    std::uint64_t actual = 0;
-    result = os::inode(pidfd, actual);
-    if (result == 0) result = actual == expected ? 1 : 0;
-  }
-  os::close(pidfd);
-  return result;
+  std::uint64_t actual = 0;
+  const int result = pidfd_inode(pid, actual);
+  if (result <= 0) return result == 0 ? 1 : result;
+  return actual == expected ? 1 : 0;
 }
 
 /// Why `fd` cannot have been passed, if it cannot: it is closed, or would have been by exec.
@@ -109,6 +100,18 @@ void mark(const offer& offered, fault& why) noexcept {
       return;
     }
   }
+}
+
+int pidfd_inode(int pid, std::uint64_t& number) noexcept {
+  const int pidfd = os::open_pidfd(pid);
+  if (pidfd < 0) return pidfd == -ENOSYS ? 0 : pidfd;
+  int result = os::is_pidfs(pidfd);
+  if (result > 0) {
+    result = os::inode(pidfd, number);
+    if (result == 0) result = 1;
+  }
+  os::close(pidfd);
+  return result;
 }
 
 void unset_environment() noexcept {

@@ -29,6 +29,10 @@ offer claim(listen_options options, fault& why) noexcept;
 /// Step two: marks the descriptors FD_CLOEXEC, from when on they are the caller's. On a fault none is marked.
 void mark(const offer& offered, fault& why) noexcept;
 
+/// The inode number of the process's pidfd, by which it is told from all others there ever are: 1, or 0 where the
+/// kernel has none, or the negated errno.
+int pidfd_inode(int pid, std::uint64_t& number) noexcept;
+
 /// Removes the variables from the environment.
 void unset_environment() noexcept;
 

@@ -462,4 +462,25 @@ TEST(answers, any_pid_without_listen_fds_is_empty) {
   expect_empty(program);
 }
 
+TEST(answers, required_is_received_like_any) {
+  const auto result = answer_of(probe("take", {"required", "unset_environment"}));
+  EXPECT_EQ(result.output, received(result, 1) + "open 3c\nset\n");
+}
+
+TEST(answers, required_and_not_passed_is_an_error_that_says_why) {
+  const auto not_activated =
+      std::string("nothing was passed to this process: it is to be started by its socket unit\n");
+  auto program = probe("take-by-exception", {"required", "unset_environment"});
+  program.environment["LISTEN_PID"] = "1";
+  EXPECT_EQ(answer_of(program).output, "threw LISTEN_PID=\"1\": " + not_activated + "open 3\n" + both_set);
+  program.environment["LISTEN_PID"] = std::nullopt;
+  EXPECT_EQ(answer_of(program).output, "threw LISTEN_PID not set: " + not_activated + "open 3\nset LISTEN_FDS\n");
+}
+
+TEST(answers, required_does_not_hide_what_is_wrong) {
+  auto program = probe("take", {"required"});
+  program.environment["LISTEN_FDS"] = "one";
+  EXPECT_THAT(answer_of(program).output, testing::StartsWith("error sd 5\nopen 3\n"));
+}
+
 }  // namespace

@@ -112,6 +112,7 @@ sd::listen_options options_of(const std::vector<std::string>& words) {
   for (const auto& word : words) {
     if (word == "unset_environment") options = options | sd::listen_options::unset_environment;
     if (word == "any_pid") options = options | sd::listen_options::any_pid;
+    if (word == "required") options = options | sd::listen_options::required;
   }
   return options;
 }

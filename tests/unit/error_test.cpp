@@ -11,10 +11,18 @@ namespace {
 using testing::HasSubstr;
 
 constexpr sd::errc all[] = {
-    sd::errc::malformed_listen_pid,     sd::errc::listen_pid_out_of_range,
-    sd::errc::malformed_listen_pidfdid, sd::errc::listen_pidfdid_out_of_range,
-    sd::errc::malformed_listen_fds,     sd::errc::listen_fds_out_of_range,
+    sd::errc::malformed_listen_pid,
+    sd::errc::listen_pid_out_of_range,
+    sd::errc::malformed_listen_pidfdid,
+    sd::errc::listen_pidfdid_out_of_range,
+    sd::errc::malformed_listen_fds,
+    sd::errc::listen_fds_out_of_range,
     sd::errc::already_claimed,
+    sd::errc::not_activated,
+    sd::errc::malformed_address,
+    sd::errc::not_passed,
+    sd::errc::wrong_kind,
+    sd::errc::ambiguous,
 };
 
 TEST(error, converts_to_an_error_code_of_its_category) {

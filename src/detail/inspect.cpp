@@ -1,0 +1,181 @@
+#include "inspect.hpp"
+
+#if SD_HAS_DESCRIPTORS
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#if defined(__linux__)
+#include <linux/vm_sockets.h>
+#endif
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+
+namespace sd::detail {
+
+namespace {
+
+/// Room for any address, read as what its family says.
+struct socket_address {
+  alignas(8) unsigned char bytes[sizeof(sockaddr_storage)] = {};
+  std::size_t size = 0;
+
+  [[nodiscard]] int family() const noexcept { return size == 0 ? AF_UNSPEC : as<sockaddr>().sa_family; }
+  template <class Address>
+  [[nodiscard]] Address as() const noexcept {
+    Address address;
+    std::memcpy(&address, bytes, sizeof address);
+    return address;
+  }
+};
+
+int local_address(int fd, socket_address& local) noexcept {
+  const int size = os::local_address(fd, local.bytes, sizeof local.bytes);
+  if (size < 0) return size;
+  local.size = static_cast<std::size_t>(size);
+  return 0;
+}
+
+/// What stat(2) says of nothing at all is "another one", not a failure.
+bool is_absent(int result) noexcept { return result == -ENOENT || result == -ENOTDIR; }
+
+/// Whether the file is the one at this path.
+int is_at(const os::file& file, const char* path) noexcept {
+  os::file other;
+  if (const int result = os::status(path, other); result < 0) return is_absent(result) ? 0 : result;
+  if (file.type != other.type) return 0;
+  if (file.type == os::file_type::character) return file.number == other.number ? 1 : 0;
+  return file.device == other.device && file.inode == other.inode ? 1 : 0;
+}
+
+bool is_internet(int family) noexcept { return family == AF_INET || family == AF_INET6; }
+
+unsigned port_of(const socket_address& address) noexcept {
+  return ntohs(address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port);
+}
+
+#if defined(__linux__)
+bool matches(const sockaddr_vm& actual, const sockaddr_vm& wanted) noexcept {
+  return (wanted.svm_port == 0 || actual.svm_port == wanted.svm_port) && actual.svm_cid == wanted.svm_cid;
+}
+#endif
+
+bool matches(const sockaddr_in& actual, const sockaddr_in& wanted) noexcept {
+  return (wanted.sin_port == 0 || actual.sin_port == wanted.sin_port) &&
+         actual.sin_addr.s_addr == wanted.sin_addr.s_addr;
+}
+
+bool matches(const sockaddr_in6& actual, const sockaddr_in6& wanted) noexcept {
+  return (wanted.sin6_port == 0 || actual.sin6_port == wanted.sin6_port) &&
+         (wanted.sin6_flowinfo == 0 || actual.sin6_flowinfo == wanted.sin6_flowinfo) &&
+         (wanted.sin6_scope_id == 0 || actual.sin6_scope_id == wanted.sin6_scope_id) &&
+         std::memcmp(&actual.sin6_addr, &wanted.sin6_addr, sizeof actual.sin6_addr) == 0;
+}
+
+}  // namespace
+
+int is_fifo(int fd, const char* path) noexcept {
+  os::file file;
+  if (const int result = os::status(fd, file); result < 0) return result;
+  if (file.type != os::file_type::fifo) return 0;
+  return path != nullptr ? is_at(file, path) : 1;
+}
+
+int is_special(int fd, const char* path) noexcept {
+  os::file file;
+  if (const int result = os::status(fd, file); result < 0) return result;
+  if (file.type != os::file_type::regular && file.type != os::file_type::character) return 0;
+  return path != nullptr ? is_at(file, path) : 1;
+}
+
+int is_socket(int fd, int family, int type, int listening) noexcept {
+  os::file file;
+  if (const int result = os::status(fd, file); result < 0) return result;
+  if (file.type != os::file_type::socket) return 0;
+  if (type != 0) {
+    int actual = 0;
+    if (const int result = os::socket_option(fd, SOL_SOCKET, SO_TYPE, actual); result < 0) return result;
+    if (actual != type) return 0;
+  }
+  if (listening >= 0) {
+    int actual = 0;
+    if (const int result = os::socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN, actual); result < 0) return result;
+    if ((actual != 0) != (listening != 0)) return 0;
+  }
+  if (family == AF_UNSPEC) return 1;
+  const int actual = os::socket_family(fd);
+  if (actual < 0) return actual;
+  return actual == family ? 1 : 0;
+}
+
+int is_socket_inet(int fd, int family, int type, int listening, unsigned port) noexcept {
+  if (family != AF_UNSPEC && !is_internet(family)) return -EINVAL;
+  if (const int result = is_socket(fd, family, type, listening); result <= 0) return result;
+  socket_address local;
+  if (const int result = local_address(fd, local); result < 0) return result;
+  if (!is_internet(local.family())) return 0;
+  return port == 0 || port_of(local) == port ? 1 : 0;
+}
+
+int is_socket_sockaddr(int fd, int type, const void* address, std::size_t size, int listening) noexcept {
+  socket_address wanted;
+  if (size > sizeof wanted.bytes) return -EINVAL;
+  std::memcpy(wanted.bytes, address, size);
+  wanted.size = size;
+  if (const int result = is_socket(fd, wanted.family(), type, listening); result <= 0) return result;
+  socket_address local;
+  if (const int result = local_address(fd, local); result < 0) return result;
+  switch (wanted.family()) {
+    case AF_INET:
+      return matches(local.as<sockaddr_in>(), wanted.as<sockaddr_in>()) ? 1 : 0;
+    case AF_INET6:
+      return matches(local.as<sockaddr_in6>(), wanted.as<sockaddr_in6>()) ? 1 : 0;
+#if defined(__linux__)
+    case AF_VSOCK:
+      return matches(local.as<sockaddr_vm>(), wanted.as<sockaddr_vm>()) ? 1 : 0;
+#endif
+    default:
+      return local.size == wanted.size && std::memcmp(local.bytes, wanted.bytes, size) == 0 ? 1 : 0;
+  }
+}
+
+int is_socket_unix(int fd, int type, int listening, const char* path, std::size_t length) noexcept {
+  if (const int result = is_socket(fd, AF_UNIX, type, listening); result <= 0 || path == nullptr) return result;
+  socket_address local;
+  if (const int result = local_address(fd, local); result < 0) return result;
+  constexpr auto start = offsetof(sockaddr_un, sun_path);
+  std::size_t actual = local.size > start ? local.size - start : 0;
+  const auto* const bytes = reinterpret_cast<const char*>(local.bytes) + start;
+  // The kernel counts the NUL that ends a path, or not, as bind(2) was told.
+  if (actual > 0 && *bytes != '\0') actual = ::strnlen(bytes, actual);
+  return actual == length && std::memcmp(bytes, path, length) == 0 ? 1 : 0;
+}
+
+int is_message_queue(int fd, const char* name) noexcept {
+  if (const int result = os::is_message_queue(fd); result <= 0 || name == nullptr) return result;
+  // Where Linux shows the queues, if that is mounted; else it tells only by which name this one was opened.
+  constexpr char queues[] = "/dev/mqueue";
+  char path[PATH_MAX];
+  const int length = std::snprintf(path, sizeof path, "%s%s", queues, name);
+  if (*name != '/' || length < 0 || static_cast<std::size_t>(length) >= sizeof path) return -EINVAL;
+  os::file file;
+  if (const int result = os::status(fd, file); result < 0) return result;
+  if (is_at(file, path) > 0) return 1;
+  const int opened = os::opened_path(fd, path, sizeof path);
+  return static_cast<std::size_t>(opened) == std::strlen(name) && std::memcmp(path, name, std::strlen(name)) == 0 ? 1
+                                                                                                                  : 0;
+}
+
+int booted() noexcept {
+  os::file file;
+  const int result = os::link_status("/run/systemd/system/", file);
+  if (result < 0) return is_absent(result) ? 0 : result;
+  return file.type == os::file_type::directory ? 1 : 0;
+}
+
+}  // namespace sd::detail
+
+#endif

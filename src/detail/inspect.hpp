@@ -1,0 +1,29 @@
+#pragma once
+
+#include "os.hpp"
+
+#include <cstddef>
+
+// The checks of sd_is_fifo(3), and of sd_booted(3). Part of the core. Answers are 1 and 0, failures the negated errno.
+#if SD_HAS_DESCRIPTORS
+
+namespace sd::detail {
+
+/// For `listening`: whichever.
+inline constexpr int any = -1;
+
+int is_fifo(int fd, const char* path) noexcept;
+int is_special(int fd, const char* path) noexcept;
+int is_socket(int fd, int family, int type, int listening) noexcept;
+int is_socket_inet(int fd, int family, int type, int listening, unsigned port) noexcept;
+int is_socket_sockaddr(int fd, int type, const void* address, std::size_t size, int listening) noexcept;
+/// A null path is any.
+int is_socket_unix(int fd, int type, int listening, const char* path, std::size_t length) noexcept;
+int is_message_queue(int fd, const char* name) noexcept;
+
+/// sd_booted(3): whether systemd is the system's manager.
+int booted() noexcept;
+
+}  // namespace sd::detail
+
+#endif

@@ -1,0 +1,159 @@
+#include "notify.hpp"
+
+#include <cerrno>
+
+#if SD_HAS_DESCRIPTORS
+
+#include "protocol.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#if defined(__linux__)
+#include <linux/vm_sockets.h>
+#endif
+
+#include <cstring>
+
+namespace sd::detail {
+
+namespace {
+
+/// Where the manager listens, and by which type of socket.
+struct manager {
+  alignas(8) unsigned char address[sizeof(sockaddr_un)] = {};
+  std::size_t size = 0;
+  int family = AF_UNIX;
+  int type = SOCK_DGRAM;
+  int second_type = 0;  // where the first one is not there
+};
+
+int parse_unix(const char* where, manager& result) noexcept {
+  sockaddr_un local{};
+  const std::size_t length = std::strlen(where);
+  if (length < 2) return -EINVAL;
+  if (length + (*where == '/' ? 1 : 0) > sizeof local.sun_path) return -E2BIG;
+  local.sun_family = AF_UNIX;
+  std::memcpy(local.sun_path, where, length);
+  if (*where == '@') local.sun_path[0] = '\0';
+  std::memcpy(result.address, &local, sizeof local);
+  // An abstract name ends where it ends, a path with a NUL.
+  result.size = offsetof(sockaddr_un, sun_path) + length + (*where == '/' ? 1 : 0);
+  return 0;
+}
+
+#if defined(__linux__)
+
+/// Whether the text starts with the word; then it is what follows.
+bool skip(const char*& text, const char* word) noexcept {
+  const std::size_t length = std::strlen(word);
+  if (std::strncmp(text, word, length) != 0) return false;
+  text += length;
+  return true;
+}
+
+int parse_vsock(const char* where, manager& result) noexcept {
+  if (skip(where, "vsock:")) {
+    result.second_type = SOCK_SEQPACKET;
+  } else if (skip(where, "vsock-stream:")) {
+    result.type = SOCK_STREAM;
+  } else if (skip(where, "vsock-seqpacket:")) {
+    result.type = SOCK_SEQPACKET;
+  } else if (!skip(where, "vsock-dgram:")) {
+    return -EAFNOSUPPORT;
+  }
+  const char* const colon = std::strchr(where, ':');
+  char cid_text[16] = {};
+  if (colon == nullptr || colon == where || static_cast<std::size_t>(colon - where) >= sizeof cid_text) return -EINVAL;
+  std::memcpy(cid_text, where, static_cast<std::size_t>(colon - where));
+  std::uint64_t cid = 0;
+  std::uint64_t port = 0;
+  if (parse_decimal(cid_text, UINT32_MAX - 1, cid) != number::ok ||
+      parse_decimal(colon + 1, UINT32_MAX - 1, port) != number::ok) {
+    return -EINVAL;
+  }
+  sockaddr_vm vsock{};
+  vsock.svm_family = AF_VSOCK;
+  vsock.svm_cid = static_cast<unsigned>(cid);
+  vsock.svm_port = static_cast<unsigned>(port);
+  std::memcpy(result.address, &vsock, sizeof vsock);
+  result.size = sizeof vsock;
+  result.family = AF_VSOCK;
+  return 0;
+}
+
+#else
+int parse_vsock(const char*, manager&) noexcept { return -EAFNOSUPPORT; }
+#endif
+
+int parse(const char* where, manager& result) noexcept {
+  return *where == '/' || *where == '@' ? parse_unix(where, result) : parse_vsock(where, result);
+}
+
+/// A socket of the type to send by, connected but for unix sockets, which need it not.
+int open_socket(const manager& to, int type) noexcept {
+  const int fd = os::open_socket(to.family, type);
+  if (fd < 0 || to.family == AF_UNIX) return fd;
+  const int result = os::connect(fd, to.address, to.size);
+  if (result >= 0) return fd;
+  os::close(fd);
+  return result;
+}
+
+int send(const message& message, const manager& to) noexcept {
+  int fd = open_socket(to, to.type);
+  if (fd < 0 && to.second_type != 0) fd = open_socket(to, to.second_type);
+  if (fd < 0) return fd;
+  const bool connected = to.family != AF_UNIX;
+  const int result = os::send_message(fd, message.pieces, message.piece_count, connected ? nullptr : to.address,
+                                      connected ? 0 : to.size, message.fds, message.fd_count, message.pid);
+  os::close(fd);
+  return result;
+}
+
+}  // namespace
+
+int notify(const message& message) noexcept {
+  const char* const where = os::get_environment("NOTIFY_SOCKET");
+  if (where == nullptr) return 0;
+  if (message.piece_count == 0) return -EINVAL;
+  if (message.fd_count > os::most_attached) return -E2BIG;
+  manager to;
+  if (const int result = parse(where, to); result < 0) return result;
+  if (to.family != AF_UNIX && message.fd_count > 0) return -EOPNOTSUPP;
+  const int result = send(message, to);
+  return result < 0 ? result : 1;
+}
+
+int notify_barrier(std::int64_t timeout_usec, int pid) noexcept {
+  if (os::get_environment("NOTIFY_SOCKET") == nullptr) return 0;
+  int ends[2];
+  if (const int result = os::open_pipe(ends); result < 0) return result;
+  // The manager closes what it is sent with this message once it gets to it; then nobody holds the pipe's other end.
+  constexpr char text[] = "BARRIER=1";
+  const os::piece piece{text, sizeof text - 1};
+  message barrier;
+  barrier.pieces = &piece;
+  barrier.piece_count = 1;
+  barrier.fds = &ends[1];
+  barrier.fd_count = 1;
+  barrier.pid = pid;
+  int result = notify(barrier);
+  os::close(ends[1]);
+  if (result > 0) {
+    const int waited = os::wait_for_hangup(ends[0], timeout_usec);
+    result = waited < 0 ? waited : waited == 0 ? -ETIMEDOUT : 1;
+  }
+  os::close(ends[0]);
+  return result;
+}
+
+}  // namespace sd::detail
+
+#else
+
+namespace sd::detail {
+int notify(const message&) noexcept { return 0; }
+int notify_barrier(std::int64_t, int) noexcept { return 0; }
+}  // namespace sd::detail
+
+#endif

@@ -1,0 +1,291 @@
+#include <sd/socket.hpp>
+
+#include "detail/inspect.hpp"
+#include "detail/os.hpp"
+#include "detail/text.hpp"
+
+#if SD_HAS_DESCRIPTORS
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+
+namespace sd {
+
+namespace {
+
+int ask(listening wanted) noexcept { return wanted == listening::any ? detail::any : wanted == listening::yes ? 1 : 0; }
+
+bool answer(int result, std::error_code& ec) noexcept {
+  ec.clear();
+  if (result < 0) ec.assign(-result, std::system_category());
+  return result > 0;
+}
+
+/// The value of an option, 0 where the socket has none such.
+int option(int fd, int level, int name) noexcept {
+  int value = 0;
+  return detail::os::socket_option(fd, level, name, value) < 0 ? 0 : value;
+}
+
+using get_address = int (*)(int fd, void* address, std::size_t size) noexcept;
+
+address address_by(get_address get, int fd) noexcept {
+  sockaddr_storage storage{};
+  const int size = get(fd, &storage, sizeof storage);
+  return size < 0 ? address() : address::from_sockaddr(&storage, static_cast<std::size_t>(size));
+}
+
+kind kind_of_socket(int fd, const description& what) noexcept {
+  if (what.type == SOCK_RAW) return kind::raw;
+  if (what.type != SOCK_STREAM && what.type != SOCK_SEQPACKET) return kind::datagram;
+  if (option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0) return what.type == SOCK_STREAM ? kind::listener : kind::seqpacket;
+  return what.peer.size() != 0 ? kind::connection : kind::unconnected;
+}
+
+void describe_socket(int fd, description& what) noexcept {
+  what.family = detail::os::socket_family(fd);
+  what.type = option(fd, SOL_SOCKET, SO_TYPE);
+  what.protocol = detail::os::socket_protocol(fd);
+  what.local = address_by(detail::os::local_address, fd);
+  what.peer = address_by(detail::os::peer_address, fd);
+  if (what.family == AF_INET6) what.v6only = option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+  if (what.family == AF_INET || what.family == AF_INET6) {
+    what.reuse_port = option(fd, SOL_SOCKET, SO_REUSEPORT) != 0;
+  }
+  what.kind = kind_of_socket(fd, what);
+#if defined(AF_NETLINK)
+  if (what.family == AF_NETLINK) what.kind = kind::netlink;
+#endif
+}
+
+kind kind_of_file(detail::os::file_type type) noexcept {
+  switch (type) {
+    case detail::os::file_type::fifo:
+      return kind::fifo;
+    case detail::os::file_type::character:
+    case detail::os::file_type::regular:
+      return kind::special;
+    case detail::os::file_type::directory:
+      return kind::directory;
+    default:
+      return kind::other;
+  }
+}
+
+const char* name_of_family(int family) noexcept {
+  switch (family) {
+    case AF_INET:
+      return "inet";
+    case AF_INET6:
+      return "inet6";
+    case AF_UNIX:
+      return "unix";
+#if defined(AF_VSOCK)
+    case AF_VSOCK:
+      return "vsock";
+#endif
+#if defined(AF_NETLINK)
+    case AF_NETLINK:
+      return "netlink";
+#endif
+    default:
+      return nullptr;
+  }
+}
+
+const char* name_of_type(int type) noexcept {
+  switch (type) {
+    case SOCK_STREAM:
+      return "stream";
+    case SOCK_DGRAM:
+      return "datagram";
+    case SOCK_SEQPACKET:
+      return "seqpacket";
+    case SOCK_RAW:
+      return "raw";
+    default:
+      return nullptr;
+  }
+}
+
+std::string word(const char* name, const char* what, int number) {
+  return name != nullptr ? name : what + std::to_string(number);
+}
+
+/// The protocol, where it is not what family and type say already.
+std::string other_protocol(const description& what) {
+  const bool internet = what.family == AF_INET || what.family == AF_INET6;
+  const bool usual = what.protocol == 0 || (what.type == SOCK_STREAM && what.protocol == IPPROTO_TCP) ||
+                     (what.type == SOCK_DGRAM && what.protocol == IPPROTO_UDP);
+  if (internet ? usual : what.kind != kind::netlink) return "";
+  return " protocol-" + std::to_string(what.protocol);
+}
+
+std::string text_of_socket(const description& what) {
+  std::string text = to_string(what.kind);
+  if (what.kind != kind::netlink) text += ' ' + word(name_of_family(what.family), "family-", what.family);
+  if (const auto type = word(name_of_type(what.type), "type-", what.type); type != to_string(what.kind)) {
+    text += ' ' + type;
+  }
+  text += other_protocol(what);
+  if (what.kind != kind::netlink) {
+    const auto local = detail::escaped(to_string(what.local));
+    text += ' ' + (local.empty() ? "unnamed" : local);
+    if (const auto peer = detail::escaped(to_string(what.peer)); !peer.empty()) text += " from " + peer;
+  }
+  const bool any_address = what.family == AF_INET6 && to_string(what.local).compare(0, 5, "[::]:") == 0;
+  if (any_address) text += what.v6only ? " v6only" : " dual-stack";
+  if (what.reuse_port) text += " reuse-port";
+  return text;
+}
+
+}  // namespace
+
+const char* to_string(kind kind) noexcept {
+  switch (kind) {
+    case kind::listener:
+      return "listener";
+    case kind::seqpacket:
+      return "seqpacket";
+    case kind::connection:
+      return "connection";
+    case kind::unconnected:
+      return "unconnected";
+    case kind::datagram:
+      return "datagram";
+    case kind::raw:
+      return "raw";
+    case kind::netlink:
+      return "netlink";
+    case kind::fifo:
+      return "fifo";
+    case kind::special:
+      return "special";
+    case kind::message_queue:
+      return "message-queue";
+    case kind::directory:
+      return "directory";
+    case kind::other:
+      return "other";
+  }
+  return "?";
+}
+
+description describe(int fd, std::error_code& ec) {
+  description what;
+  detail::os::file file;
+  const int result = detail::os::status(fd, file);
+  if (!answer(result < 0 ? result : 1, ec)) return what;
+  if (file.type == detail::os::file_type::socket) {
+    describe_socket(fd, what);
+  } else {
+    what.kind = detail::os::is_message_queue(fd) > 0 ? kind::message_queue : kind_of_file(file.type);
+    std::array<char, 4096> path;
+    const int length = detail::os::opened_path(fd, path.data(), path.size());
+    if (length > 0) what.path.assign(path.data(), static_cast<std::size_t>(length));
+  }
+  what.nonblocking = detail::os::is_nonblocking(fd) > 0;
+  return what;
+}
+
+std::string to_string(const description& what) {
+  std::string text;
+  if (what.family != 0) {
+    text = text_of_socket(what);
+  } else {
+    text = to_string(what.kind);
+    if (!what.path.empty()) text += ' ' + detail::escaped(what.path);
+  }
+  if (what.nonblocking) text += " nonblocking";
+  return text;
+}
+
+bool is_fifo(int fd, const char* path, std::error_code& ec) noexcept { return answer(detail::is_fifo(fd, path), ec); }
+bool is_special(int fd, const char* path, std::error_code& ec) noexcept {
+  return answer(detail::is_special(fd, path), ec);
+}
+bool is_socket(int fd, int family, int type, listening listening, std::error_code& ec) noexcept {
+  return answer(detail::is_socket(fd, family, type, ask(listening)), ec);
+}
+bool is_socket_inet(int fd, int family, int type, listening listening, unsigned port, std::error_code& ec) noexcept {
+  return answer(detail::is_socket_inet(fd, family, type, ask(listening), port), ec);
+}
+bool is_socket_sockaddr(int fd, int type, const address& where, listening listening, std::error_code& ec) noexcept {
+  return answer(detail::is_socket_sockaddr(fd, type, where.data(), where.size(), ask(listening)), ec);
+}
+bool is_socket_unix(int fd, int type, listening listening, std::optional<std::string_view> path,
+                    std::error_code& ec) noexcept {
+  // An empty view may have no data; here only the absence of a view is any path.
+  const char* const data = !path ? nullptr : path->empty() ? "" : path->data();
+  return answer(detail::is_socket_unix(fd, type, ask(listening), data, path ? path->size() : 0), ec);
+}
+bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
+  return answer(detail::is_message_queue(fd, name), ec);
+}
+
+}  // namespace sd
+
+#endif
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+
+namespace sd {
+
+namespace {
+
+template <class Result>
+Result checked(int fd, const std::error_code& ec, Result result) {
+  if (ec) throw std::system_error(ec, "descriptor " + std::to_string(fd));
+  return result;
+}
+
+}  // namespace
+
+description describe(int fd) {
+  std::error_code ec;
+  auto what = describe(fd, ec);
+  return checked(fd, ec, std::move(what));
+}
+bool is_fifo(int fd, const char* path) {
+  std::error_code ec;
+  const bool is = is_fifo(fd, path, ec);
+  return checked(fd, ec, is);
+}
+bool is_special(int fd, const char* path) {
+  std::error_code ec;
+  const bool is = is_special(fd, path, ec);
+  return checked(fd, ec, is);
+}
+bool is_socket(int fd, int family, int type, listening listening) {
+  std::error_code ec;
+  const bool is = is_socket(fd, family, type, listening, ec);
+  return checked(fd, ec, is);
+}
+bool is_socket_inet(int fd, int family, int type, listening listening, unsigned port) {
+  std::error_code ec;
+  const bool is = is_socket_inet(fd, family, type, listening, port, ec);
+  return checked(fd, ec, is);
+}
+bool is_socket_sockaddr(int fd, int type, const address& where, listening listening) {
+  std::error_code ec;
+  const bool is = is_socket_sockaddr(fd, type, where, listening, ec);
+  return checked(fd, ec, is);
+}
+bool is_socket_unix(int fd, int type, listening listening, std::optional<std::string_view> path) {
+  std::error_code ec;
+  const bool is = is_socket_unix(fd, type, listening, path, ec);
+  return checked(fd, ec, is);
+}
+bool is_mq(int fd, const char* name) {
+  std::error_code ec;
+  const bool is = is_mq(fd, name, ec);
+  return checked(fd, ec, is);
+}
+
+}  // namespace sd
+
+#endif

@@ -1,0 +1,65 @@
+// Where there are no descriptors to be passed: every call builds, and fails.
+
+#include "detail/os.hpp"
+
+#if !SD_HAS_DESCRIPTORS
+
+#include <sd/address.hpp>
+#include <sd/listener.hpp>
+#include <sd/socket.hpp>
+
+#include <cerrno>
+
+namespace sd {
+
+namespace {
+
+std::error_code no_descriptors() noexcept { return {ENOSYS, std::system_category()}; }
+
+bool no(std::error_code& ec) noexcept {
+  ec = no_descriptors();
+  return false;
+}
+
+}  // namespace
+
+std::error_code address::parse(std::string_view) noexcept { return no_descriptors(); }
+address address::from_sockaddr(const void*, std::size_t) noexcept { return {}; }
+int address::family() const noexcept { return 0; }
+unsigned address::port() const noexcept { return 0; }
+std::string_view address::path() const noexcept { return {}; }
+bool address::equals(const address&) const noexcept { return true; }
+std::string to_string(const address&) { return ""; }
+
+const char* to_string(kind) noexcept { return "other"; }
+description describe(int, std::error_code& ec) {
+  ec = no_descriptors();
+  return {};
+}
+std::string to_string(const description&) { return "other"; }
+bool is_fifo(int, const char*, std::error_code& ec) noexcept { return no(ec); }
+bool is_special(int, const char*, std::error_code& ec) noexcept { return no(ec); }
+bool is_socket(int, int, int, listening, std::error_code& ec) noexcept { return no(ec); }
+bool is_socket_inet(int, int, int, listening, unsigned, std::error_code& ec) noexcept { return no(ec); }
+bool is_socket_sockaddr(int, int, const address&, listening, std::error_code& ec) noexcept { return no(ec); }
+bool is_socket_unix(int, int, listening, std::optional<std::string_view>, std::error_code& ec) noexcept {
+  return no(ec);
+}
+bool is_mq(int, const char*, std::error_code& ec) noexcept { return no(ec); }
+
+void bound_path::unlink() noexcept {}
+listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_options&, std::error_code& ec) {
+  ec = no_descriptors();
+  return {};
+}
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+address::address(std::string_view text) { throw std::system_error(parse(text), "address " + std::string(text)); }
+listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_options&) {
+  throw std::system_error(no_descriptors(), "bind");
+}
+#endif
+
+}  // namespace sd
+
+#endif
