@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 install(
-  TARGETS sd_listen_fds
+  TARGETS sd_listen_fds sd_testing
   EXPORT sd-listen-fds
   FILE_SET HEADERS)
 install(

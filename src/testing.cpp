@@ -1,0 +1,136 @@
+#include <sd/testing.hpp>
+
+#include "detail/os.hpp"
+
+#if SD_HAS_DESCRIPTORS && (defined(__cpp_exceptions) || defined(_CPPUNWIND))
+
+#include <sd/activation.hpp>
+#include <sd/listener.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/netlink.h>
+#include <mqueue.h>
+#endif
+
+#include <cerrno>
+#include <sstream>
+#include <system_error>
+
+namespace sd::testing {
+
+namespace {
+
+int check(int result, const std::string& what) {
+  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  return result;
+}
+
+[[noreturn]] void invalid(const std::string& what) {
+  throw std::system_error(std::make_error_code(std::errc::invalid_argument), what);
+}
+
+unique_fd open_socket(kind kind, const std::string& where) {
+  std::vector<listen_fd> none;
+  bind_options options;
+  options.kind = kind;
+  auto socket = take_or_bind(none, address(where), options);
+  socket.path.release();
+  return std::move(socket.fd);
+}
+
+unique_fd open_fifo(const std::string& path) {
+  if (::mkfifo(path.c_str(), S_IRUSR | S_IWUSR) < 0 && errno != EEXIST) check(-1, "make the fifo " + path);
+  return unique_fd(check(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK), "open " + path));
+}
+
+#if defined(__linux__)
+unique_fd open_message_queue(const std::string& name) {
+  return unique_fd(
+      check(::mq_open(name.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, S_IRUSR | S_IWUSR, nullptr),
+            "open the message queue " + name));
+}
+
+unique_fd open_netlink(const std::string& where) {
+  std::istringstream words(where);
+  std::string family;
+  unsigned group = 0;
+  words >> family >> group;
+  const int protocol = family == "route" ? NETLINK_ROUTE : family == "kobject-uevent" ? NETLINK_KOBJECT_UEVENT : -1;
+  if (protocol < 0) invalid("netlink " + where);
+  unique_fd fd(check(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "netlink " + where));
+  sockaddr_nl local{};
+  local.nl_family = AF_NETLINK;
+  local.nl_groups = group;
+  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local), "netlink " + where);
+  return fd;
+}
+#endif
+
+unique_fd open_by(kind kind, const std::string& where) {
+  switch (kind) {
+    case kind::listener:
+    case kind::seqpacket:
+    case kind::datagram:
+      return open_socket(kind, where);
+    case kind::fifo:
+      return open_fifo(where);
+    case kind::special:
+      return unique_fd(check(::open(where.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY), "open " + where));
+#if defined(__linux__)
+    case kind::message_queue:
+      return open_message_queue(where);
+    case kind::netlink:
+      return open_netlink(where);
+#endif
+    default:
+      invalid(std::string("open a ") + to_string(kind) + " by " + where);
+  }
+}
+
+int wait_for(int pid) noexcept {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return -1;
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+listen_fd open(kind kind, const std::string& where, std::optional<std::string> name) {
+  return {std::move(name), open_by(kind, where)};
+}
+
+std::pair<listen_fd, unique_fd> connection(std::optional<std::string> name) {
+  int ends[2];
+  check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+  listen_fd passed{std::move(name), unique_fd(ends[0])};
+  unique_fd client(ends[1]);
+  for (const int end : ends) check(::fcntl(end, F_SETFD, FD_CLOEXEC), "FD_CLOEXEC");
+  return {std::move(passed), std::move(client)};
+}
+
+process::process(const std::vector<std::string>& command, const std::vector<listen_fd>& fds,
+                 const std::map<std::string, std::string>& environment)
+    : pid_(activation(command, fds, environment).spawn()) {}
+
+process::~process() { stop(SIGKILL); }
+
+int process::wait() noexcept {
+  if (pid_ != 0) status_ = wait_for(std::exchange(pid_, 0));
+  return status_;
+}
+
+int process::stop(int signal) noexcept {
+  if (pid_ != 0) ::kill(pid_, signal);
+  return wait();
+}
+
+}  // namespace sd::testing
+
+#endif
