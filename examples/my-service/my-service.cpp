@@ -3,10 +3,12 @@
 // be accepted wait in the passed socket for the next instance.
 
 #include <sd/listen_fds.hpp>
+#include <sd/listener.hpp>
+#include <sd/take.hpp>
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,11 +16,10 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
 #include <exception>
 #include <future>
 #include <iostream>
-#include <stdexcept>
+#include <iterator>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -35,29 +36,10 @@ int check(int result, const char* what) {
   return result;
 }
 
-sd::unique_fd open_port(std::uint16_t port) {
-  sd::unique_fd listener(check(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  const int on = 1;
-  check(::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(port);
-  check(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-  check(::listen(listener.get(), SOMAXCONN), "listen");
-  return listener;
-}
-
 sd::unique_fd take_or_open_listener() {
-  auto passed = sd::listen_fds();
-  if (passed.empty()) return open_port(1234);
-  if (passed.size() > 1) throw std::runtime_error("serves one socket, and was passed more");
-
-  auto& [name, listener] = passed.front();
-  int listening = 0;
-  socklen_t size = sizeof listening;
-  check(::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size), name.value_or("?").c_str());
-  if (listening == 0) throw std::runtime_error("serves a listening socket, and was passed another");
-  return std::move(listener);
+  auto fds = sd::listen_fds();
+  if (fds.empty()) return sd::take_or_bind(fds, sd::address("1234")).fd;
+  return sd::take(fds, sd::kind::listener);
 }
 
 /// Waits until there is something to read. Once the service is to stop, a client has a second or two to say more.
@@ -84,24 +66,27 @@ void echo(sd::unique_fd client) {
   }
 }
 
-void serve(const sd::unique_fd& listener) {
-  // SIGTERM is blocked but while waiting for a client, so that it neither gets lost nor interrupts an answer.
-  sigset_t sigterm;
-  sigset_t while_waiting;
-  sigemptyset(&sigterm);
-  sigaddset(&sigterm, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &sigterm, &while_waiting);
-  sigdelset(&while_waiting, SIGTERM);
-  std::signal(SIGTERM, [](int) { stopping = true; });
+/// A descriptor that is readable once the signal has come, which interrupts nothing then.
+sd::unique_fd open_signal(int number) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, number);
+  check(pthread_sigmask(SIG_BLOCK, &signals, nullptr), "pthread_sigmask");
+  return sd::unique_fd(check(::signalfd(-1, &signals, SFD_CLOEXEC), "signalfd"));
+}
 
+void serve(const sd::unique_fd& listener) {
   // A client may be gone again, or with another process that holds the socket: accept must not wait for the next one.
   // All who hold the socket share this flag, so do it where you know that they can bear it; systemd can.
   check(::fcntl(listener.get(), F_SETFL, check(::fcntl(listener.get(), F_GETFL), "F_GETFL") | O_NONBLOCK), "F_SETFL");
 
+  const auto sigterm = open_signal(SIGTERM);
   std::vector<std::future<void>> clients;  // its destructor waits for all of them
   while (!stopping) {
-    pollfd readable{listener.get(), POLLIN, 0};
-    if (::ppoll(&readable, 1, nullptr, &while_waiting) < 0) continue;  // SIGTERM
+    pollfd readable[] = {{listener.get(), POLLIN, 0}, {sigterm.get(), POLLIN, 0}};
+    check(::poll(readable, std::size(readable), -1), "poll");
+    if (readable[1].revents != 0) stopping = true;
+    if (readable[0].revents == 0) continue;
     const auto done = [](const auto& client) { return client.wait_for(0s) == std::future_status::ready; };
     clients.erase(std::remove_if(clients.begin(), clients.end(), done), clients.end());
     sd::unique_fd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
