@@ -1,0 +1,25 @@
+// Asks capnproto-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path.
+
+#include <capnp/ez-rpc.h>
+#include <hello.capnp.h>
+
+#include <exception>
+#include <iostream>
+#include <string>
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 2) {
+      std::cerr << "usage: capnproto-client ADDRESS\n";
+      return 2;
+    }
+    const std::string where = argv[1];
+    capnp::EzRpcClient client(where.front() == '/' ? "unix:" + where : where);
+    auto answer = client.getMain<hello::Greeter>().greetRequest().send().wait(client.getWaitScope());
+    std::cout << answer.getText().cStr() << '\n';
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "capnproto-client: " << error.what() << '\n';
+    return 1;
+  }
+}

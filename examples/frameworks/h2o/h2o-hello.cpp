@@ -1,0 +1,96 @@
+// A web server with libh2o on its own event loop, for whatever stream socket its unit describes: TCP over IPv4 and
+// IPv6, or unix.
+
+#include <sd/listen_fds.hpp>
+#include <sd/take.hpp>
+#include <sd/unique_fd.hpp>
+
+#include <h2o.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <string_view>
+#include <system_error>
+
+namespace {
+
+struct server {
+  h2o_globalconf_t config;
+  h2o_context_t context;
+  h2o_accept_ctx_t accepting;
+  int clients;
+  bool stopping;
+};
+server self;
+
+int answer(h2o_handler_t*, h2o_req_t* request) {
+  if (std::string_view(request->method.base, request->method.len) != "GET") return -1;  // not mine
+  if (std::string_view(request->path.base, request->path.len) != "/") return -1;
+  request->res.status = 200;
+  request->res.reason = "OK";
+  h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, nullptr, H2O_STRLIT("text/plain"));
+  h2o_send_inline(request, H2O_STRLIT("hello\n"));
+  return 0;
+}
+
+void on_close(void*) { --self.clients; }
+
+void on_accept(h2o_socket_t* listener, const char* error) {
+  if (error != nullptr) return;
+  h2o_socket_t* client = h2o_evloop_socket_accept(listener);
+  if (client == nullptr) return;
+  ++self.clients;
+  client->on_close.cb = on_close;
+  h2o_accept(&self.accepting, client);
+}
+
+void on_signal(h2o_socket_t*, const char*) { self.stopping = true; }
+
+/// SIGTERM as a descriptor, so that the event loop sees it.
+sd::unique_fd open_sigterm() {
+  sigset_t sigterm;
+  sigemptyset(&sigterm);
+  sigaddset(&sigterm, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
+  sd::unique_fd fd(::signalfd(-1, &sigterm, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) throw std::system_error(errno, std::system_category(), "signalfd");
+  return fd;
+}
+
+}  // namespace
+
+int main() {
+  try {
+    std::signal(SIGPIPE, SIG_IGN);
+    auto fds = sd::listen_fds(sd::listen_options::required);
+    auto passed = sd::take(fds, sd::kind::listener);
+    auto sigterm = open_sigterm();
+
+    h2o_config_init(&self.config);
+    h2o_hostconf_t* host = h2o_config_register_host(&self.config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_create_handler(h2o_config_register_path(host, "/", 0), sizeof(h2o_handler_t))->on_req = answer;
+    h2o_context_init(&self.context, h2o_evloop_create(), &self.config);
+    self.accepting.ctx = &self.context;
+    self.accepting.hosts = self.config.hosts;
+
+    h2o_loop_t* loop = self.context.loop;
+    h2o_socket_t* listener = h2o_evloop_socket_create(loop, passed.release(), H2O_SOCKET_FLAG_DONT_READ);
+    h2o_socket_read_start(listener, on_accept);
+    h2o_socket_t* signals = h2o_evloop_socket_create(loop, sigterm.release(), H2O_SOCKET_FLAG_DONT_READ);
+    h2o_socket_read_start(signals, on_signal);
+    while (!self.stopping) h2o_evloop_run(loop, INT32_MAX);
+
+    // No more clients, but the present ones are answered. Those that keep an idle connection have 10 seconds.
+    h2o_socket_close(signals);
+    h2o_socket_close(listener);
+    h2o_context_request_shutdown(&self.context);
+    while (self.clients != 0) h2o_evloop_run(loop, INT32_MAX);
+    return 0;  // what is left cannot be disposed of: a timer of the shutdown is still in it
+  } catch (const std::exception& error) {
+    std::cerr << "h2o-hello: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,118 @@
+// An echo server with libev, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+
+#include <sd/listen_fds.hpp>
+#include <sd/socket.hpp>
+#include <sd/take.hpp>
+#include <sd/unique_fd.hpp>
+
+#include <ev++.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <exception>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace {
+
+class server;
+
+class client {
+ public:
+  client(server& owner, sd::unique_fd fd) : owner_(owner), fd_(std::move(fd)) {
+    readable_.set<client, &client::read>(this);
+    writable_.set<client, &client::write>(this);
+    writable_.set(fd_.get(), ev::WRITE);
+    readable_.start(fd_.get(), ev::READ);
+  }
+
+ private:
+  void read(ev::io&, int);
+  void write(ev::io&, int);
+  void leave();  // this object is gone then
+
+  server& owner_;
+  sd::unique_fd fd_;
+  ev::io readable_;  // of the two one is active: it reads, or it writes what it has read
+  ev::io writable_;
+  std::array<char, 4096> buffer_;
+  std::size_t sent_ = 0;
+  std::size_t length_ = 0;
+};
+
+class server {
+ public:
+  explicit server(sd::unique_fd fd) : fd_(std::move(fd)) {
+    // libev says when somebody may be there; it may be gone again, and then accept must not wait for the next one.
+    const int flags = ::fcntl(fd_.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK) < 0) {
+      throw std::system_error(errno, std::system_category(), "O_NONBLOCK");
+    }
+    readable_.set<server, &server::accept>(this);
+    readable_.start(fd_.get(), ev::READ);
+  }
+  void remove(client* gone) { clients_.erase(gone); }
+
+ private:
+  void accept(ev::io&, int) {
+    sd::unique_fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) return;
+    auto accepted = std::make_unique<client>(*this, std::move(fd));
+    clients_.emplace(accepted.get(), std::move(accepted));
+  }
+
+  sd::unique_fd fd_;  // libev never closes what it watches
+  ev::io readable_;   // goes first, and stops watching
+  std::map<const client*, std::unique_ptr<client>> clients_;
+};
+
+void client::leave() { owner_.remove(this); }
+
+void client::read(ev::io&, int) {
+  const ssize_t n = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) return leave();
+  sent_ = 0;
+  length_ = static_cast<std::size_t>(n);
+  readable_.stop();
+  writable_.start();
+}
+
+void client::write(ev::io&, int) {
+  const ssize_t n = ::send(fd_.get(), buffer_.data() + sent_, length_ - sent_, MSG_NOSIGNAL);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n < 0) return leave();
+  sent_ += static_cast<std::size_t>(n);
+  if (sent_ < length_) return;
+  writable_.stop();
+  readable_.start();
+}
+
+void on_sigterm(ev::sig&, int) { ev::get_default_loop().break_loop(ev::ALL); }
+
+}  // namespace
+
+int main() {
+  try {
+    auto fds = sd::listen_fds(sd::listen_options::required);
+
+    ev::default_loop loop;
+    server echo(sd::take(fds, sd::kind::listener));
+
+    ev::sig sigterm;
+    sigterm.set<on_sigterm>();
+    sigterm.start(SIGTERM);
+    loop.run();
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "libev-echo: " << error.what() << '\n';
+    return 1;
+  }
+}

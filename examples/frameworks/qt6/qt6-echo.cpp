@@ -1,0 +1,102 @@
+// An echo server with Qt 6, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+
+#include <sd/listen_fds.hpp>
+#include <sd/socket.hpp>
+#include <sd/take.hpp>
+#include <sd/unique_fd.hpp>
+
+#include <QtCore/QCoreApplication>
+#include <QtCore/QSocketNotifier>
+#include <QtCore/QTimer>
+#include <QtNetwork/QLocalSocket>
+#include <QtNetwork/QTcpServer>
+#include <QtNetwork/QTcpSocket>
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace {
+
+int check(int result, const char* what) {
+  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  return result;
+}
+
+/// A Qt socket closes both ways when the client ends its side, and drops what is not written by then: so flush. And it
+/// keeps what the client does not read, however much it is: a real server sets a limit.
+template <class Socket>
+void echo(Socket* client) {
+  const auto read = [=] {
+    client->write(client->readAll());
+    client->flush();
+  };
+  QObject::connect(client, &Socket::readyRead, client, read);
+  QObject::connect(client, &Socket::disconnected, client, &Socket::deleteLater);
+}
+
+void serve_tcp(sd::unique_fd fd, QObject* parent) {
+  auto* const server = new QTcpServer(parent);
+  if (!server->setSocketDescriptor(fd.get())) throw std::runtime_error(server->errorString().toStdString());
+  static_cast<void>(fd.release());  // the server closes it from here on
+  QObject::connect(server, &QTcpServer::newConnection, server, [=] {
+    while (auto* const client = server->nextPendingConnection()) echo(client);
+  });
+  // After an error, as when descriptors run out, a QTcpServer accepts nobody until it is told to.
+  auto* const pause = new QTimer(server);
+  pause->setSingleShot(true);
+  pause->setInterval(100);
+  QObject::connect(server, &QTcpServer::acceptError, pause, qOverload<>(&QTimer::start));
+  QObject::connect(pause, &QTimer::timeout, server, &QTcpServer::resumeAccepting);
+}
+
+/// Without QLocalServer, which unlinks the path when it goes.
+void serve_unix(const sd::unique_fd& listener, QObject* parent) {
+  const int flags = check(::fcntl(listener.get(), F_GETFL), "F_GETFL");
+  check(::fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK), "F_SETFL");
+  auto* const readable = new QSocketNotifier(listener.get(), QSocketNotifier::Read, parent);
+  QObject::connect(readable, &QSocketNotifier::activated, readable, [=, &listener] {
+    sd::unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) return;
+    auto* const client = new QLocalSocket(readable);
+    echo(client);
+    if (!client->setSocketDescriptor(fd.get())) return client->deleteLater();
+    static_cast<void>(fd.release());
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    sigset_t sigterm;
+    sigemptyset(&sigterm);
+    sigaddset(&sigterm, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
+    const sd::unique_fd terminations(check(::signalfd(-1, &sigterm, SFD_CLOEXEC), "signalfd"));
+
+    auto fds = sd::listen_fds(sd::listen_options::required);
+    auto fd = sd::take(fds, sd::kind::listener);
+
+    QCoreApplication application(argc, argv);  // goes before the descriptors, and what serves them goes with it
+    QSocketNotifier stop(terminations.get(), QSocketNotifier::Read);
+    QObject::connect(&stop, &QSocketNotifier::activated, &application, &QCoreApplication::quit);
+
+    if (sd::describe(fd.get()).family == AF_UNIX) {
+      serve_unix(fd, &application);
+    } else {
+      serve_tcp(std::move(fd), &application);
+    }
+    return QCoreApplication::exec();
+  } catch (const std::exception& error) {
+    std::cerr << "qt6-echo: " << error.what() << '\n';
+    return 1;
+  }
+}

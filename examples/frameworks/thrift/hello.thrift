@@ -1,0 +1,5 @@
+namespace cpp hello
+
+service greeter {
+  string greet()
+}
