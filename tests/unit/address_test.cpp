@@ -1,0 +1,421 @@
+#include <sd/address.hpp>
+#include <sd/error.hpp>
+
+#include <gmock/gmock.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+// clang-format off: it needs <sys/socket.h> before it
+#include <linux/vm_sockets.h>
+// clang-format on
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+using sd::address;
+using sd::errc;
+
+static_assert(std::is_nothrow_default_constructible_v<address> && std::is_trivially_copyable_v<address>);
+static_assert(!std::is_convertible_v<std::string_view, address>);
+
+constexpr address none;
+
+std::error_code system_error(int error) { return {error, std::system_category()}; }
+
+/// What an error code holds before a call that is to succeed or fail by itself.
+std::error_code stale() { return std::make_error_code(std::errc::io_error); }
+
+std::string path_of(std::size_t length) { return '/' + std::string(length - 1, 'p'); }
+std::string abstract_of(std::size_t length) { return '@' + std::string(length - 1, 'a'); }
+
+template <class Sockaddr>
+address from(const Sockaddr& where) {
+  return address::from_sockaddr(&where, sizeof where);
+}
+
+/// A unix address as the kernel gives it: the family and these bytes.
+address from_unix(std::string_view bytes) {
+  std::array<char, 256> where{};
+  const sa_family_t family = AF_UNIX;
+  std::memcpy(where.data(), &family, sizeof family);
+  bytes.copy(where.data() + offsetof(sockaddr_un, sun_path), bytes.size());
+  return address::from_sockaddr(where.data(), offsetof(sockaddr_un, sun_path) + bytes.size());
+}
+
+template <class Sockaddr>
+Sockaddr as(const address& where) {
+  EXPECT_EQ(where.size(), sizeof(Sockaddr));
+  Sockaddr result;
+  std::memcpy(&result, where.data(), sizeof result);
+  return result;
+}
+
+std::string_view bytes_of(const address& where) { return {static_cast<const char*>(where.data()), where.size()}; }
+
+// --- what is an address ----------------------------------------------------------------------------------------------
+
+struct good_row {
+  std::string text;
+  int family;
+  unsigned port = 0;
+  std::string path = {};
+  std::string canonical = {};  // as text, where that is not what was read
+};
+
+std::ostream& operator<<(std::ostream& out, const good_row& row) { return out << row.text; }
+
+class good_addresses : public testing::TestWithParam<good_row> {};
+
+TEST_P(good_addresses, are_read_and_written) {
+  const auto& row = GetParam();
+  auto ec = stale();
+  const address where(row.text, ec);
+  ASSERT_EQ(ec, std::error_code()) << row.text;
+  EXPECT_TRUE(where);
+  EXPECT_EQ(where.family(), row.family);
+  EXPECT_EQ(where.port(), row.port);
+  EXPECT_EQ(where.path(), row.path);
+
+  const auto text = to_string(where);
+  EXPECT_EQ(text, row.canonical.empty() ? row.text : row.canonical);
+  const address again(text);
+  EXPECT_EQ(again, where);
+  EXPECT_EQ(bytes_of(again), bytes_of(where));
+  EXPECT_EQ(bytes_of(address(row.text)), bytes_of(where));
+  EXPECT_EQ(bytes_of(address::from_sockaddr(where.data(), where.size())), bytes_of(where));
+}
+
+std::vector<good_row> good_table() {
+  return {
+      {"/run/x", AF_UNIX, 0, "/run/x"},
+      {"/", AF_UNIX, 0, "/"},
+      {"/a b\t\"\\\n\xff:80", AF_UNIX, 0, "/a b\t\"\\\n\xff:80"},  // verbatim
+      {path_of(107), AF_UNIX, 0, path_of(107)},
+      {"@abstract", AF_UNIX},
+      {"@@", AF_UNIX},
+      {"@/run/x", AF_UNIX},
+      {"@\n\xff", AF_UNIX},
+      {"@a\0b\0"s, AF_UNIX},
+      {"@\0"s, AF_UNIX},
+      {abstract_of(107), AF_UNIX},
+      {abstract_of(108), AF_UNIX},
+
+      {"80", AF_INET6, 80, "", "[::]:80"},
+      {"0", AF_INET6, 0, "", "[::]:0"},
+      {"65535", AF_INET6, 65535, "", "[::]:65535"},
+      {"0080", AF_INET6, 80, "", "[::]:80"},  // decimal, not octal
+      {"127.0.0.1:80", AF_INET, 80},
+      {"0.0.0.0:0", AF_INET, 0},
+      {"255.255.255.255:65535", AF_INET, 65535},
+      {"1.2.3.4:010", AF_INET, 10, "", "1.2.3.4:10"},
+      {"[::]:80", AF_INET6, 80},
+      {"[::1]:65535", AF_INET6, 65535},
+      {"[2001:DB8:0:0::1]:80", AF_INET6, 80, "", "[2001:db8::1]:80"},
+      {"[::ffff:127.0.0.1]:80", AF_INET6, 80},
+      {"[0000:0000:0000:0000:0000:ffff:192.168.100.200]:080", AF_INET6, 80, "", "[::ffff:192.168.100.200]:80"},
+      {"[fe80::1]:80%lo", AF_INET6, 80},
+      {"[fe80::1%lo]:80", AF_INET6, 80, "", "[fe80::1]:80%lo"},
+      {"[fe80::1]:80%4294967295", AF_INET6, 80},  // no interface has this number, nor need it
+      {"[fe80::1%4294967294]:80", AF_INET6, 80, "", "[fe80::1]:80%4294967294"},
+
+      {"vsock:2:1234", AF_VSOCK, 1234},
+      {"vsock::1234", AF_VSOCK, 1234},
+      {"vsock:0:0", AF_VSOCK, 0},
+      {"vsock:4294967294:4294967295", AF_VSOCK, 4294967295},
+      {"vsock:4294967295:65536", AF_VSOCK, 65536, "", "vsock::65536"},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(address, good_addresses, testing::ValuesIn(good_table()));
+
+// --- what is not -----------------------------------------------------------------------------------------------------
+
+struct bad_row {
+  std::error_code expected;
+  std::vector<std::string> texts;
+};
+
+std::ostream& operator<<(std::ostream& out, const bad_row& row) { return out << row.expected; }
+
+class bad_addresses : public testing::TestWithParam<bad_row> {};
+
+TEST_P(bad_addresses, are_an_error_and_empty) {
+  const auto& row = GetParam();
+  for (const auto& text : row.texts) {
+    auto ec = stale();
+    const address where(text, ec);
+    EXPECT_EQ(ec, row.expected) << '"' << text << '"';
+    EXPECT_FALSE(where) << '"' << text << '"';
+    EXPECT_EQ(where, none) << '"' << text << '"';
+  }
+}
+
+std::vector<bad_row> bad_table() {
+  return {
+      {errc::malformed_address, {""}},
+      // names are not resolved
+      {errc::malformed_address,
+       {"localhost:80", "localhost", "http", "127.0.0.1:http", "[::1]:http", "*:80", "a.b:80"}},
+      // no path
+      {errc::malformed_address, {"relative/path", "./x", "~/x", "unix:/run/x", " /run/x"}},
+      {errc::malformed_address, {"@", "/a\0b"s, "/a\0"s, "\0/a"s}},
+      // ports
+      {errc::malformed_address, {"65536", "127.0.0.1:65536", "[::1]:65536", "4294967376", "18446744073709551696"}},
+      {errc::malformed_address, {"-1", "+80", "-0", "127.0.0.1:+80", "127.0.0.1:-80", "[::1]:+80", "[::1]:-80"}},
+      {errc::malformed_address,
+       {" 80", "80 ", "\t80", "80\n", "127.0.0.1: 80", "127.0.0.1:80 ", "[::1]: 80", "[::1]:80 "}},
+      {errc::malformed_address,
+       {"0x50", "80/tcp", "8 0", "80,81", "80.", "80\0"s, "\0"s, "127.0.0.1:80\0"s, "[::1]:80\0"s}},
+      // IPv4
+      {errc::malformed_address, {":80", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:80:80", "127.0.0.1::80"}},
+      {errc::malformed_address,
+       {"127.1:80", "2130706433:80", "127.0.0.256:80", "1.2.3.4.5:80", "1.2.3.:80", "1.2.3:80"}},
+      {errc::malformed_address, {" 127.0.0.1:80", "127.0.0.1 :80", "127.0.0.1\0:80"s, "255.255.255.2555:80"}},
+      {errc::malformed_address, {"127.0.0.1:80%lo", "127.0.0.1%lo:80", "80%lo"}},
+      // IPv6 and its brackets
+      {errc::malformed_address, {"::1:80", "::", "::1", "fe80::1%lo", "[", "[]", "[:", "[::1", "[::1:80", "::1]:80"}},
+      {errc::malformed_address, {"[::1]", "[::1]:", "[::1]80", "[::1].80", "[::1] :80", "[::1]::80", "[::1]:80:80"}},
+      {errc::malformed_address, {"[]:80", "[:::1]:80", "[::g]:80", "[[::1]]:80", "[::1]]:80", "x[::1]:80"}},
+      {errc::malformed_address, {"[ ::1]:80", "[::1 ]:80", "[::1\0]:80"s, "[1:2:3:4:5:6:7:8:9]:80", "[127.0.0.1]:80"}},
+      {errc::malformed_address, {"[0000:0000:0000:0000:0000:ffff:192.168.100.2000]:80", "[::1/128]:80"}},
+      // scopes
+      {errc::malformed_address, {"[::1%]:80", "[::1]:80%", "[::1%]:80%lo", "[::1%lo]:80%", "[%lo]:80", "[::1]:%lo"}},
+      {errc::malformed_address,
+       {"[::1%lo]:80%lo", "[::1%1]:80%1", "[::1]%lo:80", "[::g]:80%sd-none0", "[::1]:x%sd-none0"}},
+      {system_error(ENODEV),
+       {"[fe80::1]:80%sd-none0", "[fe80::1%sd-none0]:80", "[fe80::1]:80%a-name-too-long-for-any"}},
+      {system_error(ENODEV), {"[fe80::1]:80%0", "[fe80::1%0]:80", "[fe80::1]:80%4294967296", "[fe80::1]:80%-1"}},
+      {system_error(ENODEV),
+       {"[fe80::1%lo%lo]:80", "[fe80::1]:80%lo%lo", "[fe80::1]:80%lo ", "[fe80::1]:80%sd]", "[fe80::1]:80%lo\0"s}},
+      // vsock
+      {errc::malformed_address, {"vsock", "vsock:", "vsock:2", "vsock::", "vsock:2:", "vsock:2:3:4", "VSOCK:2:3"}},
+      {errc::malformed_address,
+       {"vsock:x:2", "vsock:2:x", "vsock:-1:2", "vsock:2:-1", "vsock: :2", "vsock:2: 3", "vsock2:3"}},
+      {errc::malformed_address, {"vsock:4294967296:1", "vsock:2:4294967296", "vsock:2:18446744073709551617"}},
+      // length
+      {system_error(ENAMETOOLONG), {path_of(108), path_of(109), path_of(5000), abstract_of(109), abstract_of(5000)}},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(address, bad_addresses, testing::ValuesIn(bad_table()));
+
+TEST(address, that_is_wrong_is_named_by_the_exception) {
+  const std::string malformed =
+      ": not /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, [IPV6]:PORT%INTERFACE or vsock:CID:PORT";
+  const struct {
+    std::string text;
+    std::error_code code;
+    std::string what;
+  } rows[] = {
+      {"localhost:80", errc::malformed_address, "address \"localhost:80\"" + malformed},
+      {"", errc::malformed_address, "address \"\"" + malformed},
+      {"8\n\"\\\0\xff"s, errc::malformed_address, R"(address "8\x0a\"\\\x00\xff")" + malformed},
+      {"[fe80::1]:80%sd-none0", system_error(ENODEV), R"(address "[fe80::1]:80%sd-none0": No such device)"},
+      {path_of(108), system_error(ENAMETOOLONG), "address \"" + path_of(64) + "...\": File name too long"},
+  };
+  for (const auto& row : rows) {
+    try {
+      const address where(row.text);
+      ADD_FAILURE() << "no error: " << to_string(where);
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), row.code);
+      EXPECT_EQ(error.what(), row.what);
+    }
+  }
+}
+
+// --- what the system is given ----------------------------------------------------------------------------------------
+
+TEST(address, is_a_sockaddr_in) {
+  const auto inet = as<sockaddr_in>(address("1.2.3.4:258"));
+  EXPECT_EQ(inet.sin_family, AF_INET);
+  EXPECT_EQ(inet.sin_port, htons(258));
+  EXPECT_EQ(inet.sin_addr.s_addr, htonl(0x01020304));
+}
+
+TEST(address, is_a_sockaddr_in6) {
+  const unsigned lo = ::if_nametoindex("lo");
+  if (lo == 0) GTEST_SKIP() << "SKIPPED: there is no interface lo";
+  const auto number = std::to_string(lo);
+  for (const auto& text : {"[fe80::102]:258%lo"s, "[fe80::102%lo]:258"s, "[fe80::102]:258%" + number}) {
+    const auto inet6 = as<sockaddr_in6>(address(text));
+    EXPECT_EQ(inet6.sin6_family, AF_INET6);
+    EXPECT_EQ(inet6.sin6_port, htons(258));
+    EXPECT_EQ(inet6.sin6_scope_id, lo);
+    EXPECT_EQ(inet6.sin6_flowinfo, 0U);
+    EXPECT_EQ(bytes_of(from(inet6.sin6_addr)), "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\1\2"sv);
+  }
+  EXPECT_EQ(to_string(address("[fe80::102]:258%" + number)), "[fe80::102]:258%lo");
+}
+
+TEST(address, is_a_sockaddr_un_of_no_more_than_its_name) {
+  const struct {
+    std::string text;
+    std::string name;
+  } rows[] = {
+      {"/run/x", "/run/x\0"s},
+      {"@x", "\0x"s},
+      {"@x\0"s, "\0x\0"s},
+      {path_of(107), path_of(107) + '\0'},
+      {abstract_of(108), '\0' + std::string(107, 'a')},
+  };
+  for (const auto& row : rows) EXPECT_EQ(bytes_of(address(row.text)), bytes_of(from_unix(row.name))) << row.text;
+}
+
+TEST(address, is_a_sockaddr_vm) {
+  const auto some = as<sockaddr_vm>(address("vsock:2:65536"));
+  EXPECT_EQ(some.svm_family, AF_VSOCK);
+  EXPECT_EQ(some.svm_cid, 2U);
+  EXPECT_EQ(some.svm_port, 65536U);
+  EXPECT_EQ(as<sockaddr_vm>(address("vsock::1")).svm_cid, VMADDR_CID_ANY);
+}
+
+// --- what the system gives -------------------------------------------------------------------------------------------
+
+TEST(address, that_is_empty_has_nothing) {
+  for (const auto& where : {none, address(), address::from_sockaddr("", 0), address::from_sockaddr(nullptr, 0)}) {
+    EXPECT_FALSE(where);
+    EXPECT_EQ(where.size(), 0U);
+    EXPECT_EQ(where.family(), AF_UNSPEC);
+    EXPECT_EQ(where.port(), 0U);
+    EXPECT_EQ(where.path(), "");
+    EXPECT_EQ(to_string(where), "");
+    EXPECT_EQ(where, none);
+  }
+}
+
+TEST(address, of_a_unix_socket_ends_where_its_path_ends) {
+  const struct {
+    std::string bytes;
+    std::string path;
+    std::string text;
+  } rows[] = {
+      {"", "", ""},  // not bound
+      {"/run/x", "/run/x", "/run/x"},
+      {"/run/x\0"s, "/run/x", "/run/x"},
+      {"/run/x\0\0junk"s, "/run/x", "/run/x"},
+      {"relative\0"s, "relative", "relative"},
+      {path_of(108) + '\0', path_of(108), path_of(108)},  // no address by text, but the kernel has it
+      {"\0x"s, "", "@x"},
+      {"\0x\0\0"s, "", "@x\0\0"s},
+      {"\0"s, "", "@"},
+  };
+  for (const auto& row : rows) {
+    const auto where = from_unix(row.bytes);
+    EXPECT_TRUE(where);
+    EXPECT_EQ(where.family(), AF_UNIX);
+    EXPECT_EQ(where.port(), 0U);
+    EXPECT_EQ(where.path(), row.path);
+    EXPECT_EQ(to_string(where), row.text);
+  }
+}
+
+TEST(address, that_is_longer_than_any_is_cut) {
+  std::string bytes(256, '\x5a');
+  const sa_family_t family = AF_UNIX;
+  std::memcpy(bytes.data(), &family, sizeof family);
+  for (const std::size_t size : {127U, 128U, 129U, 256U}) {
+    const auto where = address::from_sockaddr(bytes.data(), size);
+    EXPECT_EQ(bytes_of(where), std::string_view(bytes).substr(0, std::min<std::size_t>(size, 128)));
+    EXPECT_EQ(where.path().size(), where.size() - sizeof family);
+  }
+}
+
+TEST(address, that_is_cut_short_is_read_as_zeros) {
+  const sa_family_t family = AF_INET;
+  EXPECT_EQ(to_string(from(family)), "0.0.0.0:0");
+  EXPECT_EQ(from(family), address("0.0.0.0:0"));
+  const auto one_byte = address::from_sockaddr("\1", 1);
+  EXPECT_EQ(one_byte.family(), AF_UNSPEC);
+  EXPECT_EQ(to_string(one_byte), "");
+}
+
+TEST(address, of_another_family_says_so) {
+  sockaddr_storage storage{};
+  storage.ss_family = AF_APPLETALK;
+  const auto where = from(storage);
+  EXPECT_EQ(where.family(), AF_APPLETALK);
+  EXPECT_EQ(where.port(), 0U);
+  EXPECT_EQ(where.path(), "");
+  EXPECT_EQ(to_string(where), "family " + std::to_string(AF_APPLETALK));
+}
+
+// --- equality --------------------------------------------------------------------------------------------------------
+
+TEST(address, equals_itself_and_no_other) {
+  std::vector<address> all = {none, from_unix("")};
+  for (const auto& text : {"80"s,
+                           "81"s,
+                           "0.0.0.0:80"s,
+                           "127.0.0.1:80"s,
+                           "127.0.0.1:81"s,
+                           "127.0.0.2:80"s,
+                           "[::1]:80"s,
+                           "[::1]:81"s,
+                           "[::2]:80"s,
+                           "[::ffff:0.0.0.0]:80"s,
+                           "[::ffff:127.0.0.1]:80"s,
+                           "[::1]:80%4294967295"s,
+                           "[::1]:80%4294967294"s,
+                           "vsock::80"s,
+                           "vsock:2:80"s,
+                           "vsock:2:81"s,
+                           "/a"s,
+                           "/b"s,
+                           "/aa"s,
+                           "/a/"s,
+                           "@a"s,
+                           "@b"s,
+                           "@aa"s,
+                           "@/a"s,
+                           "@a\0"s}) {
+    all.emplace_back(text);
+  }
+  const sa_family_t family_alone = AF_APPLETALK;
+  all.push_back(from(family_alone));
+  for (const auto family : {AF_APPLETALK, AF_PACKET}) {
+    for (const char byte : {'\0', '\1'}) {
+      sockaddr_storage storage{};
+      storage.ss_family = static_cast<sa_family_t>(family);
+      std::memcpy(reinterpret_cast<char*>(&storage) + 100, &byte, 1);
+      all.push_back(from(storage));
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = 0; j < all.size(); ++j) {
+      const auto copy = all[j];
+      EXPECT_EQ(all[i] == copy, i == j) << to_string(all[i]) << " and " << to_string(all[j]);
+      EXPECT_EQ(all[i] != copy, i != j) << to_string(all[i]) << " and " << to_string(all[j]);
+    }
+  }
+}
+
+TEST(address, equals_another_way_to_say_it) {
+  EXPECT_EQ(from_unix("/a"), address("/a"));
+  EXPECT_EQ(from_unix("/a\0junk"sv), address("/a"));
+  EXPECT_EQ(address("80"), address("[0:0::0]:080"));
+  EXPECT_EQ(address("[FE80::1%lo]:80"), address("[fe80::1]:80%lo"));
+  auto inet6 = as<sockaddr_in6>(address("[::1]:80"));
+  inet6.sin6_flowinfo = htonl(1);  // says how to send, not where
+  EXPECT_EQ(from(inet6), address("[::1]:80"));
+  auto inet = as<sockaddr_in>(address("127.0.0.1:80"));
+  std::memset(&inet.sin_zero, 1, sizeof inet.sin_zero);
+  EXPECT_EQ(from(inet), address("127.0.0.1:80"));
+}
+
+}  // namespace

@@ -1,0 +1,333 @@
+#include <sd/booted.hpp>
+#include <sd/listen_fds.hpp>
+#include <sd/store.hpp>
+#include <sd/testing.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "allocation.hpp"
+#include "directory.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using sd::listen_fd;
+using sd::store_poll;
+using sd::unique_fd;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+unique_fd open_something() { return unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+/// Of a file that no other descriptor refers to.
+unique_fd open_unlike_others() { return unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+std::uint64_t inode(int fd) {
+  struct stat status {};
+  EXPECT_EQ(::fstat(fd, &status), 0);
+  return status.st_ino;
+}
+
+// --- giving ----------------------------------------------------------------------------------------------------------
+
+/// A service manager: what it was given.
+class store : public testing::Test {
+ public:
+  store() { ::setenv("NOTIFY_SOCKET", (directory_ / "notify").c_str(), 1); }
+  ~store() override { ::unsetenv("NOTIFY_SOCKET"); }
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+
+ protected:
+  struct delivery {
+    std::string text;
+    std::vector<unique_fd> fds;
+  };
+
+  /// The next message; empty where there is none.
+  delivery told() {
+    delivery result;
+    std::array<char, 4096> text;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 8)> control{};
+    iovec part{text.data(), text.size()};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    const auto length = ::recvmsg(manager_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0) return result;
+    result.text.assign(text.data(), static_cast<std::size_t>(length));
+    for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+      for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+        int fd = -1;
+        std::memcpy(&fd, reinterpret_cast<const char*>(c) + at, sizeof fd);
+        result.fds.emplace_back(fd);
+      }
+    }
+    return result;
+  }
+
+ private:
+  sd::test::directory directory_;
+  unique_fd manager_ = sd::testing::open(sd::kind::datagram, directory_ / "notify").fd;
+};
+
+TEST_F(store, sends_the_descriptor_by_its_name) {
+  const auto fd = open_unlike_others();
+  for (const auto poll : {store_poll::on, store_poll::off}) {
+    for (const bool throws : {false, true}) {
+      std::error_code ec = std::make_error_code(std::errc::io_error);
+      EXPECT_TRUE(throws ? sd::store("users", fd.get(), poll) : sd::store("users", fd.get(), poll, ec));
+      if (!throws) {
+        EXPECT_FALSE(ec);
+      }
+      const auto message = told();
+      EXPECT_EQ(message.text,
+                poll == store_poll::on ? "FDSTORE=1\nFDNAME=stored/users" : "FDSTORE=1\nFDNAME=stored/users\nFDPOLL=0");
+      ASSERT_EQ(message.fds.size(), 1U);
+      EXPECT_EQ(inode(message.fds[0].get()), inode(fd.get()));
+      EXPECT_EQ(told().text, "") << "one message";
+    }
+  }
+  EXPECT_TRUE(sd::store("users", fd.get()));
+  EXPECT_EQ(told().text, "FDSTORE=1\nFDNAME=stored/users");
+  EXPECT_GE(::fcntl(fd.get(), F_GETFD), 0) << "the service goes on with its own";
+}
+
+TEST_F(store, forgets_by_name) {
+  std::error_code ec = std::make_error_code(std::errc::io_error);
+  EXPECT_TRUE(sd::forget("users", ec));
+  EXPECT_FALSE(ec);
+  const auto message = told();
+  EXPECT_EQ(message.text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
+  EXPECT_THAT(message.fds, IsEmpty());
+  EXPECT_TRUE(sd::forget("users"));
+  EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
+}
+
+TEST_F(store, takes_names_that_the_manager_takes) {
+  const auto fd = open_something();
+  for (const std::string& name : {std::string(), std::string("a"), std::string("with space/and=stored/ ~!"),
+                                  std::string("unit.socket"), std::string(247, 'x'), std::string(248, 'x')}) {
+    std::error_code ec;
+    EXPECT_TRUE(sd::store(name, fd.get(), store_poll::on, ec)) << name << ": " << ec.message();
+    EXPECT_EQ(told().text, "FDSTORE=1\nFDNAME=stored/" + name);
+    EXPECT_TRUE(sd::forget(name, ec)) << name << ": " << ec.message();
+    EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/" + name);
+  }
+}
+
+TEST_F(store, refuses_names_that_the_manager_throws_away) {
+  const auto fd = open_something();
+  std::vector<std::string> names = {"a:b",  ":",    "a\nb", "a\n",  std::string("a\0b", 3),
+                                    "\x7f", "\x1f", "ä",    "\x80", "\xff"};
+  names.emplace_back(249, 'x');
+  names.emplace_back(255, 'x');
+  names.emplace_back(100000, 'x');
+  for (const auto& name : names) {
+    const std::error_code invalid(EINVAL, std::system_category());
+    std::error_code ec;
+    EXPECT_FALSE(sd::store(name, fd.get(), store_poll::off, ec)) << name;
+    EXPECT_EQ(ec, invalid) << name;
+    ec.clear();
+    EXPECT_FALSE(sd::forget(name, ec)) << name;
+    EXPECT_EQ(ec, invalid) << name;
+    EXPECT_EQ(told().text, "") << name;
+  }
+}
+
+TEST_F(store, reads_no_further_than_the_name) {
+  const std::string text = "users:and\nmore";
+  EXPECT_TRUE(sd::forget(std::string_view(text).substr(0, 5)));
+  EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
+}
+
+TEST_F(store, says_what_it_could_not_do) {
+  const auto what = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const std::system_error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(what([] { sd::store("users", -1); }), "store descriptor -1 as users: Bad file descriptor");
+  EXPECT_EQ(what([] { sd::forget("a:b"); }), "forget a:b: Invalid argument");
+  std::error_code ec;
+  EXPECT_FALSE(sd::store("users", -1, store_poll::on, ec));
+  EXPECT_EQ(ec, std::error_code(EBADF, std::system_category()));
+  EXPECT_EQ(told().text, "");
+}
+
+TEST_F(store, answers_false_where_nobody_listens) {
+  ::unsetenv("NOTIFY_SOCKET");
+  const auto fd = open_something();
+  std::error_code ec = std::make_error_code(std::errc::io_error);
+  EXPECT_FALSE(sd::store("users", fd.get(), store_poll::on, ec));
+  EXPECT_FALSE(ec);
+  ec = std::make_error_code(std::errc::io_error);
+  EXPECT_FALSE(sd::forget("users", ec));
+  EXPECT_FALSE(ec);
+  EXPECT_FALSE(sd::store("users", fd.get()));
+  EXPECT_FALSE(sd::forget("users"));
+}
+
+TEST_F(store, allocates_nothing) {
+  const auto fd = open_something();
+  const std::string name(248, 'x');
+  std::error_code ec;
+  sd::test::largest_allocation = 0;
+  sd::store(name, fd.get(), store_poll::off, ec);
+  sd::forget(name, ec);
+  EXPECT_EQ(sd::test::largest_allocation, 0U);
+  EXPECT_FALSE(ec);
+}
+
+// --- taking ----------------------------------------------------------------------------------------------------------
+
+/// What `sd::listen_fds()` answers where these were passed.
+std::vector<listen_fd> passed(const std::vector<std::optional<std::string>>& names) {
+  std::vector<listen_fd> fds;
+  fds.reserve(names.size());
+  for (const auto& name : names) fds.push_back({name, open_unlike_others()});
+  return fds;
+}
+
+std::vector<std::string> names(const std::vector<listen_fd>& fds) {
+  std::vector<std::string> result;
+  result.reserve(fds.size());
+  for (const auto& entry : fds) result.push_back(entry.name.value_or("(none)"));
+  return result;
+}
+
+std::vector<int> numbers(const std::vector<listen_fd>& fds) {
+  std::vector<int> result;
+  result.reserve(fds.size());
+  for (const auto& entry : fds) result.push_back(entry.fd.get());
+  return result;
+}
+
+TEST(take_stored, takes_those_out_that_were_stored) {
+  auto fds = passed({"web", "stored/a", std::nullopt, "stored", "stored/b", "Stored/c", "/stored/d", "xstored/e", "",
+                     "stored/", "stored/a", "stored/stored/f", "stored/unit.socket", "storedx", "stored0a"});
+  const auto all = numbers(fds);
+  const auto stored = sd::take_stored(fds);
+  EXPECT_THAT(names(stored), ElementsAre("a", "b", "", "a", "stored/f", "unit.socket"));
+  EXPECT_THAT(numbers(stored), ElementsAre(all[1], all[4], all[9], all[10], all[11], all[12]));
+  EXPECT_THAT(names(fds),
+              ElementsAre("web", "(none)", "stored", "Stored/c", "/stored/d", "xstored/e", "", "storedx", "stored0a"));
+  EXPECT_THAT(numbers(fds), ElementsAre(all[0], all[2], all[3], all[5], all[6], all[7], all[8], all[13], all[14]));
+  for (const int fd : all) EXPECT_GE(::fcntl(fd, F_GETFD), 0) << fd;
+}
+
+TEST(take_stored, takes_nothing_where_nothing_was_stored) {
+  std::vector<listen_fd> none;
+  EXPECT_THAT(sd::take_stored(none), IsEmpty());
+  auto fds = passed({"web", std::nullopt});
+  const auto all = numbers(fds);
+  EXPECT_THAT(sd::take_stored(fds), IsEmpty());
+  EXPECT_EQ(numbers(fds), all);
+  EXPECT_THAT(names(fds), ElementsAre("web", "(none)"));
+}
+
+TEST(take_stored, takes_all_there_is_and_nothing_twice) {
+  auto fds = passed({"stored/a", "stored/b"});
+  EXPECT_THAT(names(sd::take_stored(fds)), ElementsAre("a", "b"));
+  EXPECT_THAT(fds, IsEmpty());
+  EXPECT_THAT(sd::take_stored(fds), IsEmpty());
+}
+
+TEST(take_stored, goes_by_the_name_where_the_descriptor_was_moved_out) {
+  auto fds = passed({"stored/a", "web"});
+  const auto gone = std::move(fds[0].fd);
+  const auto web = std::move(fds[1].fd);
+  const auto stored = sd::take_stored(fds);
+  EXPECT_THAT(names(stored), ElementsAre("a"));
+  EXPECT_FALSE(stored[0].fd);
+  EXPECT_THAT(names(fds), ElementsAre("web"));
+  EXPECT_FALSE(fds[0].fd);
+}
+
+TEST(take_stored, leaves_the_list_as_it_was_where_memory_runs_out) {
+  auto fds = passed({"stored/a", "web", "stored/with-a-name-too-long-for-a-short-string"});
+  const auto all = numbers(fds);
+  const auto all_names = names(fds);
+  int failures = 0;
+  while (true) {
+    sd::test::allocations_left = failures;
+    try {
+      const auto stored = sd::take_stored(fds);
+      sd::test::allocations_left = -1;
+      EXPECT_EQ(stored.size(), 2U);
+      break;
+    } catch (const std::bad_alloc&) {
+      sd::test::allocations_left = -1;
+      ASSERT_EQ(numbers(fds), all) << failures;
+      ASSERT_EQ(names(fds), all_names) << failures;
+      for (const int fd : all) ASSERT_GE(::fcntl(fd, F_GETFD), 0) << failures;
+    }
+    ASSERT_LT(++failures, 100);
+  }
+  EXPECT_GE(failures, 2) << "one for each list";
+}
+
+// --- how many --------------------------------------------------------------------------------------------------------
+
+TEST(store_limit, is_what_the_variable_says) {
+  static_assert(std::numeric_limits<unsigned>::max() == 4294967295U);
+  const std::vector<std::pair<const char*, std::optional<unsigned>>> cases = {{nullptr, {}},
+                                                                              {"", {}},
+                                                                              {"0", 0U},
+                                                                              {"1", 1U},
+                                                                              {"512", 512U},
+                                                                              {"0016", 16U},
+                                                                              {"4294967295", UINT_MAX},
+                                                                              {"4294967296", {}},
+                                                                              {"-1", {}},
+                                                                              {"+1", {}},
+                                                                              {" 1", {}},
+                                                                              {"1 ", {}},
+                                                                              {"1\n", {}},
+                                                                              {"0x10", {}},
+                                                                              {"many", {}},
+                                                                              {"99999999999999999999999", {}}};
+  for (const auto& [text, limit] : cases) {
+    if (text != nullptr) {
+      ::setenv("FDSTORE", text, 1);
+    } else {
+      ::unsetenv("FDSTORE");
+    }
+    EXPECT_EQ(sd::store_limit(), limit) << (text != nullptr ? text : "unset");
+  }
+  ::unsetenv("FDSTORE");
+}
+
+// --- booted ----------------------------------------------------------------------------------------------------------
+
+TEST(booted, is_whether_the_directory_is_there) {
+  EXPECT_EQ(sd::booted(), std::filesystem::is_directory("/run/systemd/system"));
+}
+
+}  // namespace

@@ -1,0 +1,631 @@
+#include <sd/error.hpp>
+#include <sd/take.hpp>
+#include <sd/testing.hpp>
+
+#include "allocation.hpp"
+#include "directory.hpp"
+#include "process.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <new>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::string_literals;
+using sd::address;
+using sd::errc;
+using sd::kind;
+using sd::listen_fd;
+using sd::named;
+using sd::unique_fd;
+using sd::test::directory;
+using sd::testing::open;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// What an error code holds before a call that is to succeed or fail by itself.
+std::error_code stale() { return std::make_error_code(std::errc::io_error); }
+
+// --- lists -----------------------------------------------------------------------------------------------------------
+
+template <class... Entry>
+std::vector<listen_fd> list_of(Entry... entries) {
+  std::vector<listen_fd> list;
+  (list.push_back(std::move(entries)), ...);
+  return list;
+}
+
+/// An entry: its name, its number, and which open file that is.
+using trace = std::tuple<std::optional<std::string>, int, std::uint64_t>;
+
+trace trace_of(const listen_fd& entry) {
+  struct stat status {};
+  const bool is_open = ::fstat(entry.fd.get(), &status) == 0;
+  return {entry.name, entry.fd.get(), is_open ? std::uint64_t{status.st_ino} : 0};
+}
+
+std::vector<trace> traces_of(const std::vector<listen_fd>& list) {
+  std::vector<trace> traces;
+  traces.reserve(list.size());
+  for (const auto& entry : list) traces.push_back(trace_of(entry));
+  return traces;
+}
+
+/// Which entries these are of the list that was.
+std::vector<std::size_t> places(const std::vector<listen_fd>& some, const std::vector<trace>& all) {
+  std::vector<std::size_t> result;
+  for (const auto& entry : some) {
+    std::size_t at = 0;
+    while (at < all.size() && all[at] != trace_of(entry)) ++at;
+    result.push_back(at);
+  }
+  return result;
+}
+
+/// The text with each # that a digit follows replaced by the number of that entry.
+std::string with_numbers(const std::string& text, const std::vector<listen_fd>& list) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '#') {
+      result += std::to_string(list.at(static_cast<std::size_t>(text[++i] - '0')).fd.get());
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+/// Takes what is at this place, by both forms in turn, and sees that it alone goes.
+void expect_taken(std::vector<listen_fd>& list, std::size_t place, kind kind, const sd::which& which) {
+  const auto before = traces_of(list);
+  for (const bool throwing : {false, true}) {
+    auto ec = throwing ? std::error_code() : stale();
+    auto fd = throwing ? sd::take(list, kind, which) : sd::take(list, kind, which, ec);
+    ASSERT_EQ(ec, std::error_code());
+    auto after = before;
+    after.erase(after.begin() + static_cast<std::ptrdiff_t>(place));
+    EXPECT_EQ(traces_of(list), after);
+    EXPECT_EQ(fd.get(), std::get<int>(before[place]));
+    // Put it back.
+    listen_fd entry{std::get<0>(before[place]), std::move(fd)};
+    list.insert(list.begin() + static_cast<std::ptrdiff_t>(place), std::move(entry));
+    ASSERT_EQ(traces_of(list), before);
+  }
+}
+
+/// Fails to take, by both forms, and sees that the list is as it was.
+void expect_error(std::vector<listen_fd>& list, errc error, kind kind, const sd::which& which = {},
+                  const std::optional<std::string>& what = {}) {
+  const auto before = traces_of(list);
+  auto ec = stale();
+  EXPECT_FALSE(sd::take(list, kind, which, ec));
+  EXPECT_EQ(ec, error);
+  EXPECT_EQ(traces_of(list), before);
+  try {
+    const auto fd = sd::take(list, kind, which);
+    ADD_FAILURE() << "no error: " << fd.get();
+  } catch (const std::system_error& thrown) {
+    EXPECT_EQ(thrown.code(), error);
+    if (what) {
+      EXPECT_EQ(thrown.what(), with_numbers(*what, list) + ": " + make_error_code(error).message());
+    }
+  }
+  EXPECT_EQ(traces_of(list), before);
+}
+
+unsigned port_of(const listen_fd& entry) { return sd::describe(entry.fd.get()).local.port(); }
+
+/// HOST and the port of this entry.
+address at(const std::string& host, const listen_fd& entry) {
+  return address(host + ':' + std::to_string(port_of(entry)));
+}
+
+listen_fd tcp(std::optional<std::string> name = {}) { return open(kind::listener, "127.0.0.1:0", std::move(name)); }
+listen_fd udp(std::optional<std::string> name = {}) { return open(kind::datagram, "127.0.0.1:0", std::move(name)); }
+listen_fd null(std::optional<std::string> name = {}) { return open(kind::special, "/dev/null", std::move(name)); }
+
+// --- one -------------------------------------------------------------------------------------------------------------
+
+class take : public testing::Test {
+ protected:
+  directory dir_;
+  std::vector<listen_fd> list_ = list_of(tcp("web"), udp("dns"), open(kind::fifo, dir_ / "fifo", "log"), null(),
+                                         open(kind::seqpacket, dir_ / "packets", ""));
+};
+
+TEST_F(take, by_kind) {
+  expect_taken(list_, 0, kind::listener, {});
+  expect_taken(list_, 1, kind::datagram, {});
+  expect_taken(list_, 2, kind::fifo, {});
+  expect_taken(list_, 3, kind::special, {});
+  expect_taken(list_, 4, kind::seqpacket, {});
+}
+
+TEST_F(take, by_name) {
+  list_.push_back(tcp("web2"));
+  list_.push_back(tcp("we"));
+  list_.push_back(tcp(""));
+  list_.push_back(tcp());
+  list_.push_back(tcp("a:\n\xff"));
+  expect_taken(list_, 0, kind::listener, named("web"));
+  expect_taken(list_, 2, kind::fifo, named("log"));
+  expect_taken(list_, 4, kind::seqpacket, named(""));
+  expect_taken(list_, 5, kind::listener, named("web2"));
+  expect_taken(list_, 6, kind::listener, named("we"));
+  expect_taken(list_, 7, kind::listener, named(""));  // which is a name, and not the want of one
+  expect_taken(list_, 9, kind::listener, named("a:\n\xff"));
+}
+
+TEST_F(take, by_address) {
+  list_.push_back(tcp());
+  expect_taken(list_, 0, kind::listener, at("127.0.0.1", list_[0]));
+  expect_taken(list_, 1, kind::datagram, at("127.0.0.1", list_[1]));
+  expect_taken(list_, 4, kind::seqpacket, address(dir_ / "packets"));
+  expect_taken(list_, 5, kind::listener, at("127.0.0.1", list_[5]));
+}
+
+TEST_F(take, by_a_name_that_several_kinds_share) {
+  auto list = list_of(tcp("web"), null("web"), udp("web"), tcp("admin"));
+  expect_taken(list, 0, kind::listener, named("web"));
+  expect_taken(list, 1, kind::special, named("web"));
+  expect_taken(list, 2, kind::datagram, named("web"));
+}
+
+TEST_F(take, by_a_port_that_two_kinds_share) {
+  auto list = list_of(tcp());
+  for (int tries = 0; list.size() < 2; ++tries) {
+    try {
+      list.push_back(open(kind::datagram, to_string(at("127.0.0.1", list[0]))));
+    } catch (const std::system_error& error) {  // of somebody else's, for UDP
+      if (error.code() != std::errc::address_in_use || tries == 10) throw;
+      list[0] = tcp();
+    }
+  }
+  const auto where = at("127.0.0.1", list[0]);
+  expect_taken(list, 0, kind::listener, where);
+  expect_taken(list, 1, kind::datagram, where);
+  expect_error(list, errc::wrong_kind, kind::seqpacket, where);
+}
+
+TEST_F(take, leaves_the_rest) {
+  const auto before = traces_of(list_);
+  const auto log = sd::take(list_, kind::fifo);
+  EXPECT_THAT(places(list_, before), ElementsAre(0, 1, 3, 4));
+  const auto web = sd::take(list_, kind::listener, named("web"));
+  EXPECT_THAT(places(list_, before), ElementsAre(1, 3, 4));
+  const auto packets = sd::take(list_, kind::seqpacket);
+  EXPECT_THAT(places(list_, before), ElementsAre(1, 3));
+  EXPECT_EQ(to_string(list_),
+            with_numbers("#0 \"dns\" datagram inet " + to_string(at("127.0.0.1", list_[0])) + ", #1 special /dev/null",
+                         list_));
+  expect_error(list_, errc::not_passed, kind::fifo);
+}
+
+TEST_F(take, keeps_the_flags_of_the_descriptor) {
+  const int flags = ::fcntl(list_[2].fd.get(), F_GETFL);
+  const auto fd = sd::take(list_, kind::fifo);
+  EXPECT_EQ(::fcntl(fd.get(), F_GETFL), flags);
+  EXPECT_EQ(::fcntl(fd.get(), F_GETFD), FD_CLOEXEC);
+}
+
+TEST_F(take, a_connection) {
+  auto [passed, client] = sd::testing::connection();
+  list_.push_back(std::move(passed));
+  expect_taken(list_, 5, kind::connection, {});
+  expect_taken(list_, 5, kind::connection, named("connection"));
+}
+
+// --- errors ----------------------------------------------------------------------------------------------------------
+
+TEST_F(take, what_is_not_there_is_not_passed) {
+  list_.push_back(tcp());
+  expect_error(list_, errc::not_passed, kind::directory);
+  expect_error(list_, errc::not_passed, kind::listener, named("webs"));
+  expect_error(list_, errc::not_passed, kind::listener, named("we"));
+  expect_error(list_, errc::not_passed, kind::listener, named("WEB"));
+  expect_error(list_, errc::not_passed, kind::listener, address("127.0.0.1:1"));
+  expect_error(list_, errc::not_passed, kind::listener, at("127.0.0.2", list_[0]));
+  expect_error(list_, errc::not_passed, kind::seqpacket, address(dir_ / "packet"));
+  expect_error(list_, errc::not_passed, kind::seqpacket, address('@' + (dir_ / "packets").substr(1)));
+  std::vector<listen_fd> nothing;
+  expect_error(nothing, errc::not_passed, kind::listener);
+}
+
+TEST_F(take, what_is_there_as_another_kind_is_the_wrong_kind) {
+  expect_error(list_, errc::wrong_kind, kind::listener, named("dns"));
+  expect_error(list_, errc::wrong_kind, kind::listener, named(""));
+  expect_error(list_, errc::wrong_kind, kind::raw, named("web"));
+  expect_error(list_, errc::wrong_kind, kind::datagram, at("127.0.0.1", list_[0]));
+  expect_error(list_, errc::wrong_kind, kind::listener, address(dir_ / "packets"));
+}
+
+TEST_F(take, what_is_there_twice_is_ambiguous) {
+  auto list = list_of(tcp("web"), udp("web"), tcp("web"), null());
+  expect_error(list, errc::ambiguous, kind::listener);
+  expect_error(list, errc::ambiguous, kind::listener, named("web"));
+  expect_taken(list, 1, kind::datagram, named("web"));
+}
+
+TEST_F(take, nothing_is_at_the_empty_address) {
+  auto pair = sd::testing::connection();
+  list_.push_back(std::move(pair.first));
+  expect_error(list_, errc::not_passed, kind::fifo, address());
+  expect_error(list_, errc::not_passed, kind::listener, address());
+  expect_error(list_, errc::not_passed, kind::connection, address());
+}
+
+TEST_F(take, what_is_closed_is_not_there) {
+  list_[0].fd.reset();
+  expect_error(list_, errc::not_passed, kind::listener);
+  expect_error(list_, errc::not_passed, kind::listener, named("web"));
+  list_.push_back(tcp("web"));
+  expect_taken(list_, 5, kind::listener, named("web"));
+  expect_taken(list_, 5, kind::listener, {});
+}
+
+TEST_F(take, explains_what_is_wrong) {
+  auto list = list_of(tcp("web"), tcp("web"), null(), open(kind::fifo, dir_ / "fi\nfo", "a \"\n"));
+  const auto where = to_string(at("127.0.0.1", list[0]));
+  const auto passed = ", passed: #0 \"web\" listener inet stream " + where + ", #1 \"web\" listener inet stream " +
+                      to_string(at("127.0.0.1", list[1])) + R"(, #2 special /dev/null, #3 "a \"\x0a" fifo )" +
+                      dir_.path() + "/fi\\x0afo nonblocking";
+  const struct {
+    errc error;
+    sd::kind kind;
+    sd::which which;
+    std::string asked;
+    std::string advice;
+  } rows[] = {
+      {errc::ambiguous, kind::listener, {}, "listener", "; choose by FileDescriptorName="},
+      {errc::ambiguous, kind::listener, named("web"), "listener named \"web\"",
+       "; each needs a socket unit of its own with another FileDescriptorName="},
+      {errc::not_passed, kind::datagram, {}, "datagram", "; the socket unit needs ListenDatagram="},
+      {errc::not_passed, kind::listener, named("x\n\""), R"(listener named "x\x0a\"")",
+       R"(; the socket unit needs ListenStream= and FileDescriptorName=x\x0a\")"},
+      {errc::not_passed, kind::listener, address("/run/x\n"), R"(listener at /run/x\x0a)",
+       R"(; the socket unit needs ListenStream=/run/x\x0a)"},
+      {errc::not_passed, kind::connection, address("[::]:80"), "connection at [::]:80",
+       "; the socket unit needs Accept=yes and ListenStream=[::]:80"},
+      {errc::wrong_kind, kind::seqpacket, named("web"), "seqpacket named \"web\"",
+       "; the socket unit needs ListenSequentialPacket= and FileDescriptorName=web"},
+      {errc::wrong_kind, kind::datagram, at("127.0.0.1", list[0]), "datagram at " + where,
+       "; the socket unit needs ListenDatagram=" + where},
+      {errc::wrong_kind, kind::directory, named("web"), "directory named \"web\"", ""},
+  };
+  for (const auto& row : rows) expect_error(list, row.error, row.kind, row.which, row.asked + passed + row.advice);
+}
+
+TEST_F(take, explains_an_ambiguous_address) {
+  std::vector<listen_fd> list;
+  for (int i = 0; i < 2; ++i) {
+    unique_fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ASSERT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+    const auto where = i == 0 ? address("127.0.0.1:0") : at("127.0.0.1", list[0]);
+    ASSERT_EQ(::bind(fd.get(), static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size())), 0);
+    list.push_back({{}, std::move(fd)});
+  }
+  const auto where = to_string(at("127.0.0.1", list[0]));
+  const auto each = " datagram inet " + where + " reuse-port";
+  expect_error(list, errc::ambiguous, kind::datagram, at("127.0.0.1", list[0]),
+               "datagram at " + where + ", passed: #0" + each + ", #1" + each + "; choose by FileDescriptorName=");
+  EXPECT_EQ(sd::take_all(list, kind::datagram, address(where)).size(), 2U);
+}
+
+TEST_F(take, knows_the_directive_of_each_kind) {
+  const std::pair<kind, const char*> rows[] = {
+      {kind::listener, "listener, passed: nothing; the socket unit needs ListenStream="},
+      {kind::seqpacket, "seqpacket, passed: nothing; the socket unit needs ListenSequentialPacket="},
+      {kind::connection, "connection, passed: nothing; the socket unit needs Accept=yes and ListenStream="},
+      {kind::unconnected, "unconnected, passed: nothing"},
+      {kind::datagram, "datagram, passed: nothing; the socket unit needs ListenDatagram="},
+      {kind::raw, "raw, passed: nothing"},
+      {kind::netlink, "netlink, passed: nothing; the socket unit needs ListenNetlink="},
+      {kind::fifo, "fifo, passed: nothing; the socket unit needs ListenFIFO="},
+      {kind::special, "special, passed: nothing; the socket unit needs ListenSpecial="},
+      {kind::message_queue, "message-queue, passed: nothing; the socket unit needs ListenMessageQueue="},
+      {kind::directory, "directory, passed: nothing"},
+      {kind::other, "other, passed: nothing"},
+  };
+  std::vector<listen_fd> nothing;
+  for (const auto& [kind, what] : rows) expect_error(nothing, errc::not_passed, kind, {}, what);
+}
+
+TEST_F(take, says_what_is_wrong_with_what_was_passed) {
+  EXPECT_EQ(make_error_code(errc::not_passed).message(), "no such descriptor was passed");
+  EXPECT_EQ(make_error_code(errc::wrong_kind).message(), "the descriptor is of another kind");
+  EXPECT_EQ(make_error_code(errc::ambiguous).message(), "more than one such descriptor was passed");
+}
+
+// --- which address is the same ---------------------------------------------------------------------------------------
+
+/// An IPv6 socket; no entry where the kernel has none such.
+std::vector<listen_fd> passed_v6(const char* where, bool v6only, int type = SOCK_STREAM) {
+  unique_fd fd(::socket(AF_INET6, type | SOCK_CLOEXEC, 0));
+  const int value = v6only ? 1 : 0;
+  const address local(where);
+  if (!fd || ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof value) < 0 ||
+      ::bind(fd.get(), static_cast<const sockaddr*>(local.data()), static_cast<socklen_t>(local.size())) < 0 ||
+      (type == SOCK_STREAM && ::listen(fd.get(), 5) < 0)) {
+    return {};
+  }
+  return list_of(listen_fd{"six", std::move(fd)});
+}
+
+struct same_row {
+  const char* bound;
+  const char* wanted;
+  bool is_same;
+  bool v6only = false;
+};
+
+class same_addresses : public testing::TestWithParam<same_row> {};
+
+TEST_P(same_addresses, are_taken_for_one) {
+  const auto& row = GetParam();
+  for (const int type : {int{SOCK_STREAM}, int{SOCK_DGRAM}}) {
+    auto list = passed_v6((row.bound + ":0"s).c_str(), row.v6only, type);
+    if (list.empty())
+      GTEST_SKIP() << "SKIPPED: no socket at " << row.bound << ": " << std::system_category().message(errno);
+    const auto kind = type == SOCK_STREAM ? kind::listener : kind::datagram;
+    const auto wanted = at(row.wanted, list[0]);
+    if (row.is_same) {
+      expect_taken(list, 0, kind, wanted);
+    } else {
+      expect_error(list, errc::not_passed, kind, wanted);
+      EXPECT_THAT(sd::take_all(list, kind, wanted), IsEmpty());
+    }
+    const address other_port(row.wanted + (port_of(list[0]) == 1 ? ":2"s : ":1"s));
+    expect_error(list, errc::not_passed, kind, other_port);
+  }
+}
+
+constexpr same_row same_table[] = {
+    // v4-mapped
+    {"[::ffff:127.0.0.1]", "127.0.0.1", true},
+    {"[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]", true},
+    {"[::ffff:127.0.0.1]", "127.0.0.2", false},
+    {"[::ffff:127.0.0.1]", "[::ffff:127.0.0.2]", false},
+    {"[::ffff:127.0.0.1]", "0.0.0.0", false},
+    {"[::ffff:127.0.0.1]", "[::1]", false},
+    {"[::ffff:0.0.0.0]", "0.0.0.0", true},
+    {"[::ffff:0.0.0.0]", "[::]", false},
+    // wildcards
+    {"[::]", "[::]", true},
+    {"[::]", "[::]", true, true},
+    {"[::]", "0.0.0.0", true},
+    {"[::]", "[::ffff:0.0.0.0]", true},
+    {"[::]", "0.0.0.0", false, true},
+    {"[::]", "[::ffff:0.0.0.0]", false, true},
+    // are not what they include
+    {"[::]", "127.0.0.1", false},
+    {"[::]", "[::ffff:127.0.0.1]", false},
+    {"[::]", "[::1]", false},
+    {"[::1]", "[::]", false},
+    {"[::1]", "0.0.0.0", false},
+    {"[::1]", "127.0.0.1", false},
+    {"[::1]", "[::1]", true},
+};
+
+INSTANTIATE_TEST_SUITE_P(take, same_addresses, testing::ValuesIn(same_table));
+
+TEST_F(take, by_the_v4_mapped_form) {
+  auto list = list_of(tcp());
+  expect_taken(list, 0, kind::listener, at("[::ffff:127.0.0.1]", list[0]));
+  expect_error(list, errc::not_passed, kind::listener, at("[::ffff:127.0.0.2]", list[0]));
+}
+
+TEST_F(take, a_wildcard_by_no_address_that_it_includes) {
+  auto list = list_of(open(kind::listener, "0.0.0.0:0"));
+  expect_taken(list, 0, kind::listener, at("0.0.0.0", list[0]));
+  expect_taken(list, 0, kind::listener, at("[::ffff:0.0.0.0]", list[0]));
+  for (const char* host : {"127.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "[::]"}) {
+    expect_error(list, errc::not_passed, kind::listener, at(host, list[0]));
+  }
+}
+
+TEST_F(take, one_of_two_wildcards_that_share_a_port) {
+  auto list = passed_v6("[::]:0", true);
+  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [::]: " << std::system_category().message(errno);
+  try {
+    list.push_back(open(kind::listener, to_string(at("0.0.0.0", list[0]))));
+  } catch (const std::system_error& error) {
+    GTEST_SKIP() << "SKIPPED: " << error.what();
+  }
+  expect_taken(list, 0, kind::listener, at("[::]", list[0]));
+  expect_taken(list, 1, kind::listener, at("0.0.0.0", list[0]));
+}
+
+TEST_F(take, by_the_scope) {
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: qemu gives the bytes of a scope in another order";
+  auto list = passed_v6("[ff02::1]:0%lo", true, SOCK_DGRAM);
+  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [ff02::1]%lo: " << std::system_category().message(errno);
+  const auto where = to_string(at("[ff02::1]", list[0]));
+  expect_taken(list, 0, kind::datagram, address(where + "%lo"));
+  expect_error(list, errc::not_passed, kind::datagram, address(where + "%4294967295"));
+}
+
+TEST_F(take, by_a_path_through_a_link) {
+  std::filesystem::create_directories(dir_ / "a");
+  std::filesystem::create_directories(dir_ / "b");
+  std::filesystem::create_directory_symlink("a", dir_ / "to-a");
+  auto list = list_of(open(kind::listener, dir_ / "a/socket"), open(kind::listener, dir_ / "b/socket"));
+  std::filesystem::create_symlink("b/socket", dir_ / "to-b-socket");
+  expect_taken(list, 0, kind::listener, address(dir_ / "a/socket"));
+  expect_taken(list, 1, kind::listener, address(dir_ / "b/socket"));
+  expect_taken(list, 0, kind::listener, address(dir_ / "to-a/socket"));
+  expect_taken(list, 0, kind::listener, address(dir_ / "b/../a/./socket"));
+  expect_taken(list, 1, kind::listener, address(dir_ / "to-b-socket"));
+  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "to-a"));
+  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "to-a/none"));
+  expect_error(list, errc::wrong_kind, kind::seqpacket, address(dir_ / "to-a/socket"));
+}
+
+TEST_F(take, by_a_path_that_is_gone) {
+  auto list = list_of(open(kind::listener, dir_ / "socket"));
+  std::filesystem::create_directory_symlink(dir_.path(), dir_ / "here");
+  expect_taken(list, 0, kind::listener, address(dir_ / "here/socket"));
+  ASSERT_EQ(::unlink((dir_ / "socket").c_str()), 0);
+  expect_taken(list, 0, kind::listener, address(dir_ / "socket"));
+  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "here/socket"));
+}
+
+TEST_F(take, by_the_longest_path) {
+  auto path = dir_ / "";
+  ASSERT_LT(path.size(), 100U) << "the temporary directory has too long a path for a socket";
+  path.resize(107, 'p');
+  auto list = list_of(open(kind::datagram, path));
+  expect_taken(list, 0, kind::datagram, address(path));
+  expect_error(list, errc::not_passed, kind::datagram, address(path.substr(0, 106)));
+  // And through links that lead there from a short path, and from the longest to a short one.
+  std::filesystem::create_symlink(path, dir_ / "short");
+  expect_taken(list, 0, kind::datagram, address(dir_ / "short"));
+  path.back() = 'q';
+  std::filesystem::create_symlink("packets", path);
+  expect_taken(list_, 4, kind::seqpacket, address(path));
+}
+
+TEST_F(take, by_an_abstract_name) {
+  auto name = "@sd-take-test-" + std::to_string(::getpid());
+  name.resize(108, 'x');  // qemu-user adds a NUL to shorter ones
+  auto list = list_of(open(kind::listener, name));
+  expect_taken(list, 0, kind::listener, address(name));
+  expect_error(list, errc::not_passed, kind::listener, address(name.substr(0, 107)));
+  expect_error(list, errc::not_passed, kind::listener, address('/' + name.substr(1, 106)));
+}
+
+// --- all -------------------------------------------------------------------------------------------------------------
+
+/// Takes out of a list, and sees that these go, in order, and all others stay.
+void expect_all_taken(const std::vector<std::size_t>& expected, kind kind, const sd::which& which = {}) {
+  auto list = list_of(tcp("a"), udp("a"), tcp("b"), null(), tcp("a"), udp("b"), tcp());
+  if (which.where()) list[2] = open(kind::listener, to_string(*which.where()), "b");
+  const auto before = traces_of(list);
+  const auto taken = sd::take_all(list, kind, which);
+  EXPECT_EQ(places(taken, before), expected);
+  std::vector<std::size_t> rest;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (std::find(expected.begin(), expected.end(), i) == expected.end()) rest.push_back(i);
+  }
+  EXPECT_EQ(places(list, before), rest);
+}
+
+TEST(take_all, of_a_kind) {
+  expect_all_taken({0, 2, 4, 6}, kind::listener);
+  expect_all_taken({1, 5}, kind::datagram);
+  expect_all_taken({3}, kind::special);
+}
+
+TEST(take_all, of_a_name) {
+  expect_all_taken({0, 4}, kind::listener, named("a"));
+  expect_all_taken({1}, kind::datagram, named("a"));
+  expect_all_taken({2}, kind::listener, named("b"));
+}
+
+TEST(take_all, of_an_address) {
+  const directory dir;
+  expect_all_taken({2}, kind::listener, address(dir / "socket"));
+}
+
+TEST(take_all, that_are_none) {
+  expect_all_taken({}, kind::fifo);
+  expect_all_taken({}, kind::special, named("a"));
+  expect_all_taken({}, kind::listener, named("c"));
+  expect_all_taken({}, kind::listener, named(""));
+  std::vector<listen_fd> nothing;
+  EXPECT_THAT(sd::take_all(nothing, kind::listener), IsEmpty());
+}
+
+TEST(take_all, leaves_an_entry_whose_descriptor_was_moved_out) {
+  auto list = list_of(tcp("a"), tcp("b"), null());
+  const auto moved = std::move(list[0].fd);
+  EXPECT_EQ(sd::take_all(list, kind::listener).size(), 1U);
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].name, "a");
+}
+
+// --- want of memory --------------------------------------------------------------------------------------------------
+
+bool on_valgrind() { return sd::test::emulator().find("valgrind") != std::string::npos; }
+
+/// Lets each allocation of the call fail in turn, and answers how many did.
+template <class Call>
+int failures(const std::vector<listen_fd>& list, Call call) {
+  const auto before = traces_of(list);
+  for (int allocation = 0;; ++allocation) {
+    sd::test::allocations_left = allocation;
+    bool failed = false;
+    try {
+      call();
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    sd::test::allocations_left = -1;
+    if (!failed) return allocation;
+    EXPECT_EQ(traces_of(list), before);
+  }
+}
+
+TEST_F(take, loses_nothing_for_want_of_memory) {
+  if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
+  list_.push_back(tcp("a name that takes memory"));
+  unique_fd taken;
+  const auto which = named("a name that takes memory");
+  EXPECT_GT(failures(list_, [&] { taken = sd::take(list_, kind::listener, which); }), 0);
+  EXPECT_TRUE(taken);
+  EXPECT_EQ(list_.size(), 5U);
+}
+
+TEST(take_all, loses_nothing_for_want_of_memory) {
+  if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
+  auto list = list_of(tcp("a"), udp(), tcp("b"), tcp("c"));
+  std::vector<listen_fd> taken;
+  EXPECT_GT(failures(list, [&] { taken = sd::take_all(list, kind::listener); }), 1);
+  EXPECT_EQ(taken.size(), 3U);
+  EXPECT_EQ(list.size(), 1U);
+}
+
+// --- as text ---------------------------------------------------------------------------------------------------------
+
+TEST(list, is_a_line_whatever_it_holds) {
+  std::vector<listen_fd> list;
+  EXPECT_EQ(to_string(list), "nothing");
+  list = list_of(tcp("web"), null(), null(""), null("a\"\n, 4"), null(std::string(65, 'x')), listen_fd{"gone", {}});
+  EXPECT_EQ(
+      to_string(list),
+      with_numbers("#0 \"web\" listener inet stream " + to_string(at("127.0.0.1", list[0])) +
+                       ", #1 special /dev/null, #2 \"\" special /dev/null, #3 \"a\\\"\\x0a, 4\" special /dev/null, "
+                       "#4 \"" +
+                       std::string(64, 'x') + "...\" special /dev/null, -1 \"gone\" Bad file descriptor",
+                   list));
+}
+
+TEST(which, holds_what_it_was_given) {
+  EXPECT_EQ(sd::which().name(), std::nullopt);
+  EXPECT_EQ(sd::which().where(), std::nullopt);
+  EXPECT_EQ(named("").name(), "");
+  EXPECT_EQ(named("web").name(), "web");
+  EXPECT_EQ(named("web").where(), std::nullopt);
+  const sd::which which = address("127.0.0.1:80");
+  EXPECT_EQ(which.where(), address("127.0.0.1:80"));
+  EXPECT_EQ(which.name(), std::nullopt);
+}
+
+}  // namespace
