@@ -1,0 +1,175 @@
+// What the test helper starts and opens: seen from inside programs that it starts.
+
+#include <sd/testing.hpp>
+
+#include "directory.hpp"
+#include "process.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <map>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace {
+
+/// All that comes until the other side closes.
+std::string read_all(const sd::unique_fd& from) {
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (ssize_t n = 0; (n = ::read(from.get(), buffer.data(), buffer.size())) > 0;) {
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+/// What a shell command prints to descriptor 3, a connection, when the given ones follow that.
+std::string printed(const std::string& command, std::vector<sd::listen_fd> more = {},
+                    const std::map<std::string, std::string>& environment = {}) {
+  auto [passed, client] = sd::testing::connection();
+  std::vector<sd::listen_fd> fds;
+  fds.push_back(std::move(passed));
+  for (auto& entry : more) fds.push_back(std::move(entry));
+  sd::testing::process shell({"sh", "-c", '(' + command + ") >&3"}, fds, environment);
+  fds.clear();
+  auto text = read_all(client);
+  EXPECT_EQ(shell.wait(), 0);
+  return text;
+}
+
+std::vector<sd::listen_fd> two_sockets() {
+  std::vector<sd::listen_fd> fds;
+  fds.push_back(sd::testing::open(sd::kind::listener, "127.0.0.1:0", "web"));
+  fds.push_back(sd::testing::open(sd::kind::datagram, "127.0.0.1:0"));
+  return fds;
+}
+
+TEST(testing_process, has_the_variables_and_the_descriptors) {
+  EXPECT_EQ(printed("[ $LISTEN_PID = $$ ] && echo $LISTEN_FDS $LISTEN_FDNAMES", two_sockets()),
+            "3 connection:web:unknown\n");
+  EXPECT_EQ(printed("[ -S /dev/fd/4 ] && [ -S /dev/fd/5 ] && [ ! -e /dev/fd/6 ] && echo open", two_sockets()),
+            "open\n");
+}
+
+TEST(testing_process, has_its_pidfdid_where_there_is_one) {
+  const auto set = printed("echo ${LISTEN_PIDFDID:+set}");
+  EXPECT_EQ(set, sd::test::pidfd_inode(::getpid()) ? "set\n" : "\n");
+}
+
+TEST(testing_process, inherits_the_environment_but_for_what_is_given) {
+  ::setenv("SD_TEST_INHERITED", "yes", 1);
+  ::setenv("SD_TEST_REPLACED", "no", 1);
+  ::setenv("LISTEN_FDNAMES", "stale:names:of:another", 1);
+  EXPECT_EQ(printed("echo $SD_TEST_INHERITED $SD_TEST_REPLACED $LISTEN_FDNAMES", {}, {{"SD_TEST_REPLACED", "given"}}),
+            "yes given connection\n");
+  ::unsetenv("LISTEN_FDNAMES");
+}
+
+TEST(testing_process, leaves_the_descriptors_to_the_caller) {
+  const auto fds = two_sockets();
+  for (int i = 0; i < 2; ++i) {
+    sd::testing::process shell({"sh", "-c", "[ -S /dev/fd/3 ] && [ -S /dev/fd/4 ]"}, fds);
+    EXPECT_EQ(shell.wait(), 0);
+  }
+  EXPECT_EQ(sd::describe(fds[0].fd.get()).kind, sd::kind::listener);
+}
+
+TEST(testing_process, without_names_sets_none) {
+  std::vector<sd::listen_fd> fds;
+  fds.push_back(sd::testing::open(sd::kind::listener, "127.0.0.1:0"));
+  sd::testing::process shell({"sh", "-c", "[ $LISTEN_FDS = 1 ] && [ -z \"${LISTEN_FDNAMES+set}\" ]"}, fds);
+  EXPECT_EQ(shell.wait(), 0);
+}
+
+TEST(testing_process, tells_how_the_program_ended) {
+  sd::testing::process status({"sh", "-c", "exit 7"}, {});
+  EXPECT_EQ(status.wait(), 7);
+  EXPECT_EQ(status.wait(), 7);
+  EXPECT_EQ(status.pid(), 0);
+  sd::testing::process killed({"sleep", "100"}, {});
+  EXPECT_GT(killed.pid(), 0);
+  EXPECT_EQ(killed.stop(SIGKILL), 128 + SIGKILL);
+  sd::testing::process stopped({"sleep", "100"}, {});
+  EXPECT_EQ(stopped.stop(), 128 + SIGTERM);
+}
+
+TEST(testing_process, is_killed_when_it_goes) {
+  int pid = 0;
+  {
+    const sd::testing::process process({"sleep", "100"}, {});
+    pid = process.pid();
+    EXPECT_EQ(::kill(pid, 0), 0);
+  }
+  EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+TEST(testing_process, that_cannot_be_started_is_an_error_that_names_it) {
+  try {
+    const sd::testing::process process({"/nowhere/program"}, two_sockets());
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code().value(), ENOENT);
+    EXPECT_STREQ(error.what(), "start /nowhere/program: No such file or directory");
+  }
+}
+
+TEST(testing_process, refuses_names_that_cannot_be_passed) {
+  for (const auto& name : {std::string("a:b"), std::string("a\nb"), std::string(256, 'a'), std::string("\x7f")}) {
+    auto fds = two_sockets();
+    fds.front().name = name;
+    EXPECT_THROW(sd::testing::process({"true"}, fds), std::system_error) << name;
+  }
+}
+
+TEST(testing_open, opens_every_kind) {
+  const sd::test::directory directory;
+  const std::vector<std::pair<sd::kind, std::string>> kinds = {
+      {sd::kind::listener, "127.0.0.1:0"},
+      {sd::kind::listener, "[::1]:0"},
+      {sd::kind::listener, directory / "stream"},
+      {sd::kind::listener, "@testing." + std::to_string(::getpid())},
+      {sd::kind::seqpacket, directory / "packets"},
+      {sd::kind::datagram, "[::1]:0"},
+      {sd::kind::datagram, directory / "datagrams"},
+      {sd::kind::fifo, directory / "fifo"},
+      {sd::kind::special, "/dev/null"},
+      {sd::kind::netlink, "route 1"},
+  };
+  for (const auto& [kind, where] : kinds) {
+    const auto passed = sd::testing::open(kind, where, "name");
+    EXPECT_EQ(passed.name, "name");
+    EXPECT_EQ(sd::describe(passed.fd.get()).kind, kind) << where;
+  }
+  EXPECT_NE(sd::describe(sd::testing::open(sd::kind::listener, "127.0.0.1:0").fd.get()).local.port(), 0U);
+}
+
+TEST(testing_open, says_what_it_could_not_open) {
+  const auto error_of = [](sd::kind kind, const std::string& where) {
+    try {
+      static_cast<void>(sd::testing::open(kind, where));
+      return std::string("none");
+    } catch (const std::system_error& error) {
+      return std::string(error.what());
+    }
+  };
+  EXPECT_THAT(error_of(sd::kind::listener, "localhost:80"), testing::StartsWith("address \"localhost:80\": "));
+  EXPECT_EQ(error_of(sd::kind::special, "/nowhere/file"), "open /nowhere/file: No such file or directory");
+  EXPECT_EQ(error_of(sd::kind::directory, "/tmp"), "open a directory by /tmp: Invalid argument");
+  EXPECT_EQ(error_of(sd::kind::netlink, "nothing 1"), "netlink nothing 1: Invalid argument");
+}
+
+TEST(testing_connection, is_one) {
+  const auto [passed, client] = sd::testing::connection();
+  EXPECT_EQ(passed.name, "connection");
+  EXPECT_EQ(sd::describe(passed.fd.get()).kind, sd::kind::connection);
+}
+
+}  // namespace
