@@ -36,9 +36,11 @@ void systemctl(const std::string& arguments) {
 
 std::string state(const std::string& unit) { return first_line(run("systemctl is-active " + unit)); }
 
-int main_pid(const std::string& service) {
-  return std::stoi(first_line(run("systemctl show --property=MainPID --value " + service)));
+std::string property(const std::string& unit, const std::string& name) {
+  return first_line(run("systemctl show --property=" + name + " --value " + unit));
 }
+
+int main_pid(const std::string& service) { return std::stoi(property(service, "MainPID")); }
 
 std::vector<int> processes(const std::string& name) {
   std::vector<int> pids;

@@ -22,6 +22,9 @@ void systemctl(const std::string& arguments);
 /// active, inactive, failed, ...
 std::string state(const std::string& unit);
 
+/// What `systemctl show` tells of a unit.
+std::string property(const std::string& unit, const std::string& name);
+
 /// The process of a service; 0 where none runs.
 int main_pid(const std::string& service);
 

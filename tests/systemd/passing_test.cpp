@@ -1,6 +1,7 @@
 // What sd::listen_fds() answers for what units describe: the report of report.cpp, compared as a whole.
 
-#include "address.hpp"
+#include <sd/socket.hpp>
+
 #include "client.hpp"
 #include "manager.hpp"
 
@@ -42,7 +43,7 @@ TEST_F(passing, one_socket) {
   systemctl("start web.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7001"),
             "descriptors 1\n"
-            "3 \"web\" inet stream 127.0.0.1:7001 listening close-on-exec\n"
+            "3 \"web\" listener inet stream 127.0.0.1:7001 close-on-exec\n"
             "in a child:\n");
 }
 
@@ -50,7 +51,7 @@ TEST_F(passing, name_with_odd_characters) {
   systemctl("start odd-name.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7002"),
             "descriptors 1\n"
-            R"(3 "back\slash \x41 \\ "quoted" 'it' = % #" inet stream 127.0.0.1:7002 listening close-on-exec)"
+            R"(3 "back\slash \x41 \\ "quoted" 'it' = % #" listener inet stream 127.0.0.1:7002 close-on-exec)"
             "\nin a child:\n");
 }
 
@@ -58,7 +59,7 @@ TEST_F(passing, name_is_the_unit_by_default) {
   systemctl("start unnamed.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"),
             "descriptors 1\n"
-            "3 \"unnamed.socket\" inet stream 127.0.0.1:7003 listening close-on-exec\n"
+            "3 \"unnamed.socket\" listener inet stream 127.0.0.1:7003 close-on-exec\n"
             "in a child:\n");
 }
 
@@ -70,9 +71,9 @@ TEST_F(passing, several_units) {
   EXPECT_THAT(report, testing::StartsWith("descriptors 3\n3 "));
   EXPECT_THAT(report, testing::HasSubstr("\n4 "));
   EXPECT_THAT(report, testing::HasSubstr("\n5 "));
-  EXPECT_THAT(report, testing::HasSubstr(" \"web\" inet stream 127.0.0.1:7001 listening close-on-exec\n"));
-  EXPECT_THAT(report, testing::HasSubstr(" % #\" inet stream 127.0.0.1:7002 listening close-on-exec\n"));
-  EXPECT_THAT(report, testing::HasSubstr(" \"unnamed.socket\" inet stream 127.0.0.1:7003 listening close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" \"web\" listener inet stream 127.0.0.1:7001 close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" % #\" listener inet stream 127.0.0.1:7002 close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" \"unnamed.socket\" listener inet stream 127.0.0.1:7003 close-on-exec\n"));
   EXPECT_THAT(report, testing::EndsWith("\nin a child:\n"));
 }
 
@@ -81,13 +82,13 @@ TEST_F(passing, several_sockets_of_one_unit_in_order) {
   const auto report = report_of("one-unit.service", "127.0.0.1:7101");
   EXPECT_EQ(report,
             "descriptors 7\n"
-            "3 \"one\" inet stream 127.0.0.1:7101 listening close-on-exec\n"
-            "4 \"one\" unix datagram /run/one-unit/datagram close-on-exec\n"
-            "5 \"one\" inet6 stream [::1]:7102 listening close-on-exec\n"
-            "6 \"one\" unix stream /run/one-unit/stream listening close-on-exec\n"
-            "7 \"one\" inet datagram 127.0.0.1:7103 close-on-exec\n"
-            "8 \"one\" unix stream @one-unit listening close-on-exec\n"
-            "9 \"one\" unix seqpacket /run/one-unit/packets listening close-on-exec\n"
+            "3 \"one\" listener inet stream 127.0.0.1:7101 close-on-exec\n"
+            "4 \"one\" datagram unix /run/one-unit/datagram close-on-exec\n"
+            "5 \"one\" listener inet6 stream [::1]:7102 close-on-exec\n"
+            "6 \"one\" listener unix stream /run/one-unit/stream close-on-exec\n"
+            "7 \"one\" datagram inet 127.0.0.1:7103 close-on-exec\n"
+            "8 \"one\" listener unix stream @one-unit close-on-exec\n"
+            "9 \"one\" seqpacket unix /run/one-unit/packets close-on-exec\n"
             "in a child:\n");
   // Each is the socket that it says it is.
   const std::string service = "one-unit.service";
@@ -110,8 +111,8 @@ TEST_F(passing, connection_where_systemd_accepts) {
     processes.insert(answer.substr(0, after_pid));
     EXPECT_EQ(answer.substr(after_pid),
               "descriptors 1\n"
-              "3 \"connection\" inet stream 127.0.0.1:7201 from " +
-                  local_address(client->get()).text() +
+              "3 \"connection\" connection inet stream 127.0.0.1:7201 from " +
+                  to_string(sd::describe(client->get()).local) +
                   " close-on-exec\n"
                   "in a child:\n"
                   "hello\n");
@@ -135,6 +136,41 @@ TEST_F(passing, error_where_the_unit_sets_the_variables) {
   systemctl("start broken.socket broken.service");
   EXPECT_THAT(content("/run/broken"),
               testing::EndsWith("\nerror: LISTEN_FDS=\"one\": LISTEN_FDS is not a decimal number\n"));
+}
+
+/// The choices of sorter.cpp, out of all that systemd can pass in one list, names shared.
+TEST_F(passing, a_mixed_list_is_sorted) {
+  systemctl("start sorted-web.socket sorted-local.socket sorted-rest.socket");
+  const auto report = [] { return content("/run/sorted/report"); };
+  const auto expected = [](const std::string& connection) {
+    return "error: more than one such descriptor was passed\n"
+           "error: more than one such descriptor was passed\n"
+           "datagram unix /run/sorted/datagram\n"
+           "error: the descriptor is of another kind\n"
+           "error: no such descriptor was passed\n"
+           "datagram inet 127.0.0.1:7401\n"
+           "listener inet stream 127.0.0.1:7402\n"
+           "seqpacket unix /run/sorted/packets\n"
+           "listener unix stream /run/sorted/stream\n" +
+           connection +
+           "all: \"web\" listener inet stream 127.0.0.1:7401\n"
+           "fifo /run/sorted/fifo\n"
+           "netlink raw protocol-15\n"
+           "message-queue /sorted\n"
+           "special /dev/ptmx\n"
+           "left: 0\n";
+  };
+  const auto client = connect("127.0.0.1:7402");
+  EXPECT_TRUE(eventually([&] { return !report().empty(); }));
+  EXPECT_EQ(report(), expected("error: no such descriptor was passed\n"));
+
+  // The connection that systemd keeps for the next instance.
+  EXPECT_TRUE(eventually([] { return property("sorted.service", "NFileDescriptorStore") == "1"; }));
+  run("rm /run/sorted/report");
+  systemctl("restart sorted.service");
+  EXPECT_TRUE(eventually([&] { return !report().empty(); }));
+  EXPECT_EQ(report(), expected("connection inet stream 127.0.0.1:7402 from " +
+                               to_string(sd::describe(client.get()).local) + '\n'));
 }
 
 }  // namespace

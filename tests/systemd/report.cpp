@@ -2,8 +2,8 @@
 //
 //   pid 42
 //   descriptors 2
-//   3 "web" inet stream 127.0.0.1:80 listening close-on-exec
-//   4 unnamed unix dgram /run/socket inherited
+//   3 "web" listener inet stream 127.0.0.1:80 close-on-exec
+//   4 unnamed datagram unix /run/socket inherited
 //   in a child: 4
 //   error: ...
 //
@@ -11,8 +11,7 @@
 // come back after the report. Where there is nobody to serve, it exits.
 
 #include <sd/listen_fds.hpp>
-
-#include "address.hpp"
+#include <sd/socket.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -35,54 +34,12 @@
 
 namespace {
 
-int option(int fd, int name) {
-  int value = 0;
-  socklen_t size = sizeof value;
-  if (::getsockopt(fd, SOL_SOCKET, name, &value, &size) != 0) {
-    throw std::system_error(errno, std::system_category(), "getsockopt");
-  }
-  return value;
-}
-
-bool is_listening(int fd) { return option(fd, SO_ACCEPTCONN) != 0; }
-bool is_datagram(int fd) { return option(fd, SO_TYPE) == SOCK_DGRAM; }
-
-std::string family(int fd) {
-  switch (option(fd, SO_DOMAIN)) {
-    case AF_INET:
-      return "inet";
-    case AF_INET6:
-      return "inet6";
-    case AF_UNIX:
-      return "unix";
-    default:
-      return "other";
-  }
-}
-
-std::string type(int fd) {
-  switch (option(fd, SO_TYPE)) {
-    case SOCK_STREAM:
-      return "stream";
-    case SOCK_DGRAM:
-      return "datagram";
-    case SOCK_SEQPACKET:
-      return "seqpacket";
-    default:
-      return "other";
-  }
-}
-
 std::string describe(const sd::listen_fd& passed) {
   const int fd = passed.fd.get();
   std::string line = std::to_string(fd) + (passed.name ? " \"" + *passed.name + '"' : " unnamed");
-  line += ' ' + family(fd) + ' ' + type(fd) + ' ' + sd::test::local_address(fd).text();
-  if (is_listening(fd)) line += " listening";
-  sd::test::address peer;
-  if (::getpeername(fd, peer.data(), &peer.size) == 0) line += " from " + peer.text();
+  line += ' ' + to_string(sd::describe(fd));
   const int flags = ::fcntl(fd, F_GETFD);
-  line += (flags & FD_CLOEXEC) != 0 ? " close-on-exec" : " inherited";
-  return line + '\n';
+  return line + ((flags & FD_CLOEXEC) != 0 ? " close-on-exec\n" : " inherited\n");
 }
 
 constexpr const char* list_descriptors = "--list-descriptors";
@@ -119,12 +76,13 @@ void answer_connection(int client, const std::string& report) {
 }
 
 void answer_datagram(int socket, const std::string& report) {
-  sd::test::address peer;
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
   std::array<char, 256> buffer;
-  const ssize_t n = ::recvfrom(socket, buffer.data(), buffer.size(), 0, peer.data(), &peer.size);
+  const ssize_t n = ::recvfrom(socket, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&peer), &size);
   if (n < 0) return;
   const std::string text = report + std::string(buffer.data(), static_cast<std::size_t>(n));
-  ::sendto(socket, text.data(), text.size(), 0, peer.data(), peer.size);
+  ::sendto(socket, text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&peer), size);
 }
 
 void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) {
@@ -136,9 +94,10 @@ void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) 
     for (auto entry = waiting.begin(); entry != waiting.end();) {
       const bool ready = entry->revents != 0;
       const int fd = entry->fd;
-      if (ready && is_listening(fd)) {
+      const auto kind = sd::describe(fd).kind;
+      if (ready && (kind == sd::kind::listener || kind == sd::kind::seqpacket)) {
         answer_connection(sd::unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)).get(), report);
-      } else if (ready && is_datagram(fd)) {
+      } else if (ready && kind == sd::kind::datagram) {
         answer_datagram(fd, report);
       } else if (ready) {
         answer_connection(fd, report);
