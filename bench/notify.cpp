@@ -1,0 +1,243 @@
+// How long it takes to tell the service manager something: sd::notify() against libsystemd's sd_notify(), call by call
+// in turn, to a real socket that is emptied in between; and how long to wait for the manager, with one that answers at
+// once.
+
+#include <sd/notify.hpp>
+
+#include "receive.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+namespace {
+
+using message = bool (*)(int number);  // whether it was sent
+
+int check(int result, const std::string& what) {
+  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  return result;
+}
+
+bool sd_ready(int) { return sd::notify({sd::state::ready()}); }
+bool libsystemd_ready(int) { return ::sd_notify(0, "READY=1") > 0; }
+
+bool sd_status(int number) {
+  char text[64];
+  const int length = std::snprintf(text, sizeof text, "%d clients are connected", number);
+  return sd::notify({sd::state::status({text, static_cast<std::size_t>(length)})});
+}
+bool libsystemd_status(int number) { return ::sd_notifyf(0, "STATUS=%d clients are connected", number) > 0; }
+
+constexpr std::chrono::seconds patience{10};
+bool sd_barrier(int) { return sd::notify_barrier(patience); }
+bool libsystemd_barrier(int) {
+  return ::sd_notify_barrier(0, static_cast<std::uint64_t>(std::chrono::microseconds(patience).count())) > 0;
+}
+
+struct subject {
+  const char* name;
+  message libsystemd;
+  message sd;
+  bool waits;       ///< for a manager that takes part
+  int fewer_calls;  ///< by which the rounds are divided
+};
+
+constexpr std::array subjects = {
+    subject{"READY=1", libsystemd_ready, sd_ready, false, 1},
+    subject{"STATUS=<number>", libsystemd_status, sd_status, false, 1},
+    subject{"barrier", libsystemd_barrier, sd_barrier, true, 10},
+};
+
+/// The service manager's end. NOTIFY_SOCKET is its path.
+class manager {
+ public:
+  manager() : fd_(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const auto path = std::filesystem::temp_directory_path() / ("sd-bench-notify." + std::to_string(::getpid()));
+    path_ = path.string();
+    if (path_.size() >= sizeof address.sun_path) throw std::runtime_error(path_ + " is too long for a socket");
+    path_.copy(address.sun_path, path_.size());
+    check(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind to " + path_);
+    ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);
+  }
+  manager(const manager&) = delete;
+  manager& operator=(const manager&) = delete;
+  ~manager() {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
+
+  /// Takes a message, closes what is attached, and says what it was; waits for it if it has to.
+  std::string receive() const {
+    std::array<char, 4096> text;
+    alignas(cmsghdr) std::array<unsigned char, CMSG_SPACE(sizeof(int))> control;
+    iovec where{text.data(), text.size()};
+    msghdr header{};
+    header.msg_iov = &where;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    const auto size = check(static_cast<int>(::recvmsg(fd_, &header, MSG_CMSG_CLOEXEC)), "recvmsg");
+    if (const cmsghdr* const part = CMSG_FIRSTHDR(&header); part != nullptr && part->cmsg_type == SCM_RIGHTS) {
+      int attached = -1;
+      std::memcpy(&attached, CMSG_DATA(part), sizeof attached);
+      ::close(attached);
+    }
+    return {text.data(), static_cast<std::size_t>(size)};
+  }
+
+ private:
+  int fd_;
+  std::string path_;
+};
+
+/// Answers barriers until it goes.
+class at_work {
+ public:
+  explicit at_work(const manager& manager)
+      : thread_([&manager] {
+          while (manager.receive() != "STOPPING=1") continue;
+        }) {}
+  ~at_work() {
+    ::sd_notify(0, "STOPPING=1");
+    thread_.join();
+  }
+  at_work(const at_work&) = delete;
+  at_work& operator=(const at_work&) = delete;
+
+ private:
+  std::thread thread_;
+};
+
+/// Microseconds of one call.
+double time_call(message call, int number) {
+  const auto begin = bench::now_ns();
+  const bool sent = call(number);
+  const auto end = bench::now_ns();
+  if (!sent) throw std::runtime_error("a message was not sent");
+  return static_cast<double>(end - begin) / 1000;
+}
+
+/// Interpolates nothing: the value below which the given part of the values lie.
+double quantile(std::vector<double> values, double part) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
+}
+
+/// One call between two marks, after one that whatever is done but once was done in.
+void call_marked(const subject& what, bool is_sd) {
+  const message call = is_sd ? what.sd : what.libsystemd;
+  const manager manager;
+  const at_work thread(manager);
+  const bool warm = call(0);
+  bench::mark(bench::call_begins);
+  const bool sent = call(12345);
+  bench::mark(bench::call_ends);
+  if (!warm || !sent) throw std::runtime_error("a message was not sent");
+}
+
+/// The system calls of one call, as text.
+std::string count_system_calls(std::size_t subject, bool is_sd) {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string command =
+      "strace '" + self + "' marked " + std::to_string(subject) + (is_sd ? " sd" : " libsystemd") + " 2>&1";
+  std::FILE* const pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return "?";
+  std::string trace;
+  std::array<char, 4096> buffer;
+  while (const auto size = std::fread(buffer.data(), 1, buffer.size(), pipe)) trace.append(buffer.data(), size);
+  const int status = ::pclose(pipe);
+  const auto begin = trace.find("write(-1, \"" + std::string(bench::call_begins));
+  const auto end = trace.find("write(-1, \"" + std::string(bench::call_ends));
+  if (status != 0 || begin == std::string::npos || end == std::string::npos) return "?";
+  return std::to_string(std::count(trace.data() + begin, trace.data() + end, '\n') - 1);  // a call a line
+}
+
+void compare(const subject& what, std::size_t index, int rounds) {
+  std::vector<double> libsystemd_us;
+  std::vector<double> sd_us;
+  std::vector<double> ratios;
+  {
+    const manager manager;
+    const auto measure = [&](message call, int number, std::vector<double>& times) {
+      times.push_back(time_call(call, number));
+      return what.waits ? std::string() : manager.receive();
+    };
+    const auto run = [&] {
+      for (int pair = 0; pair < rounds / what.fewer_calls; ++pair) {
+        const bool sd_first = pair % 2 != 0;  // by turns, as whoever comes second may find something warm
+        std::string told;
+        if (sd_first) told = measure(what.sd, pair, sd_us);
+        const auto told_by_libsystemd = measure(what.libsystemd, pair, libsystemd_us);
+        if (!sd_first) told = measure(what.sd, pair, sd_us);
+        if (told != told_by_libsystemd)
+          throw std::runtime_error('"' + told + "\" is not \"" + told_by_libsystemd + '"');
+        ratios.push_back(sd_us.back() / libsystemd_us.back());
+      }
+    };
+    if (what.waits) {
+      const at_work thread(manager);
+      run();
+    } else {
+      run();
+    }
+  }
+  const auto calls = count_system_calls(index, false) + ", " + count_system_calls(index, true);
+  std::printf("%-15s | %13.2f | %5.2f | %.2f (%.2f to %.2f) | %28s | %5d\n", what.name, quantile(libsystemd_us, 0.5),
+              quantile(sd_us, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
+              calls.c_str(), rounds / what.fewer_calls);
+  std::fflush(stdout);
+}
+
+int number_of(std::string_view text) {
+  int number = -1;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? number : -1;
+}
+
+void compare_all(int rounds) {
+  std::printf(
+      "A message to the service manager: sd_notify(), sd_notifyf() and sd_notify_barrier() or sd::notify() and\n"
+      "sd::notify_barrier(). Medians; the ratio is the median of sd/libsystemd over pairs of calls. libsystemd %s is\n"
+      "linked as a shared library, libsd-listen-fds as a %s one, with -z now. A barrier waits for another thread.\n\n",
+      LIBSYSTEMD_VERSION, SD_LINKED);
+  std::printf("message         | libsystemd us | sd us | ratio (quartiles)   | system calls: libsystemd, sd | pairs\n");
+  for (std::size_t i = 0; i < subjects.size(); ++i) compare(subjects[i], i, rounds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const bool is_marked = words.size() == 3 && words[0] == bench::marked;
+  const int number = is_marked ? number_of(words[1]) : words.empty() ? 20000 : number_of(words[0]);
+  const bool is_right =
+      is_marked ? number >= 0 && number < static_cast<int>(subjects.size()) : words.size() <= 1 && number >= 1;
+  if (!is_right) {
+    std::fprintf(stderr, "usage: notify [ROUNDS] | notify %s NUMBER sd|libsystemd\n", bench::marked.data());
+    return 2;
+  }
+  try {
+    if (is_marked) {
+      call_marked(subjects[static_cast<std::size_t>(number)], words[2] == "sd");
+    } else {
+      compare_all(number);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "notify: %s\n", error.what());
+    return 1;
+  }
+}
