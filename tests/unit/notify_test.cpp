@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -746,8 +747,26 @@ TEST_F(notify, attaches_only_what_is_open) {
 
 // --- many, and late --------------------------------------------------------------------------------------------------
 
+/// The stacks of new threads are small while it lives.
+class small_stacks {
+ public:
+  small_stacks() {
+    ::pthread_getattr_default_np(&usual_);
+    pthread_attr_t small = usual_;
+    ::pthread_attr_setstacksize(&small, std::size_t{256} * 1024);
+    ::pthread_setattr_default_np(&small);
+  }
+  small_stacks(const small_stacks&) = delete;
+  small_stacks& operator=(const small_stacks&) = delete;
+  ~small_stacks() { ::pthread_setattr_default_np(&usual_); }
+
+ private:
+  pthread_attr_t usual_;
+};
+
 TEST_F(notify, comes_whole_from_a_thousand_threads) {
   constexpr int count = 1000;
+  const small_stacks stacks;  // as many as usual are more than 32 bits can address
   std::atomic<int> failed{0};
   std::vector<std::thread> threads;
   threads.reserve(count);
