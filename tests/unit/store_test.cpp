@@ -6,6 +6,7 @@
 
 #include "allocation.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -271,6 +272,9 @@ TEST(take_stored, goes_by_the_name_where_the_descriptor_was_moved_out) {
 }
 
 TEST(take_stored, leaves_the_list_as_it_was_where_memory_runs_out) {
+  if (sd::test::emulator().find("valgrind") != std::string::npos) {
+    GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
+  }
   auto fds = passed({"stored/a", "web", "stored/with-a-name-too-long-for-a-short-string"});
   const auto all = numbers(fds);
   const auto all_names = names(fds);
