@@ -56,7 +56,7 @@ detail::fault not_activated() noexcept {
 
 std::vector<listen_fd> receive(listen_options options, detail::fault& why) {
   std::vector<listen_fd> fds;
-  const detail::offer offered = detail::claim(options, why);
+  const detail::offer offered = detail::claim(options, detail::reading::once, why);
   if (offered.count > 0) fds = take(offered, why);
   if (!why && fds.empty() && has(options, listen_options::required)) why = not_activated();
   if (!why && has(options, listen_options::unset_environment)) detail::unset_environment();

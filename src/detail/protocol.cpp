@@ -30,6 +30,7 @@ bool parse(const variable& variable, const char* text, std::uint64_t& value, fau
   why.code = result == number::malformed ? variable.malformed : variable.out_of_range;
   why.variable = variable.name;
   why.value = text;
+  why.out_of_range = result == number::out_of_range;
   return false;
 }
 

@@ -29,6 +29,7 @@ struct fault {
   const char* variable = nullptr;  ///< the variable that led there
   const char* value = nullptr;     ///< and its value
   int descriptor = -1;             ///< the descriptor that the system call was about, if any
+  bool out_of_range = false;       ///< the value is a number, but too large
 
   explicit operator bool() const noexcept { return variable != nullptr; }
 };

@@ -29,18 +29,18 @@ int has_pidfdid(std::uint64_t expected, int pid) noexcept {
 }
 
 /// Why `fd` cannot have been passed, if it cannot: it is closed, or would have been by exec.
-fault looked_at(int fd, const char* listen_fds) noexcept {
+fault looked_at(int fd, reading reading, const char* listen_fds) noexcept {
   const int close_on_exec = os::is_close_on_exec(fd);
-  if (close_on_exec == 0) return {};
+  if (close_on_exec == 0 || (close_on_exec > 0 && reading == reading::again)) return {};
   fault why = failed("LISTEN_FDS", listen_fds, close_on_exec < 0 ? -close_on_exec : 0, fd);
   if (close_on_exec > 0) why.code = errc::already_claimed;
   return why;
 }
 
 /// Proves that the whole range is open.
-fault prove(int count, const char* listen_fds) noexcept {
+fault prove(int count, reading reading, const char* listen_fds) noexcept {
   constexpr int first = first_descriptor;
-  if (const fault why = looked_at(first, listen_fds)) return why;
+  if (const fault why = looked_at(first, reading, listen_fds)) return why;
   if (count > few) {
     // The kernel answers the lowest free number, so a number past the range means that the range has no hole.
     const int probe = os::duplicate(first, first);
@@ -50,26 +50,28 @@ fault prove(int count, const char* listen_fds) noexcept {
     }
   }
   for (int fd = first + 1; fd < first + count; ++fd) {
-    if (const fault why = looked_at(fd, listen_fds)) return why;
+    if (const fault why = looked_at(fd, reading, listen_fds)) return why;
   }
   return {};
 }
 
+/// Whether LISTEN_PIDFDID names this process. False on a fault.
+bool is_named(const environment& env, std::uint64_t pidfdid, int pid, fault& why) noexcept {
+  const int result = has_pidfdid(pidfdid, pid);
+  if (result < 0) why = failed("LISTEN_PIDFDID", env.listen_pidfdid, -result);
+  return result == 1;
+}
+
 /// The number of descriptors that the variables pass to this process. 0 on a fault.
-int passed(const environment& env, addressee whose, std::uint64_t pidfdid, int pid, fault& why) noexcept {
-  if (whose == addressee::pidfdid_says) {
-    const int ours = has_pidfdid(pidfdid, pid);
-    if (ours < 0) why = failed("LISTEN_PIDFDID", env.listen_pidfdid, -ours);
-    if (ours != 1) return 0;
-  }
+int passed(const environment& env, reading reading, fault& why) noexcept {
   const int count = descriptor_count(env, why);
-  if (count > 0) why = prove(count, env.listen_fds);
+  if (count > 0) why = prove(count, reading, env.listen_fds);
   return why ? 0 : count;
 }
 
 }  // namespace
 
-offer claim(listen_options options, fault& why) noexcept {
+offer claim(listen_options options, reading reading, fault& why) noexcept {
   if (claimed.load(std::memory_order_acquire)) return {};
 
   environment env;
@@ -84,9 +86,10 @@ offer claim(listen_options options, fault& why) noexcept {
   if (whose == addressee::another) return {};
   if (claimed.exchange(true, std::memory_order_acq_rel)) return {};
 
-  const int count = passed(env, whose, pidfdid, pid, why);
+  const bool addressed = whose == addressee::this_one || is_named(env, pidfdid, pid, why);
+  const int count = addressed ? passed(env, reading, why) : 0;
   if (count == 0) claimed.store(false, std::memory_order_release);
-  return {count, env};
+  return {count, addressed, env};
 }
 
 void mark(const offer& offered, fault& why) noexcept {

@@ -15,16 +15,21 @@ namespace sd::detail {
 /// no symbols.
 SD_VISIBLE inline std::atomic<bool> claimed{false};
 
-/// What there is to take: `count` open descriptors from `first_descriptor` on. 0: nothing for this process.
+/// What there is to take: `count` open descriptors from `first_descriptor` on.
 struct offer {
   int count = 0;
-  environment env;  ///< the variables that say so
+  bool addressed = false;  ///< whether the variables name this process, if with a count of 0
+  environment env;         ///< the variables that say so
 };
+
+/// What a descriptor says that is close-on-exec already: that it did not come through exec, so other code owns it; or
+/// nothing, where the same owner may ask as often as it likes.
+enum class reading { once, again };
 
 /// Step one: reads the variables, claims the descriptors, and proves that the variables tell the truth. Where there is
 /// something to take, `claimed` stays set, for the caller to clear if it fails before or in step two. It is set before
 /// any descriptor is opened to look with: it could fill a hole that another caller looks for.
-offer claim(listen_options options, fault& why) noexcept;
+offer claim(listen_options options, reading reading, fault& why) noexcept;
 
 /// Step two: marks the descriptors FD_CLOEXEC, from when on they are the caller's. On a fault none is marked.
 void mark(const offer& offered, fault& why) noexcept;

@@ -7,7 +7,7 @@
 
 int main() {
   sd::detail::fault why;
-  const auto offered = sd::detail::claim(sd::listen_options::none, why);
+  const auto offered = sd::detail::claim(sd::listen_options::none, sd::detail::reading::once, why);
   if (offered.count > 0) sd::detail::mark(offered, why);
   std::printf("%d\n", why ? 0 : offered.count);
   return why ? 1 : 0;

@@ -1,0 +1,229 @@
+// The C ABI of sd-daemon.h over the core. Nothing here needs the C++ runtime.
+
+#include <sd/export.hpp>
+
+// What a shared libsd-daemon offers; a static one offers nothing beyond the module that it is linked into.
+#if !defined(SD_STATIC)
+#pragma GCC visibility push(default)
+#endif
+#include <systemd/sd-daemon.h>
+#if !defined(SD_STATIC)
+#pragma GCC visibility pop
+#endif
+
+#include "detail/inspect.hpp"
+#include "detail/notify.hpp"
+#include "detail/receive.hpp"
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+using namespace sd::detail;
+
+int negated_errno(const fault& why) noexcept {
+  if (why.error != 0) return -why.error;
+  return why.out_of_range ? -ERANGE : -EINVAL;
+}
+
+/// One caller at a time, so that of those who unset the environment one is the first.
+class lock {
+ public:
+  lock() noexcept { ::pthread_mutex_lock(&mutex); }
+  ~lock() { ::pthread_mutex_unlock(&mutex); }
+  lock(const lock&) = delete;
+  lock& operator=(const lock&) = delete;
+
+ private:
+  static pthread_mutex_t mutex;
+};
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wzero-as-null-pointer-constant"  // the macro is C
+pthread_mutex_t lock::mutex = PTHREAD_MUTEX_INITIALIZER;
+#pragma GCC diagnostic pop
+
+void free_names(char** names) noexcept {
+  if (names == nullptr) return;
+  for (char** name = names; *name != nullptr; ++name) std::free(*name);
+  std::free(static_cast<void*>(names));
+}
+
+char* copy(std::string_view name) noexcept {
+  auto* const text = static_cast<char*>(std::malloc(name.size() + 1));
+  if (text == nullptr) return nullptr;
+  std::memcpy(text, name.data(), name.size());
+  text[name.size()] = '\0';
+  return text;
+}
+
+/// The names as an array for the caller to free. Null on an error.
+char** names_of(const offer& offered, int& error) noexcept {
+  name_list list(offered.env.listen_fdnames);
+  const auto count = static_cast<std::size_t>(offered.count);
+  auto** const names = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
+  error = names == nullptr ? -ENOMEM : 0;
+  for (std::size_t i = 0; i < count && error == 0; ++i) {
+    const auto name = offered.env.listen_fdnames == nullptr ? std::string_view("unknown") : list.next();
+    if (!name) {
+      error = -EINVAL;
+    } else if ((names[i] = copy(*name)) == nullptr) {
+      error = -ENOMEM;
+    }
+  }
+  if (error == 0 && list.next()) error = -EINVAL;
+  if (error == 0) return names;
+  free_names(names);
+  return nullptr;
+}
+
+/// The number of descriptors, and their names where they are asked for.
+int receive(char*** names) noexcept {
+  fault why;
+  const offer offered = claim(sd::listen_options::none, reading::again, why);
+  if (why) return negated_errno(why);
+  if (offered.count == 0) return offered.addressed ? -EINVAL : 0;
+
+  // All that can fail but the marking comes before it, and it leaves nothing marked if it does.
+  int error = 0;
+  char** const list = names != nullptr ? names_of(offered, error) : nullptr;
+  if (error == 0) {
+    mark(offered, why);
+    if (why) error = negated_errno(why);
+  }
+  // The descriptors belong to whoever the program says, who may ask again; so nobody has claimed them.
+  claimed.store(false, std::memory_order_release);
+  if (error != 0) {
+    free_names(list);
+    return error;
+  }
+  if (names != nullptr) *names = list;
+  return offered.count;
+}
+
+int receive_once(int unset_environment, char*** names) noexcept {
+  const lock lock;
+  const int result = receive(names);
+  if (unset_environment != 0 && result >= 0) sd::detail::unset_environment();
+  return result;
+}
+
+/// Removes a variable in the end, if it is asked to.
+class unset_at_exit {
+ public:
+  unset_at_exit(int wanted, const char* name) noexcept : name_(wanted != 0 ? name : nullptr) {}
+  ~unset_at_exit() {
+    if (name_ != nullptr) os::unset_environment(name_);
+  }
+  unset_at_exit(const unset_at_exit&) = delete;
+  unset_at_exit& operator=(const unset_at_exit&) = delete;
+
+ private:
+  const char* name_;
+};
+
+int notify_for(pid_t pid, int unset_environment, const char* state, const int* fds, std::size_t n_fds) noexcept {
+  const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
+  if (state == nullptr) return -EINVAL;
+  const os::piece piece{state, std::strlen(state)};
+  message text;
+  text.pieces = &piece;
+  text.piece_count = 1;
+  text.fds = fds;
+  text.fd_count = n_fds;
+  text.pid = pid == os::process_id() ? 0 : pid;
+  return notify(text);
+}
+
+int notify_formatted(pid_t pid, int unset_environment, const int* fds, std::size_t n_fds, const char* format,
+                     va_list arguments) noexcept {
+  const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
+  char* text = nullptr;
+  if (::vasprintf(&text, format, arguments) < 0) return -ENOMEM;
+  const int result = notify_for(pid, 0, text, fds, n_fds);
+  std::free(text);
+  return result;
+}
+
+int barrier_for(pid_t pid, int unset_environment, std::uint64_t timeout) noexcept {
+  const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
+  // More than the core can count is as good as for ever.
+  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout), pid);
+}
+
+}  // namespace
+
+extern "C" {
+
+int sd_listen_fds(int unset_environment) { return receive_once(unset_environment, nullptr); }
+int sd_listen_fds_with_names(int unset_environment, char*** names) { return receive_once(unset_environment, names); }
+
+int sd_is_fifo(int fd, const char* path) { return is_fifo(fd, path); }
+int sd_is_special(int fd, const char* path) { return is_special(fd, path); }
+int sd_is_socket(int fd, int family, int type, int listening) { return is_socket(fd, family, type, listening); }
+int sd_is_socket_inet(int fd, int family, int type, int listening, uint16_t port) {
+  return is_socket_inet(fd, family, type, listening, port);
+}
+int sd_is_socket_sockaddr(int fd, int type, const sockaddr* addr, unsigned addr_len, int listening) {
+  return is_socket_sockaddr(fd, type, addr, addr_len, listening);
+}
+int sd_is_socket_unix(int fd, int type, int listening, const char* path, size_t length) {
+  return is_socket_unix(fd, type, listening, path, path != nullptr && length == 0 ? std::strlen(path) : length);
+}
+int sd_is_mq(int fd, const char* path) { return is_message_queue(fd, path); }
+
+int sd_notify(int unset_environment, const char* state) { return notify_for(0, unset_environment, state, nullptr, 0); }
+int sd_pid_notify(pid_t pid, int unset_environment, const char* state) {
+  return notify_for(pid, unset_environment, state, nullptr, 0);
+}
+int sd_pid_notify_with_fds(pid_t pid, int unset_environment, const char* state, const int* fds, unsigned n_fds) {
+  return notify_for(pid, unset_environment, state, fds, n_fds);
+}
+
+int sd_notifyf(int unset_environment, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const int result = notify_formatted(0, unset_environment, nullptr, 0, format, arguments);
+  va_end(arguments);
+  return result;
+}
+int sd_pid_notifyf(pid_t pid, int unset_environment, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const int result = notify_formatted(pid, unset_environment, nullptr, 0, format, arguments);
+  va_end(arguments);
+  return result;
+}
+int sd_pid_notifyf_with_fds(pid_t pid, int unset_environment, const int* fds, size_t n_fds, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const int result = notify_formatted(pid, unset_environment, fds, n_fds, format, arguments);
+  va_end(arguments);
+  return result;
+}
+
+int sd_notify_barrier(int unset_environment, uint64_t timeout) { return barrier_for(0, unset_environment, timeout); }
+int sd_pid_notify_barrier(pid_t pid, int unset_environment, uint64_t timeout) {
+  return barrier_for(pid, unset_environment, timeout);
+}
+
+int sd_booted(void) { return booted(); }
+
+int sd_watchdog_enabled(int unset_environment, uint64_t* usec) {
+  const unset_at_exit unset_period(unset_environment, "WATCHDOG_USEC");
+  const unset_at_exit unset_pid(unset_environment, "WATCHDOG_PID");
+  fault why;
+  std::uint64_t period = 0;
+  const char* const text = os::get_environment("WATCHDOG_USEC");
+  const char* const pid = os::get_environment("WATCHDOG_PID");
+  if (!watchdog_period(text, pid, os::process_id(), period, why)) return why ? negated_errno(why) : 0;
+  if (usec != nullptr) *usec = period;
+  return 1;
+}
+
+}  // extern "C"
