@@ -15,6 +15,7 @@
 #include "detail/notify.hpp"
 #include "detail/receive.hpp"
 
+#include <netinet/in.h>
 #include <pthread.h>
 
 #include <cerrno>
@@ -65,11 +66,14 @@ char* copy(std::string_view name) noexcept {
 /// The names as an array for the caller to free. Null on an error.
 char** names_of(const offer& offered, int& error) noexcept {
   name_list list(offered.env.listen_fdnames);
+  // An empty list is one name to libsystemd, and the empty one.
+  const bool unnamed = offered.env.listen_fdnames == nullptr;
+  const bool empty = !unnamed && *offered.env.listen_fdnames == '\0';
   const auto count = static_cast<std::size_t>(offered.count);
   auto** const names = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
   error = names == nullptr ? -ENOMEM : 0;
   for (std::size_t i = 0; i < count && error == 0; ++i) {
-    const auto name = offered.env.listen_fdnames == nullptr ? std::string_view("unknown") : list.next();
+    const auto name = unnamed ? std::string_view("unknown") : empty && i == 0 ? std::string_view("") : list.next();
     if (!name) {
       error = -EINVAL;
     } else if ((names[i] = copy(*name)) == nullptr) {
@@ -130,6 +134,7 @@ class unset_at_exit {
 int notify_for(pid_t pid, int unset_environment, const char* state, const int* fds, std::size_t n_fds) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
   if (state == nullptr) return -EINVAL;
+  if (n_fds > os::most_attached) return -E2BIG;
   const os::piece piece{state, std::strlen(state)};
   message text;
   text.pieces = &piece;
@@ -137,6 +142,7 @@ int notify_for(pid_t pid, int unset_environment, const char* state, const int* f
   text.fds = fds;
   text.fd_count = n_fds;
   text.pid = pid == os::process_id() ? 0 : pid;
+  text.else_as_this_one = true;
   return notify(text);
 }
 
@@ -153,7 +159,8 @@ int notify_formatted(pid_t pid, int unset_environment, const int* fds, std::size
 int barrier_for(pid_t pid, int unset_environment, std::uint64_t timeout) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
   // More than the core can count is as good as for ever.
-  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout), pid);
+  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout),
+                        pid == os::process_id() ? 0 : pid);
 }
 
 }  // namespace
@@ -170,7 +177,15 @@ int sd_is_socket_inet(int fd, int family, int type, int listening, uint16_t port
   return is_socket_inet(fd, family, type, listening, port);
 }
 int sd_is_socket_sockaddr(int fd, int type, const sockaddr* addr, unsigned addr_len, int listening) {
-  return is_socket_sockaddr(fd, type, addr, addr_len, listening);
+  if (fd < 0) return -EBADF;
+  if (addr == nullptr) return -EINVAL;
+  if (addr_len < sizeof addr->sa_family) return -ENOBUFS;
+  const int family = addr->sa_family;
+  if (family != AF_INET && family != AF_INET6) return -EPFNOSUPPORT;
+  const unsigned size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (addr_len >= size) return is_socket_sockaddr(fd, type, addr, size, listening);
+  const int result = is_socket(fd, family, type, listening);
+  return result > 0 ? -EINVAL : result;
 }
 int sd_is_socket_unix(int fd, int type, int listening, const char* path, size_t length) {
   return is_socket_unix(fd, type, listening, path, path != nullptr && length == 0 ? std::strlen(path) : length);

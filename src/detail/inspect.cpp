@@ -92,6 +92,8 @@ int is_special(int fd, const char* path) noexcept {
 }
 
 int is_socket(int fd, int family, int type, int listening) noexcept {
+  if (fd < 0) return -EBADF;
+  if (family < 0 || type < 0) return -EINVAL;
   os::file file;
   if (const int result = os::status(fd, file); result < 0) return result;
   if (file.type != os::file_type::socket) return 0;
@@ -112,7 +114,7 @@ int is_socket(int fd, int family, int type, int listening) noexcept {
 }
 
 int is_socket_inet(int fd, int family, int type, int listening, unsigned port) noexcept {
-  if (family != AF_UNSPEC && !is_internet(family)) return -EINVAL;
+  if (fd >= 0 && family != AF_UNSPEC && !is_internet(family)) return -EINVAL;
   if (const int result = is_socket(fd, family, type, listening); result <= 0) return result;
   socket_address local;
   if (const int result = local_address(fd, local); result < 0) return result;
@@ -158,9 +160,10 @@ int is_message_queue(int fd, const char* name) noexcept {
   if (const int result = os::is_message_queue(fd); result <= 0 || name == nullptr) return result;
   // Where Linux shows the queues, if that is mounted; else it tells only by which name this one was opened.
   constexpr char queues[] = "/dev/mqueue";
+  if (*name != '/') return -EINVAL;
   char path[PATH_MAX];
   const int length = std::snprintf(path, sizeof path, "%s%s", queues, name);
-  if (*name != '/' || length < 0 || static_cast<std::size_t>(length) >= sizeof path) return -EINVAL;
+  if (length < 0 || static_cast<std::size_t>(length) >= sizeof path) return -ENAMETOOLONG;
   os::file file;
   if (const int result = os::status(fd, file); result < 0) return result;
   if (is_at(file, path) > 0) return 1;

@@ -18,6 +18,9 @@ namespace sd::detail {
 
 namespace {
 
+/// Room for a message that does not fit what sockets have from the start.
+constexpr int longest = 8 << 20;
+
 /// Where the manager listens, and by which type of socket.
 struct manager {
   alignas(8) unsigned char address[sizeof(sockaddr_un)] = {};
@@ -104,8 +107,17 @@ int send(const message& message, const manager& to) noexcept {
   if (fd < 0 && to.second_type != 0) fd = open_socket(to, to.second_type);
   if (fd < 0) return fd;
   const bool connected = to.family != AF_UNIX;
-  const int result = os::send_message(fd, message.pieces, message.piece_count, connected ? nullptr : to.address,
-                                      connected ? 0 : to.size, message.fds, message.fd_count, message.pid);
+  bool grown = false;
+  const auto send_as = [&](int pid) {
+    while (true) {
+      const int sent = os::send_message(fd, message.pieces, message.piece_count, connected ? nullptr : to.address,
+                                        connected ? 0 : to.size, message.fds, message.fd_count, pid);
+      if (sent != -EMSGSIZE || grown || os::set_send_buffer(fd, longest) < 0) return sent;
+      grown = true;
+    }
+  };
+  int result = send_as(message.pid);
+  if (result < 0 && message.pid != 0 && message.else_as_this_one) result = send_as(0);
   os::close(fd);
   return result;
 }
@@ -137,6 +149,7 @@ int notify_barrier(std::int64_t timeout_usec, int pid) noexcept {
   barrier.fds = &ends[1];
   barrier.fd_count = 1;
   barrier.pid = pid;
+  barrier.else_as_this_one = true;
   int result = notify(barrier);
   os::close(ends[1]);
   if (result > 0) {

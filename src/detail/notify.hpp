@@ -14,7 +14,8 @@ struct message {
   std::size_t piece_count = 0;
   const int* fds = nullptr;
   std::size_t fd_count = 0;
-  int pid = 0;  ///< 0: this process
+  int pid = 0;                    ///< 0: this process
+  bool else_as_this_one = false;  ///< sends as this process where it may not as the other
 };
 
 /// Sends a message to the service manager: 1 where it was sent, 0 where nobody listens, else the negated errno.

@@ -221,6 +221,12 @@ int socket_option(int fd, int level, int option, int& value) noexcept {
 int set_socket_option(int fd, int level, int option, int value) noexcept {
   return negated_errno(::setsockopt(fd, level, option, &value, sizeof value));
 }
+int set_send_buffer(int fd, int size) noexcept {
+#if defined(SO_SNDBUFFORCE)
+  if (set_socket_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, size) >= 0) return 0;
+#endif
+  return set_socket_option(fd, SOL_SOCKET, SO_SNDBUF, size);
+}
 int socket_family(int fd) noexcept {
 #if defined(SO_DOMAIN)
   int family = 0;

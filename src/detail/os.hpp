@@ -73,6 +73,8 @@ int set_nonblocking(int fd, bool on) noexcept;
 
 int socket_option(int fd, int level, int option, int& value) noexcept;
 int set_socket_option(int fd, int level, int option, int value) noexcept;
+/// SO_SNDBUFFORCE, which needs privilege, else SO_SNDBUF.
+int set_send_buffer(int fd, int size) noexcept;
 /// SO_DOMAIN, where it is not there the family of the local address.
 int socket_family(int fd) noexcept;
 /// SO_PROTOCOL, where it is not there 0.

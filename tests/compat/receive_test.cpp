@@ -1,0 +1,377 @@
+// sd_listen_fds() and sd_listen_fds_with_names(): both libraries are called with the same variables, descriptors and
+// arguments, and ours is held against what its page says, too.
+
+#include "comparison.hpp"
+#include "libraries.hpp"
+#include "process.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using sd::test::comparison;
+using sd::test::documented;
+using sd::test::library;
+using sd::test::observation;
+
+using variable = std::optional<std::string>;
+
+constexpr int first = SD_LISTEN_FDS_START;
+constexpr int last = 16;
+
+struct input {
+  variable pid, pidfdid, count, names;
+  int open = 0;   // descriptors, from the first on
+  int hole = -1;  // but not this one
+  bool close_on_exec = false;
+
+  int unset_environment = 0;
+  enum { without_names, null_names, wants_names } form = without_names;
+};
+
+void set(const char* name, const variable& value) {
+  if (value) {
+    ::setenv(name, value->c_str(), 1);
+  } else {
+    ::unsetenv(name);
+  }
+}
+
+std::string get(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr ? '"' + std::string(value) + '"' : "not set";
+}
+
+void arrange(const input& input) {
+  set("LISTEN_PID", input.pid);
+  set("LISTEN_PIDFDID", input.pidfdid);
+  set("LISTEN_FDS", input.count);
+  set("LISTEN_FDNAMES", input.names);
+  for (int fd = first; fd <= last; ++fd) {
+    if (fd < first + input.open && fd != input.hole) {
+      ::dup3(STDIN_FILENO, fd, input.close_on_exec ? O_CLOEXEC : 0);
+    } else {
+      ::close(fd);
+    }
+  }
+}
+
+/// x close-on-exec, o not, . closed
+std::string descriptors() {
+  std::string text;
+  for (int fd = first; fd <= last; ++fd) {
+    const int flags = ::fcntl(fd, F_GETFD);
+    text += flags < 0 ? '.' : (flags & FD_CLOEXEC) != 0 ? 'x' : 'o';
+  }
+  return text;
+}
+
+void observe_environment(observation& seen) {
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) seen[name] = get(name);
+}
+
+observation call(const library& library, const input& input) {
+  arrange(input);
+  char* none[] = {nullptr};
+  char** names = none;
+  const int result = input.form == input::without_names ? library.listen_fds(input.unset_environment)
+                     : input.form == input::null_names ? library.listen_fds_with_names(input.unset_environment, nullptr)
+                                                       : library.listen_fds_with_names(input.unset_environment, &names);
+  observation seen;
+  seen["result"] = std::to_string(result);
+  if (names == none) {
+    seen["names"] = "untouched";
+  } else {
+    for (char** name = names; *name != nullptr; ++name) {
+      seen["names"] += '[' + std::string(*name) + ']';
+      std::free(*name);
+    }
+    std::free(static_cast<void*>(names));
+  }
+  seen["descriptors"] = descriptors();
+  observe_environment(seen);
+  // What is left for the next to ask.
+  seen["again"] = std::to_string(library.listen_fds(0));
+  return seen;
+}
+
+std::string describe(const input& input) {
+  std::string text = input.form == input::without_names ? "sd_listen_fds(" : "sd_listen_fds_with_names(";
+  text += std::to_string(input.unset_environment);
+  text += input.form == input::without_names ? ")" : input.form == input::null_names ? ", NULL)" : ", &names)";
+  arrange(input);
+  observation environment;
+  observe_environment(environment);
+  for (const auto& [name, value] : environment) text += ' ' + name + ": " + value;
+  return text + " descriptors: " + descriptors();
+}
+
+// What the page says.
+
+/// A decimal number, of digits alone.
+int read(const variable& text, std::uint64_t most, std::uint64_t& number) {
+  if (text->empty() || text->find_first_not_of("0123456789") != std::string::npos) return -EINVAL;
+  errno = 0;
+  number = std::strtoull(text->c_str(), nullptr, 10);
+  return errno == ERANGE || number > most ? -ERANGE : 0;
+}
+
+std::vector<std::string> split(const std::string& names) {
+  std::vector<std::string> result{""};
+  for (const char c : names) {
+    if (c == ':') {
+      result.emplace_back();
+    } else {
+      result.back() += c;
+    }
+  }
+  return result;
+}
+
+int expected_result(const input& input, std::uint64_t pidfdid) {
+  std::uint64_t number = 0;
+  if (!input.pid || !input.count) return 0;
+  if (const int error = read(input.pid, INT_MAX, number); error != 0) return error;
+  if (number != static_cast<std::uint64_t>(::getpid())) return 0;
+  if (input.pidfdid) {
+    if (const int error = read(input.pidfdid, UINT64_MAX, number); error != 0) return error;
+    if (pidfdid != 0 && number != pidfdid) return 0;
+  }
+  if (const int error = read(input.count, INT_MAX - first, number); error != 0) return error;
+  if (number == 0) return -EINVAL;
+  const auto count = static_cast<int>(number);
+  if (count > input.open || (input.hole >= first && input.hole < first + count)) return -EBADF;
+  const bool wants_names = input.form == input::wants_names && input.names;
+  return wants_names && split(*input.names).size() != number ? -EINVAL : count;
+}
+
+observation expected(const input& input, std::uint64_t pidfdid) {
+  const int result = expected_result(input, pidfdid);
+  arrange(input);
+  observation seen;
+  seen["result"] = std::to_string(result);
+  seen["names"] = "untouched";
+  if (result > 0 && input.form == input::wants_names) {
+    auto names =
+        input.names ? split(*input.names) : std::vector<std::string>(static_cast<std::size_t>(result), "unknown");
+    seen["names"].clear();
+    for (const auto& name : names) seen["names"] += '[' + name + ']';
+  }
+  seen["descriptors"] = descriptors();
+  for (int i = 0; i < result; ++i) seen["descriptors"][static_cast<std::size_t>(i)] = 'x';
+  const bool unset = input.unset_environment != 0 && result >= 0;
+  if (unset) arrange({});
+  observe_environment(seen);
+  auto again = input;
+  again.form = input::without_names;
+  seen["again"] = unset ? "0" : std::to_string(expected_result(again, pidfdid));
+  return seen;
+}
+
+/// Plain, and one that there can be.
+bool is_plain(const variable& text, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t number = 0;
+  if (!text) return true;
+  return read(text, most, number) == 0 && number >= least && (text->size() == 1 || text->front() != '0');
+}
+
+/// The difference that the page allows for such input.
+std::optional<documented> allowed(const input& input, const observation& theirs, const observation& ours,
+                                  bool knows_pidfdid) {
+  const auto& result = ours.at("result");
+  if (input.pidfdid && !knows_pidfdid) return documented{"`LISTEN_PIDFDID`, and a libsystemd before 259"};
+  if (result == "0" && theirs.at("result").front() == '-') {
+    return documented{"variables that are for another process, or `LISTEN_FDS` not set, and something malformed"};
+  }
+  if (!is_plain(input.pid, 1, INT_MAX) || !is_plain(input.pidfdid, 0, UINT64_MAX) ||
+      !is_plain(input.count, 0, INT_MAX - first)) {
+    return documented{"a number that is not plain decimal, or too large"};
+  }
+  if (result.front() == '-' && theirs.at("result") == result) {
+    return documented{"an error of `sd_listen_fds()`"};
+  }
+  const bool has_backslash = input.names && input.names->find('\\') != std::string::npos;
+  if (has_backslash && input.form == input::wants_names) return documented{"a name with a backslash"};
+  return std::nullopt;
+}
+
+/// Inputs, most of which make sense and all of which are near to it.
+class generator {
+  int below(int end) { return static_cast<int>(random_() % static_cast<unsigned>(end)); }
+  bool often() { return below(6) != 0; }
+  template <class Values>
+  auto one_of(const Values& values) {
+    return values[random_() % values.size()];
+  }
+
+ public:
+  explicit generator(std::uint64_t pidfdid) {
+    const auto pid = std::to_string(::getpid());
+    pids_ = {pid,
+             std::to_string(::getpid() + 1),
+             "1",
+             "0",
+             "",
+             "-1",
+             '+' + pid,
+             ' ' + pid,
+             pid + ' ',
+             "0x1",
+             '0' + pid,
+             pid + 'x',
+             "1 1",
+             "2147483647",
+             "\n" + pid,
+             "2147483648",
+             "-2147483648",
+             "4294967297",
+             std::string(30, '9'),
+             std::nullopt};
+    const auto id = std::to_string(pidfdid);
+    pidfdids_ = {std::nullopt,
+                 id,
+                 std::to_string(pidfdid + 1),
+                 "",
+                 "0",
+                 "-1",
+                 "x",
+                 '0' + id,
+                 id + ' ',
+                 '+' + id,
+                 "18446744073709551615",
+                 "18446744073709551616",
+                 std::string(30, '9')};
+    counts_ = {"0",
+               "00",
+               "-1",
+               "-0",
+               "+1",
+               " 1",
+               "1 ",
+               "01",
+               "010",
+               "08",
+               "0x1",
+               "0b1",
+               "0o1",
+               "1x",
+               "1,2",
+               "2147483644",
+               "2147483645",
+               "2147483647",
+               "2147483648",
+               "4294967297",
+               "",
+               "\t1",
+               "1\n",
+               "12",
+               "13",
+               std::string(30, '9'),
+               std::string(30, '9') + 'x',
+               std::nullopt};
+  }
+
+  input next() {
+    input result;
+    result.pid = often() ? pids_.front() : one_of(pids_);
+    if (!often()) result.pidfdid = often() ? pidfdids_[1] : one_of(pidfdids_);
+    const int count = 1 + below(6);
+    result.count = often() ? std::to_string(count) : one_of(counts_);
+    result.open = often() ? count + below(3) : below(last - first);
+    if (!often()) result.hole = first + below(last - first);
+    result.close_on_exec = !often();
+    if (below(4) != 0) {
+      const int names = often() ? count : below(6);
+      result.names = "";
+      for (int i = 0; i < names; ++i) *result.names += (i > 0 ? ":" : "") + one_of(names_);
+    }
+    result.unset_environment = below(3) - 1;
+    result.form = std::array{input::without_names, input::null_names, input::wants_names,
+                             input::wants_names}[static_cast<std::size_t>(below(4))];
+    return result;
+  }
+
+ private:
+  std::mt19937 random_{1};
+  std::vector<variable> pids_, pidfdids_, counts_;
+  std::vector<std::string> names_{
+      "web",  "web", "",   "a b", "unknown", "connection", "name.socket", "'q'",   "\"q\"", "\"",
+      "\xff", " a ", "\t", "#c",  "$HOME",   "a\\b",       "\\",          "\\x41", "\\\\",  std::string(255, 'n')};
+};
+
+class receive : public sd::test::both_libraries {};
+
+TEST_F(receive, answers_alike) {
+  const std::uint64_t pidfdid = sd::test::pidfd_inode(::getpid()).value_or(0);
+  generator inputs(pidfdid);
+  comparison both;
+  for (int i = 0; i < 100'000; ++i) {
+    const auto input = inputs.next();
+    const auto our_answer = call(ours, input);
+    const auto their_answer = call(theirs, input);
+    ASSERT_EQ(our_answer, expected(input, pidfdid)) << describe(input);
+    both.compare([&] { return describe(input); }, their_answer, our_answer,
+                 allowed(input, their_answer, our_answer, theirs.knows_pidfdid));
+  }
+  arrange({});
+  std::set<std::string> differences{
+      "variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
+      "a number that is not plain decimal, or too large",
+      "an error of `sd_listen_fds()`",
+      "a name with a backslash",
+  };
+  if (!theirs.knows_pidfdid) differences.insert("`LISTEN_PIDFDID`, and a libsystemd before 259");
+  both.expect(100'000, differences);
+}
+
+TEST_F(receive, one_of_many_threads_that_unset_the_environment_receives) {
+  input input;
+  input.pid = std::to_string(::getpid());
+  input.count = "3";
+  input.open = 3;
+  input.unset_environment = 1;
+  for (int i = 0; i < 200; ++i) {
+    arrange(input);
+    std::atomic<int> ready{0};
+    std::array<int, 4> results{};
+    std::vector<std::thread> threads;
+    for (auto& result : results) {
+      threads.emplace_back([&] {
+        for (++ready; ready < static_cast<int>(results.size());) {
+        }
+        result = ours.listen_fds(1);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    std::sort(results.begin(), results.end());
+    ASSERT_EQ(results, (std::array{0, 0, 0, 3}));
+  }
+  arrange({});
+}
+
+TEST_F(receive, threads_that_leave_the_environment_all_receive) {
+  input input;
+  input.pid = std::to_string(::getpid());
+  input.count = "3";
+  input.open = 3;
+  arrange(input);
+  std::array<int, 4> results{};
+  std::vector<std::thread> threads;
+  for (auto& result : results) threads.emplace_back([&] { result = ours.listen_fds(0); });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(results, (std::array{3, 3, 3, 3}));
+  arrange({});
+}
+
+}  // namespace

@@ -1,0 +1,111 @@
+// sd_watchdog_enabled() of both libraries, with the same variables.
+
+#include "comparison.hpp"
+#include "libraries.hpp"
+
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <vector>
+
+namespace {
+
+using sd::test::comparison;
+using sd::test::documented;
+using sd::test::library;
+using sd::test::observation;
+
+using variable = std::optional<std::string>;
+
+class watchdog : public sd::test::both_libraries {};
+
+void set(const char* name, const variable& value) {
+  if (value) {
+    ::setenv(name, value->c_str(), 1);
+  } else {
+    ::unsetenv(name);
+  }
+}
+
+observation observe(const library& library, const variable& usec, const variable& pid, int unset, bool wants_usec) {
+  set("WATCHDOG_USEC", usec);
+  set("WATCHDOG_PID", pid);
+  std::uint64_t period = 4711;
+  observation seen;
+  seen["result"] = std::to_string(library.watchdog_enabled(unset, wants_usec ? &period : nullptr));
+  seen["usec"] = std::to_string(period);
+  for (const char* name : {"WATCHDOG_USEC", "WATCHDOG_PID"}) {
+    const char* const left = std::getenv(name);
+    seen[name] = left != nullptr ? left : "(not set)";
+  }
+  return seen;
+}
+
+/// Digits that begin with no zero and are no more than that.
+bool is_plain(const variable& text, std::uint64_t most) {
+  if (!text) return true;
+  if (text->empty() || text->front() == '0' || text->find_first_not_of("0123456789") != std::string::npos) return false;
+  return text->size() < 20 && std::strtoull(text->c_str(), nullptr, 10) <= most;
+}
+
+TEST_F(watchdog, alike) {
+  const std::string self = std::to_string(::getpid());
+  std::vector<variable> values{std::nullopt,
+                               "",
+                               "0",
+                               "1",
+                               "1000",
+                               "30000000",
+                               self,
+                               '0' + self,
+                               '+' + self,
+                               ' ' + self,
+                               self + ' ',
+                               self + 'x',
+                               "-1",
+                               "-" + self,
+                               "x",
+                               "1x",
+                               "0x10",
+                               "010",
+                               "08",
+                               "2147483647",
+                               "2147483648",
+                               "4294967296",
+                               "9223372036854775807",
+                               "9223372036854775808",
+                               "18446744073709551614",
+                               "18446744073709551615",
+                               "18446744073709551616",
+                               std::string(30, '9')};
+  comparison both;
+  for (const auto& usec : values) {
+    for (const auto& pid : values) {
+      for (const int unset : {0, 1, -1}) {
+        for (const bool wants_usec : {true, false}) {
+          const auto our_answer = observe(ours, usec, pid, unset, wants_usec);
+          const auto their_answer = observe(theirs, usec, pid, unset, wants_usec);
+          std::optional<documented> allowed;
+          if (our_answer.at("result") == "0" && their_answer.at("result").front() == '-') {
+            allowed =
+                documented{"variables that are for another process, or `LISTEN_FDS` not set, and something malformed"};
+          } else if (!is_plain(usec, INT64_MAX) || !is_plain(pid, INT_MAX)) {
+            allowed = documented{"a number that is not plain decimal, or too large"};
+          }
+          both.compare(
+              [&] {
+                return "WATCHDOG_USEC=" + usec.value_or("(not set)") + " WATCHDOG_PID=" + pid.value_or("(not set)");
+              },
+              their_answer, our_answer, allowed);
+        }
+      }
+    }
+  }
+  set("WATCHDOG_USEC", std::nullopt);
+  set("WATCHDOG_PID", std::nullopt);
+  both.expect(4'000, {"variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
+                      "a number that is not plain decimal, or too large"});
+}
+
+}  // namespace
