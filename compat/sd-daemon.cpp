@@ -23,6 +23,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 namespace {
 
@@ -49,42 +51,47 @@ class lock {
 pthread_mutex_t lock::mutex = PTHREAD_MUTEX_INITIALIZER;
 #pragma GCC diagnostic pop
 
-void free_names(char** names) noexcept {
-  if (names == nullptr) return;
-  for (char** name = names; *name != nullptr; ++name) std::free(*name);
-  std::free(static_cast<void*>(names));
-}
-
-char* copy(std::string_view name) noexcept {
-  auto* const text = static_cast<char*>(std::malloc(name.size() + 1));
-  if (text == nullptr) return nullptr;
-  std::memcpy(text, name.data(), name.size());
-  text[name.size()] = '\0';
-  return text;
-}
-
-/// The names as an array for the caller to free. Null on an error.
-char** names_of(const offer& offered, int& error) noexcept {
-  name_list list(offered.env.listen_fdnames);
-  // An empty list is one name to libsystemd, and the empty one.
-  const bool unnamed = offered.env.listen_fdnames == nullptr;
-  const bool empty = !unnamed && *offered.env.listen_fdnames == '\0';
-  const auto count = static_cast<std::size_t>(offered.count);
-  auto** const names = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
-  error = names == nullptr ? -ENOMEM : 0;
-  for (std::size_t i = 0; i < count && error == 0; ++i) {
-    const auto name = unnamed ? std::string_view("unknown") : empty && i == 0 ? std::string_view("") : list.next();
-    if (!name) {
-      error = -EINVAL;
-    } else if ((names[i] = copy(*name)) == nullptr) {
-      error = -ENOMEM;
-    }
+/// The names as their caller is to free them: each, and the array.
+class name_array {
+ public:
+  name_array() noexcept = default;
+  name_array(const name_array&) = delete;
+  name_array& operator=(const name_array&) = delete;
+  ~name_array() {
+    for (char** name = names_; name != nullptr && *name != nullptr; ++name) std::free(*name);
+    std::free(static_cast<void*>(names_));
   }
-  if (error == 0 && list.next()) error = -EINVAL;
-  if (error == 0) return names;
-  free_names(names);
-  return nullptr;
-}
+
+  /// 0, or the negated errno.
+  int assign(const offer& offered) noexcept {
+    const char* const text = offered.env.listen_fdnames;
+    const auto count = static_cast<std::size_t>(offered.count);
+    names_ = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
+    if (names_ == nullptr) return -ENOMEM;
+    name_list list(text);
+    for (std::size_t i = 0; i < count; ++i) {
+      auto name = list.next();
+      if (text == nullptr) name = "unknown";
+      // An empty list is one name here, and the empty one.
+      if (!name && *text == '\0' && i == 0) name = "";
+      if (!name) return -EINVAL;
+      if ((names_[i] = copy(*name)) == nullptr) return -ENOMEM;
+    }
+    return list.next() ? -EINVAL : 0;
+  }
+  char** release() noexcept { return std::exchange(names_, nullptr); }
+
+ private:
+  static char* copy(std::string_view name) noexcept {
+    auto* const text = static_cast<char*>(std::malloc(name.size() + 1));
+    if (text == nullptr) return nullptr;
+    std::memcpy(text, name.data(), name.size());
+    text[name.size()] = '\0';
+    return text;
+  }
+
+  char** names_ = nullptr;
+};
 
 /// The number of descriptors, and their names where they are asked for.
 int receive(char*** names) noexcept {
@@ -94,19 +101,16 @@ int receive(char*** names) noexcept {
   if (offered.count == 0) return offered.addressed ? -EINVAL : 0;
 
   // All that can fail but the marking comes before it, and it leaves nothing marked if it does.
-  int error = 0;
-  char** const list = names != nullptr ? names_of(offered, error) : nullptr;
+  name_array list;
+  int error = names != nullptr ? list.assign(offered) : 0;
   if (error == 0) {
     mark(offered, why);
     if (why) error = negated_errno(why);
   }
   // The descriptors belong to whoever the program says, who may ask again; so nobody has claimed them.
   claimed.store(false, std::memory_order_release);
-  if (error != 0) {
-    free_names(list);
-    return error;
-  }
-  if (names != nullptr) *names = list;
+  if (error != 0) return error;
+  if (names != nullptr) *names = list.release();
   return offered.count;
 }
 

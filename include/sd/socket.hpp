@@ -59,8 +59,8 @@ struct description {
 enum class listening { any, no, yes };
 
 // The checks of sd_is_fifo(3). A descriptor of another sort is false, not an error.
-// Errors:  `EBADF` for a descriptor that is not open; the errno of stat(2) for a path that cannot be followed, but for
-//          one where nothing is; `ENOSYS` on platforms without the protocol.
+// Errors:  `EBADF` for a descriptor that is not open; `EINVAL` for a family or type below 0; the errno of stat(2) for a
+//          path that cannot be followed, but for one where nothing is; `ENOSYS` on platforms without the protocol.
 // Threads: safe from any thread.
 
 /// Whether it is a fifo or a pipe, and, if a path is given, the one that is there.
@@ -82,7 +82,7 @@ enum class listening { any, no, yes };
 [[nodiscard]] SD_EXPORT bool is_socket_unix(int fd, int type, listening listening, std::optional<std::string_view> path,
                                             std::error_code& ec) noexcept;
 /// Whether it is a POSIX message queue, and, if a name is given ("/name"), that one.
-/// Errors:  `EINVAL` for a name without the slash.
+/// Errors:  `EINVAL` for a name without the slash, `ENAMETOOLONG`.
 [[nodiscard]] SD_EXPORT bool is_mq(int fd, const char* name, std::error_code& ec) noexcept;
 
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)

@@ -89,12 +89,22 @@ struct thing {
   int fd;
 };
 
-thing bound(const char* name, int type, const place& where, bool listening = false) {
+/// Bound there; a port of 0 becomes the one that the kernel chose.
+thing bound(const char* name, int type, place& where, bool listening = false) {
   const int fd = ::socket(where.get()->sa_family, type | SOCK_CLOEXEC, 0);
   EXPECT_EQ(::bind(fd, where.get(), where.size), 0) << name << ": " << std::strerror(errno);
   EXPECT_EQ(listening ? ::listen(fd, 1) : 0, 0) << name;
+  if (where.get()->sa_family != AF_UNIX) {
+    socklen_t size = where.size;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(where.storage), &size);
+  }
   return {name, fd};
 }
+thing bound(const char* name, int type, place&& where, bool listening = false) {
+  return bound(name, type, where, listening);
+}
+
+in_port_t port_of(const place& where) { return ntohs(reinterpret_cast<const sockaddr_in*>(where.storage)->sin_port); }
 
 std::string named(const char* function, const thing& thing,
                   std::initializer_list<std::pair<const char*, std::string>> arguments) {
@@ -102,8 +112,6 @@ std::string named(const char* function, const thing& thing,
   for (const auto& [name, value] : arguments) text += std::string(", ") + name + ' ' + value;
   return text;
 }
-
-const char* const queue = "/sd-daemon-inspected";
 
 class inspect : public sd::test::both_libraries {
  protected:
@@ -136,15 +144,15 @@ class inspect : public sd::test::both_libraries {
         {"an eventfd", ::eventfd(0, EFD_CLOEXEC)},
         {"an epoll", ::epoll_create1(EPOLL_CLOEXEC)},
         {"a memfd", ::memfd_create("memfd", MFD_CLOEXEC)},
-        {"a message queue", ::mq_open(queue, O_CREAT | O_RDWR, S_IRWXU, &small)},
+        {"a message queue", ::mq_open(queue_.c_str(), O_CREAT | O_RDWR, S_IRWXU, &small)},
         bound("TCP on any", SOCK_STREAM, ipv4(INADDR_ANY, 0), true),
-        bound("TCP", SOCK_STREAM, ipv4(INADDR_LOOPBACK, 18123), true),
-        bound("TCP that does not listen", SOCK_STREAM, ipv4(INADDR_LOOPBACK, 18124)),
+        bound("TCP", SOCK_STREAM, tcp_, true),
+        bound("TCP that does not listen", SOCK_STREAM, ipv4(INADDR_LOOPBACK, 0)),
         {"TCP without an address", ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)},
-        bound("UDP", SOCK_DGRAM, ipv4(INADDR_LOOPBACK, 18123)),
-        bound("TCP on any IPv6", SOCK_STREAM, ipv6(in6addr_any, 18125), true),
-        bound("TCP on IPv6", SOCK_STREAM, ipv6(in6addr_loopback, 18126), true),
-        bound("UDP on IPv6", SOCK_DGRAM, ipv6(in6addr_loopback, 18126)),
+        bound("UDP", SOCK_DGRAM, udp_),
+        bound("TCP on any IPv6", SOCK_STREAM, any_tcp6_, true),
+        bound("TCP on IPv6", SOCK_STREAM, tcp6_, true),
+        bound("UDP on IPv6", SOCK_DGRAM, ipv6(in6addr_loopback, 0)),
         {"UDP on IPv6 without an address", ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)},
         bound("a unix stream", SOCK_STREAM, local(at + "/stream"), true),
         bound("a unix datagram, its path without a NUL", SOCK_DGRAM, local(at + "/datagram", 0)),
@@ -163,7 +171,7 @@ class inspect : public sd::test::both_libraries {
   }
 
   void TearDown() override {
-    ::mq_unlink(queue);
+    ::mq_unlink(queue_.c_str());
     for (const auto& thing : things_) ::close(thing.fd);
     ::close(pipe_[1]);
     ::close(pair_[1]);
@@ -181,9 +189,9 @@ class inspect : public sd::test::both_libraries {
   void ask_about_queues() {
     const std::vector<std::optional<std::string>> names{std::nullopt,
                                                         "",
-                                                        queue,
-                                                        queue + 1,
-                                                        std::string(queue) + 'x',
+                                                        queue_,
+                                                        queue_.substr(1),
+                                                        queue_ + 'x',
                                                         "/sd-other",
                                                         "/",
                                                         "relative",
@@ -194,7 +202,7 @@ class inspect : public sd::test::both_libraries {
     for (const auto& name : names) {
       std::optional<documented> allowed;
       if (name && ::access(("/dev/mqueue" + *name).c_str(), F_OK) != 0) {
-        allowed = documented{"`sd_is_mq()` with a name that is not in `/dev/mqueue`", name == queue ? 1 : 0};
+        allowed = documented{"`sd_is_mq()` with a name that is not in `/dev/mqueue`", name == queue_ ? 1 : 0};
       }
       for (const auto& thing : things_) {
         ask(
@@ -210,8 +218,14 @@ class inspect : public sd::test::both_libraries {
   comparison both_;
   sd::test::directory directory_;
   std::vector<thing> things_;
-  const std::string abstract_{"\0sd-daemon-inspected", 20};
-  const std::string with_nul_{"\0sd-daemon\0inspected", 20};
+  place tcp_ = ipv4(INADDR_LOOPBACK, 0);
+  place udp_ = ipv4(INADDR_LOOPBACK, 0);
+  place tcp6_ = ipv6(in6addr_loopback, 0);
+  place any_tcp6_ = ipv6(in6addr_any, 0);
+  // Other processes run these tests at the same time.
+  const std::string queue_ = "/sd-daemon-inspected-" + std::to_string(::getpid());
+  const std::string abstract_ = '\0' + queue_;
+  const std::string with_nul_ = abstract_ + '\0' + "more";
 
  private:
   int pipe_[2] = {-1, -1};
@@ -270,7 +284,8 @@ TEST_F(inspect, sockets_alike) {
           };
           ask([&] { return in_words("sd_is_socket", 0); },
               [&](const library& library) { return library.is_socket(thing.fd, family, type, listening); });
-          for (const auto port : std::initializer_list<std::uint16_t>{0, 1, 18123, 18124, 18125, 18126, 65535}) {
+          for (const auto port : std::initializer_list<in_port_t>{0, 1, port_of(tcp_), port_of(udp_),
+                                                                  port_of(any_tcp6_), port_of(tcp6_), 65535}) {
             ask([&] { return in_words("sd_is_socket_inet", port); },
                 [&](const library& library) {
                   return library.is_socket_inet(thing.fd, family, type, listening, port);
@@ -284,19 +299,20 @@ TEST_F(inspect, sockets_alike) {
 }
 
 TEST_F(inspect, sockets_with_an_address_alike) {
+  const auto tcp6 = port_of(tcp6_);
   const std::vector<place> places{ipv4(INADDR_ANY, 0),
                                   ipv4(INADDR_LOOPBACK, 0),
-                                  ipv4(INADDR_LOOPBACK, 18123),
-                                  ipv4(INADDR_LOOPBACK, 18124),
+                                  tcp_,
+                                  udp_,
                                   ipv4(INADDR_LOOPBACK, 9),
-                                  ipv4(INADDR_LOOPBACK + 1, 18123),
+                                  ipv4(INADDR_LOOPBACK + 1, port_of(tcp_)),
                                   ipv6(in6addr_any, 0),
-                                  ipv6(in6addr_any, 18125),
+                                  any_tcp6_,
                                   ipv6(in6addr_loopback, 0),
-                                  ipv6(in6addr_loopback, 18126),
+                                  tcp6_,
                                   ipv6(in6addr_loopback, 9),
-                                  ipv6(in6addr_loopback, 18126, 7),
-                                  ipv6(in6addr_loopback, 18126, 0, 1),
+                                  ipv6(in6addr_loopback, tcp6, 7),
+                                  ipv6(in6addr_loopback, tcp6, 0, 1),
                                   local(directory_.path() + "/stream"),
                                   vsock()};
   for (const auto& thing : things_) {

@@ -6,8 +6,8 @@
 
 namespace sd::test {
 
+library our_library::ours{};
 library both_libraries::theirs{};
-library both_libraries::ours{};
 
 namespace {
 
@@ -44,11 +44,15 @@ library load(void* module) {
 
 }  // namespace
 
-void both_libraries::SetUpTestSuite() {
-  if (void* const module = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL)) theirs = load(module);
+void our_library::SetUpTestSuite() {
   void* const module = ::dlopen(SD_DAEMON, RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) throw std::runtime_error(::dlerror());
   ours = load(module);
+}
+
+void both_libraries::SetUpTestSuite() {
+  our_library::SetUpTestSuite();
+  if (void* const module = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL)) theirs = load(module);
 }
 
 void both_libraries::SetUp() {

@@ -32,14 +32,21 @@ struct library {
   bool knows_pidfdid;  ///< whether it is of 259 or later, and looks at LISTEN_PIDFDID
 };
 
+/// A case that calls ours alone.
+class our_library : public testing::Test {
+ protected:
+  static void SetUpTestSuite();
+
+  static library ours;
+};
+
 /// A case that calls both libraries, side by side in one process. SKIPPED where there is no libsystemd.
-class both_libraries : public testing::Test {
+class both_libraries : public our_library {
  protected:
   static void SetUpTestSuite();
   void SetUp() override;
 
   static library theirs;
-  static library ours;
 };
 
 }  // namespace sd::test

@@ -135,7 +135,7 @@ class receiver {
     pollfd readable{fd_.get(), POLLIN, 0};
     if (::poll(&readable, 1, milliseconds) <= 0) return std::nullopt;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most_attached) + CMSG_SPACE(sizeof(ucred))> control{};
-    std::vector<char> text(1U << 18U);
+    std::vector<char> text(1U << 19U);
     iovec part{text.data(), text.size()};
     msghdr header{};
     header.msg_iov = &part;
@@ -330,6 +330,8 @@ TEST_F(notify, says_as_many_things_as_fit_a_message) {
 TEST_F(notify, says_no_more_than_a_datagram_holds) {
   const std::string long_line(100'000, 'x');
   expect_sent({state::status(long_line)}, "STATUS=" + long_line);
+  const std::string longer(300'000, 'x');  // than what sockets have room for from the start
+  expect_sent({state::status(longer)}, "STATUS=" + longer);
   const std::string too_long(64U << 20U, 'x');
   expect_refused({state::status(too_long)}, EMSGSIZE);
 }

@@ -743,6 +743,17 @@ TEST(is_socket_inet, knows_the_port) {
   }
 }
 
+TEST(is_socket, refuses_what_no_socket_has) {
+  const auto inet = listener(address("127.0.0.1:0"));
+  for (const auto& [family, type] : {std::pair(-1, 0), std::pair(0, -1), std::pair(-1, -1)}) {
+    auto ec = stale();
+    EXPECT_FALSE(sd::is_socket(inet.get(), family, type, listening::any, ec));
+    EXPECT_EQ(ec, system_error(EINVAL));
+    EXPECT_FALSE(sd::is_socket(-1, family, type, listening::any, ec));
+    EXPECT_EQ(ec, system_error(EBADF));
+  }
+}
+
 TEST(is_socket_inet, is_of_the_internet_alone) {
   const auto inet = listener(address("127.0.0.1:0"));
   const auto pair = socket_pair(SOCK_STREAM);

@@ -1,0 +1,143 @@
+// What a failure on the way leaves behind: nothing, and everything as it was. Linked with the static library, whose
+// calls of the C library go through here.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+namespace {
+
+int allocation_to_fail = -1;  // counted from 0
+int allocations = 0;
+int mark_to_fail = -1;
+int marks = 0;
+long allocated = 0;
+
+bool fails() { return allocations++ == allocation_to_fail; }
+void* counted(void* memory) {
+  if (memory != nullptr) ++allocated;
+  return memory;
+}
+
+}  // namespace
+
+// The linker gave these their names: --wrap. On all that this is built for, fcntl(2) is one of three arguments.
+// NOLINTBEGIN(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
+extern "C" {
+
+void* __real_malloc(std::size_t size);
+void* __real_calloc(std::size_t count, std::size_t size);
+void __real_free(void* memory);
+int __real_fcntl64(int fd, int command, int argument);
+void* __wrap_malloc(std::size_t size);
+void* __wrap_calloc(std::size_t count, std::size_t size);
+void __wrap_free(void* memory);
+int __wrap_fcntl64(int fd, int command, int argument);
+
+void* __wrap_malloc(std::size_t size) { return fails() ? nullptr : counted(__real_malloc(size)); }
+void* __wrap_calloc(std::size_t count, std::size_t size) {
+  return fails() ? nullptr : counted(__real_calloc(count, size));
+}
+void __wrap_free(void* memory) {
+  if (memory != nullptr) --allocated;
+  __real_free(memory);
+}
+int __wrap_fcntl64(int fd, int command, int argument) {
+  if (command != F_SETFD || marks++ != mark_to_fail) return __real_fcntl64(fd, command, argument);
+  errno = EPERM;
+  return -1;
+}
+}
+// NOLINTEND(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
+
+namespace {
+
+class failure : public testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+    ::setenv("LISTEN_FDS", "2", 1);
+    ::setenv("LISTEN_FDNAMES", "one:two", 1);
+    ASSERT_EQ(::dup2(STDIN_FILENO, 3), 3);
+    ASSERT_EQ(::dup2(STDIN_FILENO, 4), 4);
+    allocation_to_fail = mark_to_fail = -1;
+    allocations = marks = 0;
+    allocated = 0;
+  }
+
+  static void expect_nothing_changed() {
+    EXPECT_EQ(allocated, 0);
+    EXPECT_EQ(::fcntl(3, F_GETFD), 0);
+    EXPECT_EQ(::fcntl(4, F_GETFD), 0);
+    EXPECT_NE(std::getenv("LISTEN_PID"), nullptr);
+    EXPECT_NE(std::getenv("LISTEN_FDS"), nullptr);
+    EXPECT_NE(std::getenv("LISTEN_FDNAMES"), nullptr);
+  }
+};
+
+TEST_F(failure, of_any_allocation_is_told_and_changes_nothing) {
+  for (const int which : {0, 1, 2}) {
+    allocation_to_fail = which;
+    allocations = 0;
+    char** names = nullptr;
+    EXPECT_EQ(sd_listen_fds_with_names(1, &names), -ENOMEM) << which;
+    EXPECT_EQ(names, nullptr);
+    expect_nothing_changed();
+  }
+  allocation_to_fail = 3;
+  allocations = 0;
+  char** names = nullptr;
+  ASSERT_EQ(sd_listen_fds_with_names(1, &names), 2);
+  EXPECT_EQ(allocated, 3);
+  EXPECT_STREQ(names[0], "one");
+  EXPECT_STREQ(names[1], "two");
+  EXPECT_EQ(names[2], nullptr);
+  for (char** name = names; *name != nullptr; ++name) std::free(*name);
+  std::free(static_cast<void*>(names));
+  EXPECT_EQ(allocated, 0);
+}
+
+TEST_F(failure, of_marking_a_descriptor_is_told_and_changes_nothing) {
+  for (const int which : {0, 1}) {
+    mark_to_fail = which;
+    marks = 0;
+    char** names = nullptr;
+    EXPECT_EQ(sd_listen_fds_with_names(1, &names), -EPERM) << which;
+    EXPECT_EQ(names, nullptr);
+    expect_nothing_changed();
+  }
+}
+
+TEST_F(failure, of_names_that_are_too_few_or_too_many_changes_nothing) {
+  for (const char* list : {"one", "one:two:three", ""}) {
+    ::setenv("LISTEN_FDNAMES", list, 1);
+    char** names = nullptr;
+    EXPECT_EQ(sd_listen_fds_with_names(1, &names), -EINVAL) << list;
+    EXPECT_EQ(names, nullptr);
+    expect_nothing_changed();
+  }
+}
+
+TEST_F(failure, of_too_many_descriptors_is_told_even_where_nobody_listens) {
+  ::unsetenv("NOTIFY_SOCKET");
+  const std::array<int, 254> fds{};
+  EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", fds.data(), 254), -E2BIG);
+  EXPECT_EQ(sd_pid_notifyf_with_fds(0, 0, fds.data(), 254, "FDSTORE=1"), -E2BIG);
+  EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", fds.data(), 253), 0);
+}
+
+TEST_F(failure, does_not_keep_the_next_from_asking) {
+  mark_to_fail = 1;
+  EXPECT_EQ(sd_listen_fds(1), -EPERM);
+  EXPECT_EQ(sd_listen_fds(1), 2);
+  EXPECT_EQ(::fcntl(3, F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(sd_listen_fds(1), 0);
+}
+
+}  // namespace
