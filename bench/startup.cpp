@@ -101,7 +101,6 @@ class manager {
 struct variant {
   std::string name;
   std::string program;
-  std::string library_path;  ///< LD_LIBRARY_PATH
 };
 
 class process {
@@ -111,11 +110,9 @@ class process {
     char listen_pid[32] = "LISTEN_PID=";
     char listen_fds[] = "LISTEN_FDS=1";
     auto notify_socket = "NOTIFY_SOCKET=" + manager.notify_path();
-    auto library_path = "LD_LIBRARY_PATH=" + what.library_path;
     auto program = what.program;
     std::array<char*, 2> arguments = {program.data(), nullptr};
-    std::array<char*, 5> environment = {listen_pid, listen_fds, notify_socket.data(),
-                                        what.library_path.empty() ? nullptr : library_path.data(), nullptr};
+    std::array<char*, 4> environment = {listen_pid, listen_fds, notify_socket.data(), nullptr};
     const int listener = manager.listener();
     char* const digits = listen_pid + std::strlen(listen_pid);
     char* const end = listen_pid + sizeof listen_pid - 1;
@@ -164,7 +161,7 @@ struct sample {
   double us = 0;
   double faults = 0;
   double rss_kib = 0;
-  double dirty_kib = 0;  ///< written by it, so that no other process shares it, whatever they run
+  double anonymous_kib = 0;  ///< its own: written to, and so shared with no other process, whatever they run
   std::set<std::string> libraries;
 };
 
@@ -203,7 +200,7 @@ sample start(const variant& what, const manager& manager) {
   daemon.wait_until_it_waits();
   const auto memory = daemon.read("smaps_rollup");
   result.rss_kib = field(memory, "Rss");
-  result.dirty_kib = field(memory, "Private_Dirty");
+  result.anonymous_kib = field(memory, "Anonymous");
   result.faults = minor_faults(daemon.read("stat"));
   result.libraries = libraries(daemon.read("maps"));
   return result;
@@ -240,7 +237,7 @@ struct row {
   std::vector<double> us;
   std::vector<double> faults;
   std::vector<double> rss_kib;
-  std::vector<double> dirty_kib;
+  std::vector<double> anonymous_kib;
   std::set<std::string> libraries;
   int calls = -1;
 
@@ -248,7 +245,7 @@ struct row {
     us.push_back(one.us);
     faults.push_back(one.faults);
     rss_kib.push_back(one.rss_kib);
-    dirty_kib.push_back(one.dirty_kib);
+    anonymous_kib.push_back(one.anonymous_kib);
     libraries = one.libraries;
   }
 };
@@ -269,8 +266,8 @@ void compare(const std::vector<variant>& variants, int rounds) {
   }
   for (std::size_t i = 0; i < variants.size(); ++i) rows[i].calls = count_system_calls(variants[i], manager);
 
-  std::printf("%-20s | %5s  %-16s | %-12s | %-12s | %-9s | %-13s | %-12s | %s\n", "daemon with", "us", "(quartiles)",
-              "us over none", "system calls", "libraries", "resident KiB", "dirty KiB", "page faults");
+  std::printf("%-22s | %5s  %-16s | %-12s | %-12s | %-9s | %-13s | %-13s | %s\n", "daemon with", "us", "(quartiles)",
+              "us over none", "system calls", "libraries", "resident KiB", "anonymous KiB", "page faults");
   const row& base = rows.front();
   for (std::size_t i = 0; i < variants.size(); ++i) {
     const row& now = rows[i];
@@ -286,7 +283,7 @@ void compare(const std::vector<variant>& variants, int rounds) {
       more.push_back(now.us[n] - rows.back().us[n]);
       base_more.push_back(base.us[n] - rows.back().us[n]);
     }
-    std::printf("%-20s | %5.0f  %3.0f%% (%3.0f to %3.0f)", variants[i].name.c_str(), quantile(now.us, 0.5),
+    std::printf("%-22s | %5.0f  %3.0f%% (%3.0f to %3.0f)", variants[i].name.c_str(), quantile(now.us, 0.5),
                 quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75));
     std::printf(" | %5.0f", quantile(more, 0.5));
     print_share(quantile(more, 0.5), quantile(base_more, 0.5));
@@ -299,7 +296,7 @@ void compare(const std::vector<variant>& variants, int rounds) {
     std::printf(" | %2zu", now.libraries.size());
     print_share(static_cast<double>(now.libraries.size()), static_cast<double>(base.libraries.size()));
     print(6, &row::rss_kib);
-    print(5, &row::dirty_kib);
+    print(6, &row::anonymous_kib);
     print(4, &row::faults);
     std::printf("\n");
   }
@@ -339,19 +336,20 @@ int main(int argc, char** argv) {
     std::printf(
         "The start of a small daemon, from vfork() to READY=1: sd_listen_fds(), sd_is_socket(), sd_notify(). Medians\n"
         "of %d starts of each, in turn; per cent of what it is with libsystemd %s, for the times the median over\n"
-        "pairs of starts. Libraries include the C library and the dynamic linker; dirty memory is what the daemon has\n"
-        "written. \"Our libsystemd.so.0\" is the daemon that was linked with libsystemd, with LD_LIBRARY_PATH, for\n"
-        "which the dynamic linker looks into more directories.\n",
+        "pairs of starts. Libraries include the C library and the dynamic linker; anonymous memory is what the daemon "
+        "has\n"
+        "written. \"Static\" is a daemon without any, which libsystemd does not permit; \"none\" one that calls "
+        "neither.\n",
         rounds, LIBSYSTEMD_VERSION);
     const auto compare_linked = [&](const std::string& binding) {
       const auto program = [&](const std::string& name) {
         return directory / ("small_daemon_" + name + "_" + binding);
       };
-      compare({{"libsystemd.so", program("libsystemd"), {}},
-               {"libsd-daemon.so", program("sd"), {}},
-               {"libsd-daemon.a", program("static"), {}},
-               {"our libsystemd.so.0", program("libsystemd"), LIBSYSTEMD_STAND_IN},
-               {"none", program("floor"), {}}},
+      compare({{"libsystemd.so", program("libsystemd")},
+               {"libsd-daemon.so", program("sd")},
+               {"libsd-daemon.a", program("archive")},
+               {"libsd-daemon.a, static", directory / "small_daemon_static"},
+               {"none", program("floor")}},
               rounds);
       std::fflush(stdout);
     };
