@@ -150,8 +150,8 @@ int notify_for(pid_t pid, int unset_environment, const char* state, const int* f
   return notify(text);
 }
 
-[[gnu::format(printf, 5, 0)]] int notify_formatted(pid_t pid, int unset_environment, const int* fds, std::size_t n_fds, const char* format,
-                     va_list arguments) noexcept {
+[[gnu::format(printf, 5, 0)]] int notify_formatted(pid_t pid, int unset_environment, const int* fds, std::size_t n_fds,
+                                                   const char* format, va_list arguments) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
   char* text = nullptr;
   if (::vasprintf(&text, format, arguments) < 0) return -ENOMEM;

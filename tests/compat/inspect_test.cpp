@@ -113,6 +113,33 @@ std::string named(const char* function, const thing& thing,
   return text;
 }
 
+/// Mounts in a namespace of this process alone, while it lasts.
+class own_mounts {
+ public:
+  own_mounts() : outside_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      error_ = std::strerror(errno);
+    }
+  }
+  own_mounts(const own_mounts&) = delete;
+  own_mounts& operator=(const own_mounts&) = delete;
+  ~own_mounts() {
+    if (error_.empty()) {
+      EXPECT_EQ(::setns(outside_, CLONE_NEWNS), 0) << std::strerror(errno);
+    }
+    ::close(outside_);
+  }
+
+  [[nodiscard]] const std::string& error() const { return error_; }
+  static void mount(const char* type, const char* where) {
+    EXPECT_EQ(::mount(type, where, type, 0, nullptr), 0) << where << ": " << std::strerror(errno);
+  }
+
+ private:
+  int outside_;
+  std::string error_;
+};
+
 class inspect : public sd::test::both_libraries {
  protected:
   void SetUp() override {
@@ -258,16 +285,12 @@ TEST_F(inspect, files_alike) {
 TEST_F(inspect, message_queues_alike) { ask_about_queues(); }
 
 TEST_F(inspect, message_queues_alike_where_they_are_mounted) {
-  // In a mount namespace of its own, and back.
-  const int outside = ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "SKIPPED: no mount namespace: " << std::strerror(errno);
-  ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << std::strerror(errno);
-  ASSERT_EQ(::mount("tmpfs", "/dev", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
+  const own_mounts mounts;
+  if (!mounts.error().empty()) GTEST_SKIP() << "SKIPPED: no mount namespace: " << mounts.error();
+  own_mounts::mount("tmpfs", "/dev");
   ASSERT_EQ(::mkdir("/dev/mqueue", S_IRWXU), 0);
-  ASSERT_EQ(::mount("mqueue", "/dev/mqueue", "mqueue", 0, nullptr), 0) << std::strerror(errno);
+  own_mounts::mount("mqueue", "/dev/mqueue");
   ask_about_queues();
-  ASSERT_EQ(::setns(outside, CLONE_NEWNS), 0) << std::strerror(errno);
-  ::close(outside);
 }
 
 TEST_F(inspect, sockets_alike) {
@@ -384,7 +407,29 @@ TEST_F(inspect, unix_sockets_alike) {
 }
 
 TEST_F(inspect, the_system_alike) {
-  ask([] { return "sd_booted()"; }, [](const library& library) { return library.booted(); });
+  const auto ask_whether_booted = [this](const char* with, const std::optional<documented>& allowed = std::nullopt) {
+    ask([with] { return std::string("sd_booted() ") + with; }, [](const library& library) { return library.booted(); },
+        allowed);
+    return ours.booted();
+  };
+  const std::string a_file = "`sd_booted()` with a file in the place of `/run/systemd/system/`";
+  ask_whether_booted("as it is");
+  const own_mounts mounts;
+  if (!mounts.error().empty()) GTEST_SKIP() << "SKIPPED: no mount namespace: " << mounts.error();
+  own_mounts::mount("tmpfs", "/run");
+  EXPECT_EQ(ask_whether_booted("with an empty /run"), 0);
+  ASSERT_EQ(::mkdir("/run/systemd", S_IRWXU), 0);
+  EXPECT_EQ(ask_whether_booted("without the directory"), 0);
+  ASSERT_EQ(::mkdir("/run/other", S_IRWXU), 0);
+  ASSERT_EQ(::symlink("/run/other", "/run/systemd/system"), 0);
+  EXPECT_EQ(ask_whether_booted("with a link to a directory"), 1);
+  ASSERT_EQ(::unlink("/run/systemd/system"), 0);
+  ::close(::open("/run/systemd/system", O_CREAT | O_CLOEXEC, S_IRWXU));
+  EXPECT_EQ(ask_whether_booted("with a file", documented{a_file, 0}), 0);
+  ASSERT_EQ(::unlink("/run/systemd/system"), 0);
+  ASSERT_EQ(::mkdir("/run/systemd/system", S_IRWXU), 0);
+  EXPECT_EQ(ask_whether_booted("with the directory"), 1);
+  both_.expect(6, {a_file});
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ TEST(page, lists_the_differences) {
           "a name with a backslash", "threads that unset the environment at once",
           "`LISTEN_PIDFDID`, and a libsystemd before 259", "more than 253 descriptors, and a libsystemd before 257",
           "`sd_is_mq()` with a name that is not in `/dev/mqueue`", "`sd_is_socket_unix()` with a part of a path",
-          "a `NOTIFY_SOCKET` that makes no sense", "an empty text that cannot be sent as asked",
-          "descriptors for a vsock address"));
+          "`sd_booted()` with a file in the place of `/run/systemd/system/`", "a `NOTIFY_SOCKET` that makes no sense",
+          "an empty text that cannot be sent as asked", "descriptors for a vsock address"));
 }
 
 }  // namespace
