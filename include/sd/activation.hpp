@@ -19,10 +19,9 @@ namespace sd {
 /// A program that is to be activated with descriptors, and all that it takes to do so: made ready while there is still
 /// memory to be had, so that nothing is allocated between fork and exec.
 /// Shape:   the program finds the descriptors from number 3 on, and `LISTEN_PID`, `LISTEN_FDS`, `LISTEN_FDNAMES` and, where
-///          the kernel has it, `LISTEN_PIDFDID`; whatever `environment` says of these; the rest
-///          is this process's, `environment` on top. Who
-///          has no name is "unknown"; where nobody has one, `LISTEN_FDNAMES` is not set. The descriptors stay the caller's:
-///          they are to be open when it runs.
+///          the kernel has it, `LISTEN_PIDFDID`; whatever `environment` says of these; the rest is this process's,
+///          `environment` on top. Who has no name is "unknown"; where nobody has one, `LISTEN_FDNAMES` is not set. The
+///          descriptors stay the caller's: they are to be open when it runs.
 /// Errors:  thrown by the constructor as `std::system_error`: `EINVAL` for no command, and for a name that cannot be
 ///          passed, as it holds a colon or a control character or is longer than 255 bytes.
 /// Threads: one object from one thread at a time.
