@@ -70,6 +70,10 @@ class failure : public testing::Test {
     allocations = marks = 0;
     allocated = 0;
   }
+  void TearDown() override {
+    ::close(3);
+    ::close(4);
+  }
 
   static void expect_nothing_changed() {
     EXPECT_EQ(allocated, 0);

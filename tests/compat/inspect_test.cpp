@@ -117,7 +117,7 @@ std::string named(const char* function, const thing& thing,
 class own_mounts {
  public:
   own_mounts() : outside_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0) {
       error_ = std::strerror(errno);
     }
   }

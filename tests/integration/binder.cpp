@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -83,12 +84,9 @@ sd::bind_options options_of(const words& given) {
 
 // --- reporting -------------------------------------------------------------------------------------------------------
 
-std::FILE* report = nullptr;
+std::ofstream report;
 
-void say(const std::string& line) {
-  std::fputs((line + '\n').c_str(), report);
-  std::fflush(report);
-}
+void say(const std::string& line) { report << line << std::endl; }
 
 std::string open_descriptors() {
   std::string all;
@@ -237,8 +235,8 @@ int main(int argc, char** argv) {
   }
   try {
     const auto given = words_of(argv + 3, argv + argc);
-    report = std::fopen(argv[2], "we");
-    check(report == nullptr ? -1 : 0, argv[2]);
+    report.open(argv[2]);
+    check(report ? 0 : -1, argv[2]);
 
     sigset_t stops;
     sigemptyset(&stops);

@@ -63,7 +63,8 @@ std::string without_valgrind(const std::string& errors) {
   std::string rest;
   std::istringstream lines(errors);
   for (std::string line; std::getline(lines, line);) {
-    if (line.compare(0, 2, "==") == 0) {
+    const auto mark = line.substr(0, 2);
+    if (mark == "==" || mark == "--") {
       std::cerr << line << '\n';
     } else {
       rest += line + '\n';
