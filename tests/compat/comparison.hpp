@@ -11,6 +11,14 @@ namespace sd::test {
 /// What a call did: its result, and everything else that it can be seen by.
 using observation = std::map<std::string, std::string>;
 
+/// The value of a variable of the environment; `nullopt`: it is not set.
+using variable = std::optional<std::string>;
+
+void set(const char* name, const variable& value);
+
+/// What the variable is now, under its name.
+void observe(observation& seen, const char* name);
+
 /// A difference that the library's page lists, by the words in which it does.
 struct documented {
   std::string difference;

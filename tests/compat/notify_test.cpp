@@ -33,6 +33,7 @@ using sd::test::comparison;
 using sd::test::documented;
 using sd::test::library;
 using sd::test::observation;
+using sd::test::variable;
 
 /// A manager's socket. It tells what arrived, from whom, and which files came along.
 class manager {
@@ -151,20 +152,14 @@ class notify : public sd::test::both_libraries {
  protected:
   void TearDown() override { ::unsetenv("NOTIFY_SOCKET"); }
 
-  [[nodiscard]] observation observe(const library& library, const std::optional<std::string>& where,
-                                    const call& call) const {
-    if (where) {
-      ::setenv("NOTIFY_SOCKET", where->c_str(), 1);
-    } else {
-      ::unsetenv("NOTIFY_SOCKET");
-    }
+  [[nodiscard]] observation observe(const library& library, const variable& where, const call& call) const {
+    sd::test::set("NOTIFY_SOCKET", where);
     observation seen;
     const int open = open_descriptors();
     seen["result"] = std::to_string(call.of(library));
     for (std::size_t i = 0; i < managers_.size(); ++i) seen["manager " + std::to_string(i)] = managers_[i].received();
     seen["left open"] = std::to_string(open_descriptors() - open);
-    const char* const left = std::getenv("NOTIFY_SOCKET");
-    seen["NOTIFY_SOCKET"] = left != nullptr ? left : "not set";
+    sd::test::observe(seen, "NOTIFY_SOCKET");
     return seen;
   }
 
@@ -182,8 +177,7 @@ bool makes_sense(const std::string& where) {
          (where.front() == '/' || where.front() == '@');
 }
 
-std::optional<documented> allowed(const std::optional<std::string>& where, const call& call, const observation& ours,
-                                  bool knows_e2big) {
+std::optional<documented> allowed(const variable& where, const call& call, const observation& ours, bool knows_e2big) {
   const bool failed = ours.at("result").front() == '-';
   if (call.fds.size() > 253 && !knows_e2big)
     return documented{"more than 253 descriptors, and a libsystemd before 257", -E2BIG};
@@ -212,7 +206,7 @@ TEST_F(notify, alike) {
     ::_exit(0);
   }
 
-  const std::vector<std::optional<std::string>> addresses{
+  const std::vector<variable> addresses{
       std::nullopt, at + "/notify", abstract_, longest_path_, at + "/none", at + "/file", at + "/stream", at + "/dead",
       at + "/notify/", at, "@none", "", "/", "@", "x", "relative/x", " /x", "file:///x", "/" + std::string(107, 'x'),
       "/" + std::string(1000, 'x'), "@" + std::string(106, 'y'), "@" + std::string(107, 'y'),

@@ -24,8 +24,7 @@ using sd::test::comparison;
 using sd::test::documented;
 using sd::test::library;
 using sd::test::observation;
-
-using variable = std::optional<std::string>;
+using sd::test::variable;
 
 constexpr int first = SD_LISTEN_FDS_START;
 constexpr int last = 16;
@@ -40,24 +39,11 @@ struct input {
   enum { without_names, null_names, wants_names } form = without_names;
 };
 
-void set(const char* name, const variable& value) {
-  if (value) {
-    ::setenv(name, value->c_str(), 1);
-  } else {
-    ::unsetenv(name);
-  }
-}
-
-std::string get(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr ? '"' + std::string(value) + '"' : "not set";
-}
-
 void arrange(const input& input) {
-  set("LISTEN_PID", input.pid);
-  set("LISTEN_PIDFDID", input.pidfdid);
-  set("LISTEN_FDS", input.count);
-  set("LISTEN_FDNAMES", input.names);
+  sd::test::set("LISTEN_PID", input.pid);
+  sd::test::set("LISTEN_PIDFDID", input.pidfdid);
+  sd::test::set("LISTEN_FDS", input.count);
+  sd::test::set("LISTEN_FDNAMES", input.names);
   for (int fd = first; fd <= last; ++fd) {
     if (fd < first + input.open && fd != input.hole) {
       ::dup3(STDIN_FILENO, fd, input.close_on_exec ? O_CLOEXEC : 0);
@@ -78,7 +64,8 @@ std::string descriptors() {
 }
 
 void observe_environment(observation& seen) {
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) seen[name] = get(name);
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+    sd::test::observe(seen, name);
 }
 
 observation call(const library& library, const input& input) {

@@ -15,30 +15,18 @@ using sd::test::comparison;
 using sd::test::documented;
 using sd::test::library;
 using sd::test::observation;
-
-using variable = std::optional<std::string>;
+using sd::test::variable;
 
 class watchdog : public sd::test::both_libraries {};
 
-void set(const char* name, const variable& value) {
-  if (value) {
-    ::setenv(name, value->c_str(), 1);
-  } else {
-    ::unsetenv(name);
-  }
-}
-
 observation observe(const library& library, const variable& usec, const variable& pid, int unset, bool wants_usec) {
-  set("WATCHDOG_USEC", usec);
-  set("WATCHDOG_PID", pid);
+  sd::test::set("WATCHDOG_USEC", usec);
+  sd::test::set("WATCHDOG_PID", pid);
   std::uint64_t period = 4711;
   observation seen;
   seen["result"] = std::to_string(library.watchdog_enabled(unset, wants_usec ? &period : nullptr));
   seen["usec"] = std::to_string(period);
-  for (const char* name : {"WATCHDOG_USEC", "WATCHDOG_PID"}) {
-    const char* const left = std::getenv(name);
-    seen[name] = left != nullptr ? left : "(not set)";
-  }
+  for (const char* name : {"WATCHDOG_USEC", "WATCHDOG_PID"}) sd::test::observe(seen, name);
   return seen;
 }
 
@@ -102,8 +90,8 @@ TEST_F(watchdog, alike) {
       }
     }
   }
-  set("WATCHDOG_USEC", std::nullopt);
-  set("WATCHDOG_PID", std::nullopt);
+  sd::test::set("WATCHDOG_USEC", std::nullopt);
+  sd::test::set("WATCHDOG_PID", std::nullopt);
   both.expect(4'000, {"variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
                       "a number that is not plain decimal, or too large"});
 }
