@@ -2,6 +2,8 @@
 
 #include <sd/unique_fd.hpp>
 
+#include "check.hpp"
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,18 +20,12 @@
 #include <iostream>
 #include <memory>
 #include <sstream>
-#include <system_error>
 
 namespace sd::test {
 
 namespace {
 
 constexpr int first_descriptor = 3;
-
-int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
-  return result;
-}
 
 std::uint64_t inode(int fd) {
   struct stat status;

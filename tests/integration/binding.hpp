@@ -1,0 +1,131 @@
+#pragma once
+
+#include <sd/address.hpp>
+#include <sd/listener.hpp>
+#include <sd/take.hpp>
+#include <sd/testing.hpp>
+
+#include "check.hpp"
+#include "directory.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+// What the tests of sd::take_or_bind() share: places to bind, and programs that do.
+namespace sd::test {
+
+using words = std::vector<std::string>;
+
+/// Whether programs take long to start and to run.
+bool is_slow();
+
+// --- places ----------------------------------------------------------------------------------------------------------
+
+/// A directory where anyone may bind.
+class scratch : public directory {
+ public:
+  explicit scratch(const std::string& parent = ::testing::TempDir()) : directory(parent) {
+    check(::chmod(path().c_str(), 0777), "chmod " + path());
+  }
+};
+
+/// An IPv4 address that nobody else in this machine's tests binds.
+const std::string& loopback();
+
+bool exists(const std::string& path);
+struct stat status_of(const std::string& path);
+unsigned mode_of(const std::string& path);
+std::uint64_t inode(int fd);
+int option(const unique_fd& fd, int level, int name);
+bool is_nonblocking(const unique_fd& fd);
+
+/// Whether this process may give files to others.
+bool may_change_owners();
+
+/// What does not use the library: a socket that is bound to the path and, unless it is a datagram one, listens.
+unique_fd foreign_server(const std::string& path, int type = SOCK_STREAM);
+
+/// A path whose server has died.
+void leave_dead_socket(const std::string& path);
+
+/// Whether a connection or message is waiting to be received.
+bool has_client(const unique_fd& server);
+
+bool refuses(const std::string& where, int type = SOCK_STREAM);
+
+/// What take_or_bind() throws, as text; empty where it does not.
+std::string failure_of(std::vector<listen_fd>& fds, const std::string& where, const bind_options& options = {});
+std::string failure_of(const std::string& where, const bind_options& options = {});
+
+bind_options of_kind(kind kind);
+listener bind_one(const std::string& where, const bind_options& options = {});
+std::vector<listen_fd> list_of(listen_fd entry);
+
+// --- programs --------------------------------------------------------------------------------------------------------
+
+using report = std::map<std::string, std::string>;
+
+/// A binder that runs.
+class program {
+ public:
+  explicit program(const std::string& where, const words& options = {}, const std::vector<listen_fd>& passed = {},
+                   const words& tracer = {});
+
+  /// All that it says until it waits, serves or ends, by the first word of the line. Waiting is for the gate.
+  report says();
+  int stop(int signal = SIGTERM) { return process_->stop(signal); }
+  int wait() { return process_->wait(); }
+
+ private:
+  /// The pipe has to be there before the process is started.
+  class started {
+   public:
+    started(unique_fd pipe, const words& command, const std::vector<listen_fd>& passed)
+        : pipe_(std::move(pipe)), process_(command, passed) {}
+    sd::testing::process* operator->() { return &process_; }
+    [[nodiscard]] int pipe() const { return pipe_.get(); }
+
+   private:
+    unique_fd pipe_;
+    sd::testing::process process_;
+  };
+
+  unique_fd open_report();
+  [[nodiscard]] words command(const std::string& where, words options, words tracer) const;
+  std::optional<std::string> next_line();
+
+  scratch directory_;
+  started process_;
+  std::string received_;
+};
+
+/// Programs that wait, once started, to bind all at once.
+class crowd {
+ public:
+  crowd(std::size_t size, const std::string& where, words options = {});
+
+  void release();
+
+  /// Waits until each serves or has ended. Those that serve; all others are to have been refused.
+  std::vector<program*> servers();
+
+  [[nodiscard]] const std::vector<std::unique_ptr<program>>& programs() const { return programs_; }
+
+ private:
+  scratch directory_;
+  std::vector<std::unique_ptr<program>> programs_;
+  unique_fd gate_;
+};
+
+}  // namespace sd::test

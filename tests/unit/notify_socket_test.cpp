@@ -1,0 +1,311 @@
+// Where sd::notify() and sd::notify_barrier() send to: what NOTIFY_SOCKET may be, and what they say where it leads
+// nowhere.
+
+#include <sd/notify.hpp>
+#include <sd/testing.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "directory.hpp"
+#include "notify_fixture.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/vm_sockets.h>
+#endif
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using sd::state;
+using sd::unique_fd;
+using sd::test::abstract_address;
+using sd::test::check;
+using sd::test::error;
+using sd::test::notify;
+using sd::test::open_descriptors;
+using sd::test::receiver;
+using sd::test::stale;
+using testing::SizeIs;
+
+// --- to whom ---------------------------------------------------------------------------------------------------------
+
+TEST_F(notify, answers_false_where_nobody_listens) {
+  ::unsetenv("NOTIFY_SOCKET");
+  auto ec = stale();
+  EXPECT_FALSE(sd::notify({state::ready()}, ec));
+  EXPECT_FALSE(ec);
+  EXPECT_FALSE(sd::notify({state::ready()}));
+  ec = stale();
+  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_FALSE(ec);
+  EXPECT_FALSE(sd::notify_barrier(-1us));
+  EXPECT_FALSE(manager().next());
+}
+
+/// Holds all descriptors that the process may still have.
+class no_descriptor_left {
+ public:
+  no_descriptor_left() {
+    check(::getrlimit(RLIMIT_NOFILE, &limit_), "getrlimit");
+    rlimit none = limit_;
+    none.rlim_cur = 0;
+    check(::setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
+  }
+  ~no_descriptor_left() { ::setrlimit(RLIMIT_NOFILE, &limit_); }
+  no_descriptor_left(const no_descriptor_left&) = delete;
+  no_descriptor_left& operator=(const no_descriptor_left&) = delete;
+
+ private:
+  rlimit limit_{};
+};
+
+TEST_F(notify, answers_false_where_nobody_listens_even_without_a_descriptor) {
+  ::unsetenv("NOTIFY_SOCKET");
+  std::error_code ec;
+  std::error_code barrier_ec;
+  {
+    const no_descriptor_left full;
+    sd::notify({state::ready()}, ec);
+    sd::notify_barrier(1h, barrier_ec);
+  }
+  EXPECT_FALSE(ec) << ec.message();
+  EXPECT_FALSE(barrier_ec) << barrier_ec.message();
+}
+
+TEST_F(notify, says_that_it_has_no_descriptor_left) {
+  std::error_code ec;
+  std::error_code barrier_ec;
+  {
+    const no_descriptor_left full;
+    sd::notify({state::ready()}, ec);
+    sd::notify_barrier(1h, barrier_ec);
+  }
+  EXPECT_EQ(ec, error(EMFILE));
+  EXPECT_EQ(barrier_ec, error(EMFILE));
+  EXPECT_FALSE(manager().next());
+}
+
+TEST(notify_socket, is_a_path_or_an_abstract_name_of_any_length_that_fits) {
+  const sd::test::directory directory("/tmp");
+  constexpr std::size_t most = sizeof(sockaddr_un::sun_path);
+  const auto name_of = [](std::string start, std::size_t size) {
+    start.resize(size, 'x');
+    return start;
+  };
+  for (const auto& where :
+       {directory / "n", directory / "with space:and@", name_of(directory / "", most - 1), abstract_address(),
+        name_of(abstract_address(), most - 1), name_of(abstract_address(), most)}) {
+    SCOPED_TRACE(where);
+    receiver manager(where);
+    EXPECT_TRUE(sd::notify({state::ready()}));
+    EXPECT_EQ(manager.only(), "READY=1");
+  }
+}
+
+TEST(notify_socket, is_an_abstract_name_that_ends_where_it_ends) {
+  const auto where = abstract_address();
+  receiver longer(where + "x");
+  receiver manager(where);
+  receiver shorter(where.substr(0, where.size() - 1));
+  ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
+  EXPECT_TRUE(sd::notify({state::ready()}));
+  EXPECT_EQ(manager.only(), "READY=1");
+  EXPECT_FALSE(longer.next());
+  EXPECT_FALSE(shorter.next());
+}
+
+TEST(notify_socket, is_refused_where_it_is_no_address) {
+  constexpr std::size_t most = sizeof(sockaddr_un::sun_path);
+  std::vector<std::pair<std::string, int>> cases = {
+      {"", EAFNOSUPPORT},
+      {"@", EINVAL},
+      {"/", EINVAL},
+      {"notify", EAFNOSUPPORT},
+      {"./notify", EAFNOSUPPORT},
+      {" /notify", EAFNOSUPPORT},
+      {"~/notify", EAFNOSUPPORT},
+      {"unix:/notify", EAFNOSUPPORT},
+      {'/' + std::string(most - 1, 'x'), E2BIG},
+      {'@' + std::string(most, 'x'), E2BIG},
+      {'/' + std::string(100'000, 'x'), E2BIG},
+  };
+#if defined(__linux__)
+  for (const char* const where :
+       {"vsock", "vsocks:2:1", "VSOCK:2:1", "vsock-raw:2:1", "vsock-:2:1", "vsock-stream", "xvsock:2:1"}) {
+    cases.emplace_back(where, EAFNOSUPPORT);
+  }
+  for (const std::string start : {"vsock:", "vsock-stream:", "vsock-dgram:", "vsock-seqpacket:"}) {
+    for (const char* const where : {"",
+                                    ":",
+                                    "2",
+                                    "2:",
+                                    ":1",
+                                    "2:1:3",
+                                    "2:1 ",
+                                    " 2:1",
+                                    "2: 1",
+                                    "a:1",
+                                    "2:a",
+                                    "-1:1",
+                                    "2:-1",
+                                    "4294967295:1",
+                                    "4294967296:1",
+                                    "2:4294967295",
+                                    "2:4294967296",
+                                    "0x2:1",
+                                    "99999999999999999999999:1",
+                                    "2:99999999999999999999999",
+                                    "2.0:1"}) {
+      cases.emplace_back(start + where, EINVAL);
+    }
+  }
+#endif
+  for (const auto& [where, number] : cases) {
+    SCOPED_TRACE(where.substr(0, 200));
+    ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
+    const auto before = open_descriptors();
+    std::error_code ec;
+    EXPECT_FALSE(sd::notify({state::ready()}, ec));
+    EXPECT_EQ(ec, error(number)) << ec.message();
+    ec.clear();
+    EXPECT_FALSE(sd::notify_barrier(1h, ec));
+    EXPECT_EQ(ec, error(number)) << ec.message();
+    EXPECT_EQ(open_descriptors(), before);
+  }
+  ::unsetenv("NOTIFY_SOCKET");
+}
+
+#if defined(__linux__)
+
+sockaddr_vm vsock_address(unsigned port) {
+  sockaddr_vm where{};
+  where.svm_family = AF_VSOCK;
+  where.svm_cid = 1;  // VMADDR_CID_LOCAL, which older headers do not have
+  where.svm_port = port;
+  return where;
+}
+
+/// A socket that listens on this machine's vsock, and its port; closed where there is no such thing.
+std::pair<unique_fd, unsigned> vsock_listener(int type) {
+  unique_fd server(::socket(AF_VSOCK, type | SOCK_CLOEXEC, 0));
+  auto where = vsock_address(VMADDR_PORT_ANY);
+  socklen_t size = sizeof where;
+  auto* const address = reinterpret_cast<sockaddr*>(&where);
+  if (!server || ::bind(server.get(), address, size) < 0 || ::listen(server.get(), 8) < 0 ||
+      ::getsockname(server.get(), address, &size) < 0) {
+    return {};
+  }
+  const auto to = vsock_address(where.svm_port);
+  const unique_fd client(::socket(AF_VSOCK, type | SOCK_CLOEXEC, 0));
+  if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) return {};
+  const unique_fd connection(::accept(server.get(), nullptr, nullptr));
+  return {std::move(server), where.svm_port};
+}
+
+void expect_reaches_vsock(const std::string& prefix, int type) {
+  const auto [server, port] = vsock_listener(type);
+  if (!server) GTEST_SKIP() << "SKIPPED: this kernel has no vsock loopback";
+  ::setenv("NOTIFY_SOCKET", (prefix + "1:" + std::to_string(port)).c_str(), 1);
+  const auto before = open_descriptors();
+  EXPECT_TRUE(sd::notify({state::ready(), state::status("here")}));
+  const unique_fd connection(check(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  std::array<char, 256> buffer;
+  const auto length = check(static_cast<int>(::recv(connection.get(), buffer.data(), buffer.size(), 0)), "recv");
+  EXPECT_EQ(std::string(buffer.data(), static_cast<std::size_t>(length)), "READY=1\nSTATUS=here");
+  EXPECT_EQ(::recv(connection.get(), buffer.data(), buffer.size(), 0), 0) << "the sender has closed";
+
+  const int fd = connection.get();
+  std::error_code ec;
+  EXPECT_FALSE(sd::notify({state::ready()}, {&fd, 1, 0}, ec)) << "no descriptor goes to another machine";
+  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  ::unsetenv("NOTIFY_SOCKET");
+  EXPECT_THAT(open_descriptors(), SizeIs(before.size() + 1));  // the connection
+}
+
+TEST(notify_socket, may_be_a_vsock_of_streams) { expect_reaches_vsock("vsock-stream:", SOCK_STREAM); }
+TEST(notify_socket, may_be_a_vsock_of_packets) { expect_reaches_vsock("vsock-seqpacket:", SOCK_SEQPACKET); }
+TEST(notify_socket, may_be_a_vsock_of_whatever_there_is) { expect_reaches_vsock("vsock:", SOCK_SEQPACKET); }
+
+TEST(notify_socket, may_be_a_vsock_where_descriptors_do_not_go) {
+  ::setenv("NOTIFY_SOCKET", "vsock-stream:2:1", 1);
+  const auto before = open_descriptors();
+  const int fd = 0;
+  std::error_code ec;
+  EXPECT_FALSE(sd::notify({state::ready()}, {&fd, 1, 0}, ec));
+  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  EXPECT_EQ(open_descriptors(), before);
+  ::unsetenv("NOTIFY_SOCKET");
+}
+
+#endif
+
+TEST_F(notify, says_that_the_manager_has_gone) {
+  manager().close();
+  expect_refused({state::ready()}, ECONNREFUSED);
+  ::unlink(manager().where().c_str());
+  expect_refused({state::ready()}, ENOENT);
+  ::setenv("NOTIFY_SOCKET", (directory() / "file").c_str(), 1);
+  const unique_fd file(::open((directory() / "file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  expect_refused({state::ready()}, ECONNREFUSED);
+  ::setenv("NOTIFY_SOCKET", (directory() / "file/notify").c_str(), 1);
+  expect_refused({state::ready()}, ENOTDIR);
+  const auto before = open_descriptors();
+  std::error_code ec;
+  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_EQ(ec, error(ENOTDIR));
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(notify, says_that_the_socket_is_of_another_kind) {
+  const auto stream = sd::testing::open(sd::kind::listener, directory() / "stream");
+  ::setenv("NOTIFY_SOCKET", (directory() / "stream").c_str(), 1);
+  expect_refused({state::ready()}, EPROTOTYPE);
+}
+
+TEST_F(notify, throws_what_names_the_socket) {
+  const auto what = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const std::system_error& thrown) {
+      return thrown.what();
+    }
+    return "(nothing)";
+  };
+  EXPECT_EQ(what([] { EXPECT_TRUE(sd::notify({state::ready()})); }), "(nothing)");
+  EXPECT_EQ(manager().only(), "READY=1");
+  const auto ours = "NOTIFY_SOCKET=\"" + manager().where() + '"';
+  EXPECT_EQ(what([] { sd::notify({}); }), ours + ": Invalid argument");
+  EXPECT_EQ(what([] { sd::notify_barrier(0us); }), ours + ": Connection timed out");
+  for (const auto& [where, shown, why] : std::vector<std::array<std::string, 3>>{
+           {"/nowhere/notify", "/nowhere/notify", ": No such file or directory"},
+           {"", "", ": Address family not supported by protocol"},
+           {"a\"b\n", R"(a\"b\x0a)", ": Address family not supported by protocol"}}) {
+    ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
+    std::string all = "NOTIFY_SOCKET=\"";
+    all.append(shown).append(1, '"').append(why);
+    EXPECT_EQ(what([] { sd::notify({state::ready()}); }), all);
+    EXPECT_EQ(what([] { sd::notify_barrier(1h); }), all);
+  }
+  ::unsetenv("NOTIFY_SOCKET");
+  EXPECT_EQ(what([] { sd::notify({state::status("\n")}); }), "NOTIFY_SOCKET=\"\": Invalid argument");
+}
+
+}  // namespace

@@ -1,0 +1,264 @@
+// Many calls of sd::notify() at a time, those that wait for room, and sd::notify_barrier(), which waits for the
+// manager.
+
+#include <sd/notify.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "notify_fixture.hpp"
+#include "process.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using sd::state;
+using sd::unique_fd;
+using sd::test::check;
+using sd::test::error;
+using sd::test::notify;
+using sd::test::open_descriptors;
+using sd::test::stale;
+using std::chrono::microseconds;
+using testing::SizeIs;
+using steady = std::chrono::steady_clock;
+
+// --- many, and late --------------------------------------------------------------------------------------------------
+
+/// The stacks of new threads are small while it lives, but have room for what ThreadSanitizer keeps there.
+class small_stacks {
+ public:
+  small_stacks() {
+    ::pthread_getattr_default_np(&usual_);
+    pthread_attr_t small = usual_;
+    ::pthread_attr_setstacksize(&small, std::size_t{1} << 20U);
+    ::pthread_setattr_default_np(&small);
+  }
+  small_stacks(const small_stacks&) = delete;
+  small_stacks& operator=(const small_stacks&) = delete;
+  ~small_stacks() { ::pthread_setattr_default_np(&usual_); }
+
+ private:
+  pthread_attr_t usual_;
+};
+
+TEST_F(notify, comes_whole_from_a_thousand_threads) {
+  constexpr int count = 1000;
+  const small_stacks stacks;  // as many as usual are more than 32 bits can address
+  std::atomic<int> failed{0};
+  std::vector<std::thread> threads;
+  threads.reserve(count);
+  std::multiset<std::string> received;
+  std::thread receiving([&] {
+    while (received.size() < count) {
+      auto message = manager().next(60'000);
+      if (!message) return;
+      received.insert(std::move(message->text));
+    }
+  });
+  std::multiset<std::string> sent;
+  for (int i = 0; i < count; ++i) {
+    const auto text = std::string(static_cast<std::size_t>(i), static_cast<char>('a' + i % 26));
+    sent.insert("MAINPID=" + std::to_string(i) + "\nSTATUS=" + text);
+    threads.emplace_back([&failed, text, i] {
+      std::error_code ec;
+      if (!sd::notify({state::main_pid(i), state::status(text)}, ec)) ++failed;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  receiving.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(received, sent);
+}
+
+TEST_F(notify, waits_for_room_where_the_manager_is_behind) {
+  const unique_fd other(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  manager().where().copy(to.sun_path, sizeof to.sun_path - 1);
+  int queued = 0;
+  while (::sendto(other.get(), "X=1", 3, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 3) ++queued;
+  ASSERT_EQ(errno, EAGAIN);
+
+  std::atomic<bool> done{false};
+  bool sent = false;
+  std::error_code ec;
+  std::thread sender([&] {
+    sent = sd::notify({state::ready()}, ec);
+    done = true;
+  });
+  std::this_thread::sleep_for(200ms);
+  EXPECT_FALSE(done);
+  for (int i = 0; i < queued; ++i) {
+    const auto message = manager().next();
+    EXPECT_EQ(message ? message->text : "", "X=1");
+  }
+  const auto last = manager().next(10'000);
+  sender.join();
+  EXPECT_TRUE(sent) << ec.message();
+  EXPECT_EQ(last ? last->text : "", "READY=1");
+}
+
+std::atomic<int> signals{0};
+std::atomic<int> signal_failures{0};
+
+TEST_F(notify, may_be_called_by_a_signal_handler) {
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: an emulator has signal handlers of its own";
+  constexpr int enough = 300;
+  std::atomic<bool> done{false};
+  int received = 0;
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &alarm, nullptr), 0);
+  std::thread receiving([&] {
+    while (true) {
+      const bool last = done;
+      const auto message = manager().next(last ? 0 : 10);
+      if (message) {
+        EXPECT_EQ(message->text.substr(0, 29), "WATCHDOG=1\nSTATUS=signal\nMAIN");
+        ++received;
+      } else if (last) {
+        return;
+      }
+    }
+  });
+  struct sigaction action {};
+  struct sigaction old {};
+  action.sa_handler = [](int) {
+    const int saved = errno;
+    std::error_code ec;
+    ++signals;
+    if (!sd::notify({state::watchdog(), state::status("signal"), state::main_pid(signals)}, ec)) ++signal_failures;
+    errno = saved;
+  };
+  ASSERT_EQ(::sigaction(SIGALRM, &action, &old), 0);
+  ASSERT_EQ(::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr), 0);
+  const itimerval often{{0, 300}, {0, 300}};
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &often, nullptr), 0);
+  // Interrupts what must not be entered twice, most of the time.
+  std::vector<std::string> memory(64);
+  const auto end = steady::now() + 30s;
+  for (std::size_t i = 0; signals < enough && steady::now() < end; ++i)
+    memory[i % 64] = std::string(50 + i % 5000, 'x');
+  const itimerval never{};
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &never, nullptr), 0);
+  ASSERT_EQ(::sigaction(SIGALRM, &old, nullptr), 0);
+  done = true;
+  receiving.join();
+  EXPECT_GE(signals, enough);
+  EXPECT_EQ(signal_failures, 0);
+  EXPECT_EQ(received, signals);
+}
+
+// --- the barrier -----------------------------------------------------------------------------------------------------
+
+class notify_barrier : public notify {};
+
+TEST_F(notify_barrier, returns_when_the_manager_gets_to_it) {
+  for (const microseconds timeout : {microseconds(30s), microseconds(-1), microseconds::min(), microseconds::max()}) {
+    SCOPED_TRACE(timeout.count());
+    const auto before = open_descriptors();
+    std::atomic<bool> closed{false};
+    std::thread managing([&] {
+      const auto first = manager().next(10'000);
+      EXPECT_EQ(first ? first->text : "", "READY=1");
+      auto second = manager().next(10'000);
+      ASSERT_TRUE(second);
+      EXPECT_EQ(second->text, "BARRIER=1");
+      EXPECT_EQ(second->pid, ::getpid());
+      ASSERT_THAT(second->fds, SizeIs(1));
+      struct stat status {};
+      EXPECT_EQ(::fstat(second->fds[0].get(), &status), 0);
+      EXPECT_TRUE(S_ISFIFO(status.st_mode));
+      EXPECT_EQ(::write(second->fds[0].get(), "", 1), 1) << "the end that is written to, of which the other one hears";
+      std::this_thread::sleep_for(200ms);
+      closed = true;
+      second->fds.clear();
+    });
+    auto ec = stale();
+    EXPECT_TRUE(sd::notify({state::ready()}));
+    EXPECT_TRUE(sd::notify_barrier(timeout, ec));
+    EXPECT_TRUE(closed);
+    EXPECT_FALSE(ec) << ec.message();
+    managing.join();
+    EXPECT_EQ(open_descriptors(), before);
+  }
+}
+
+TEST_F(notify_barrier, gives_up_when_the_time_is_over) {
+  for (const microseconds timeout : {0us, 1us, 999us, 1001us, 150'500us}) {
+    SCOPED_TRACE(timeout.count());
+    const auto before = open_descriptors();
+    const auto start = steady::now();
+    std::error_code ec;
+    EXPECT_FALSE(sd::notify_barrier(timeout, ec));
+    const auto taken = steady::now() - start;
+    EXPECT_EQ(ec, error(ETIMEDOUT));
+    EXPECT_GE(taken, timeout - 1us) << "which the clocks' rounding may take";
+    EXPECT_LT(taken, timeout + 5s);
+    EXPECT_EQ(open_descriptors(), before);
+    EXPECT_EQ(manager().only(), "BARRIER=1");
+  }
+}
+
+TEST_F(notify_barrier, waits_for_copies_too) {
+  std::thread managing([&] {
+    auto message = manager().next(10'000);
+    ASSERT_TRUE(message && message->fds.size() == 1);
+    const unique_fd copy(::fcntl(message->fds[0].get(), F_DUPFD_CLOEXEC, 0));
+    message->fds.clear();
+    std::this_thread::sleep_for(300ms);
+  });
+  std::error_code ec;
+  EXPECT_FALSE(sd::notify_barrier(50ms, ec));
+  EXPECT_EQ(ec, error(ETIMEDOUT));
+  managing.join();
+}
+
+TEST_F(notify_barrier, is_over_when_the_manager_goes) {
+  std::thread managing([&] {
+    std::this_thread::sleep_for(100ms);
+    manager().close();  // with the message unread
+  });
+  std::error_code ec;
+  EXPECT_TRUE(sd::notify_barrier(-1us, ec)) << ec.message();
+  managing.join();
+  EXPECT_FALSE(sd::notify_barrier(-1us, ec));
+  EXPECT_EQ(ec, error(ECONNREFUSED));
+}
+
+TEST_F(notify_barrier, is_over_when_the_managers_process_exits) {
+  const pid_t child = check(::fork(), "fork");
+  if (child == 0) {
+    ::usleep(200'000);
+    ::_exit(0);
+  }
+  manager().close();  // the child has it now
+  std::error_code ec;
+  EXPECT_TRUE(sd::notify_barrier(-1us, ec)) << ec.message();
+  check(::waitpid(child, nullptr, 0), "waitpid");
+}
+
+}  // namespace
