@@ -20,12 +20,11 @@
 
 namespace {
 
-constexpr std::array counts = {1, 4, 16, 64, 256, 1024};
+using bench::check;
+using bench::number_of;
+using bench::quantile;
 
-int check(int result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
-  return result;
-}
+constexpr std::array counts = {1, 4, 16, 64, 256, 1024};
 
 struct outcome {
   int exit_status = 0;
@@ -92,12 +91,6 @@ system_calls count_system_calls(const std::string& receiver, int count) {
   // A call a line.
   const auto lines = std::count(result.output.data() + begin, result.output.data() + end, '\n');
   return {static_cast<int>(lines) - 1, {}};
-}
-
-/// Interpolates nothing: the value below which the given part of the values lie.
-double quantile(std::vector<double> values, double part) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
 /// Opens listening sockets up to 3 + count - 1. This process holds no other descriptors past 2 between two runs, so
@@ -183,10 +176,8 @@ void compare(int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rounds = 0;
-  const std::string_view given = argc > 1 ? argv[1] : "300";
-  const auto parsed = std::from_chars(given.data(), given.data() + given.size(), rounds);
-  if (argc > 2 || parsed.ec != std::errc{} || parsed.ptr != given.data() + given.size() || rounds < 1) {
+  const int rounds = argc > 1 ? number_of(argv[1]) : 300;
+  if (argc > 2 || rounds < 1) {
     std::fprintf(stderr, "usage: first_call [ROUNDS]\n");
     return 2;
   }

@@ -13,22 +13,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <exception>
 #include <filesystem>
 #include <stdexcept>
-#include <system_error>
 #include <thread>
 
 namespace {
 
-using message = bool (*)(int number);  // whether it was sent
+using bench::check;
+using bench::number_of;
+using bench::quantile;
 
-int check(int result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
-  return result;
-}
+using message = bool (*)(int number);  // whether it was sent
 
 bool sd_ready(int) { return sd::notify({sd::state::ready()}); }
 bool libsystemd_ready(int) { return ::sd_notify(0, "READY=1") > 0; }
@@ -131,12 +128,6 @@ double time_call(message call, int number) {
   return static_cast<double>(end - begin) / 1000;
 }
 
-/// Interpolates nothing: the value below which the given part of the values lie.
-double quantile(std::vector<double> values, double part) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
-}
-
 /// One call between two marks, after one that whatever is done but once was done in.
 void call_marked(const subject& what, bool is_sd) {
   const message call = is_sd ? what.sd : what.libsystemd;
@@ -200,12 +191,6 @@ void compare(const subject& what, std::size_t index, int rounds) {
               quantile(sd_us, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
               calls.c_str(), rounds / what.fewer_calls);
   std::fflush(stdout);
-}
-
-int number_of(std::string_view text) {
-  int number = -1;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? number : -1;
 }
 
 void compare_all(int rounds) {

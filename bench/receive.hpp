@@ -1,11 +1,11 @@
 #pragma once
 
+#include "measure.hpp"
+
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -33,12 +33,6 @@ inline constexpr std::string_view call_ends = "the call ends";
 inline constexpr std::string_view marked = "marked";
 
 inline void mark(std::string_view text) { [[maybe_unused]] const auto failed = ::write(-1, text.data(), text.size()); }
-
-inline std::int64_t now_ns() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
 
 /// Whether the call did its work: all names, in order, and all descriptors close-on-exec. Tells why not.
 inline bool is_right(const std::vector<std::string_view>& names, std::size_t expected) {

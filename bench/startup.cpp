@@ -2,21 +2,20 @@
 // turn in one run. Time from vfork(2) until READY=1 is there; system calls from execve(2) to that; libraries that are
 // mapped and memory while the daemon waits for its first client.
 
+#include "measure.hpp"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -32,16 +31,9 @@
 
 namespace {
 
-int check(int result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
-  return result;
-}
-
-double now_us() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
-}
+using bench::check;
+using bench::number_of;
+using bench::quantile;
 
 /// The service manager's end: the socket to pass, and the one for messages.
 class manager {
@@ -192,10 +184,10 @@ double minor_faults(const std::string& stat) {
 
 sample start(const variant& what, const manager& manager) {
   sample result;
-  const double begin = now_us();
+  const auto begin = bench::now_ns();
   const process daemon(what, manager, false);
   manager.is_ready(true);
-  result.us = now_us() - begin;
+  result.us = static_cast<double>(bench::now_ns() - begin) / 1000;
 
   daemon.wait_until_it_waits();
   const auto memory = daemon.read("smaps_rollup");
@@ -224,12 +216,6 @@ int count_system_calls(const variant& what, const manager& manager) {
     if (entering) ++calls;
     if (!entering && manager.is_ready(false)) return calls;
   }
-}
-
-/// Interpolates nothing: the value below which the given part of the values lie.
-double quantile(std::vector<double> values, double part) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
 /// A row of the table: all samples of one variant.
@@ -321,10 +307,8 @@ class processors {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rounds = 0;
-  const std::string_view given = argc > 1 ? argv[1] : "300";
-  const auto parsed = std::from_chars(given.data(), given.data() + given.size(), rounds);
-  if (argc > 2 || parsed.ec != std::errc{} || parsed.ptr != given.data() + given.size() || rounds < 1) {
+  const int rounds = argc > 1 ? number_of(argv[1]) : 300;
+  if (argc > 2 || rounds < 1) {
     std::fprintf(stderr, "usage: startup [ROUNDS]\n");
     return 2;
   }
