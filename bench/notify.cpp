@@ -161,6 +161,7 @@ void compare(const subject& what, std::size_t index, int rounds) {
   std::vector<double> libsystemd_us;
   std::vector<double> sd_us;
   std::vector<double> ratios;
+  const int pairs = std::max(1, rounds / what.fewer_calls);
   {
     const manager manager;
     const auto measure = [&](message call, int number, std::vector<double>& times) {
@@ -168,7 +169,7 @@ void compare(const subject& what, std::size_t index, int rounds) {
       return what.waits ? std::string() : manager.receive();
     };
     const auto run = [&] {
-      for (int pair = 0; pair < rounds / what.fewer_calls; ++pair) {
+      for (int pair = 0; pair < pairs; ++pair) {
         const bool sd_first = pair % 2 != 0;  // by turns, as whoever comes second may find something warm
         std::string told;
         if (sd_first) told = measure(what.sd, pair, sd_us);
@@ -189,7 +190,7 @@ void compare(const subject& what, std::size_t index, int rounds) {
   const auto calls = count_system_calls(index, false) + ", " + count_system_calls(index, true);
   std::printf("%-15s | %13.2f | %5.2f | %.2f (%.2f to %.2f) | %28s | %5d\n", what.name, quantile(libsystemd_us, 0.5),
               quantile(sd_us, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
-              calls.c_str(), rounds / what.fewer_calls);
+              calls.c_str(), pairs);
   std::fflush(stdout);
 }
 
