@@ -1,6 +1,6 @@
 // The C ABI of sd-daemon.h over the core. Nothing here needs the C++ runtime.
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 // What a shared libsd-daemon offers; a static one offers nothing beyond the module that it is linked into.
 #if !defined(SD_STATIC)
@@ -13,6 +13,7 @@
 
 #include "detail/inspect.hpp"
 #include "detail/notify.hpp"
+#include "detail/os/descriptors.hpp"
 #include "detail/receive.hpp"
 
 #include <netinet/in.h>

@@ -49,7 +49,7 @@ class unanswered : public std::exception {
 [[noreturn]] void fail(int error, const char* what) {
   if (error == ECONNREFUSED) throw unanswered(refused);
   if (error == ECONNRESET || error == EPIPE) throw unanswered(reset);
-  throw std::system_error(error, std::system_category(), what);  // not the server's fault
+  throw std::system_error(error, std::generic_category(), what);  // not the server's fault
 }
 
 /// A connection whose calls wait until the deadline, and no longer.

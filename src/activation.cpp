@@ -1,10 +1,11 @@
 #include <sd/activation.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/processes.hpp"
 #include "detail/receive.hpp"
 #include "detail/text.hpp"
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 #include <algorithm>
 #include <cerrno>
@@ -94,7 +95,7 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
 }
 
 std::error_code activation::exec() noexcept {
-  const auto failed = [](int result) { return std::error_code(-result, std::system_category()); };
+  const auto failed = [](int result) { return std::error_code(-result, std::generic_category()); };
   const int pid = os::process_id();
   write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));
   std::uint64_t pidfdid = 0;
@@ -140,7 +141,7 @@ int activation::spawn(std::error_code& ec, preparation prepare, void* argument) 
     }
     os::close(report[0]);
   }
-  if (result < 0) ec.assign(-result, std::system_category());
+  if (result < 0) ec.assign(-result, std::generic_category());
   return result;
 }
 
@@ -148,9 +149,9 @@ int activation::spawn(std::error_code& ec, preparation prepare, void* argument) 
 
 activation::activation(std::vector<std::string>, const std::vector<listen_fd>&,
                        const std::map<std::string, std::string>&) {}
-std::error_code activation::exec() noexcept { return {ENOSYS, std::system_category()}; }
+std::error_code activation::exec() noexcept { return {ENOSYS, std::generic_category()}; }
 int activation::spawn(std::error_code& ec, preparation, void*) noexcept {
-  ec.assign(ENOSYS, std::system_category());
+  ec.assign(ENOSYS, std::generic_category());
   return -ENOSYS;
 }
 

@@ -1,7 +1,7 @@
 #include <sd/address.hpp>
 #include <sd/error.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/sockets.hpp"
 
 #if SD_HAS_DESCRIPTORS
 
@@ -73,7 +73,7 @@ std::error_code parse_unix(std::string_view text, address& result) noexcept {
   sockaddr_un local{};
   const bool abstract = text.front() == '@';
   constexpr auto start = offsetof(sockaddr_un, sun_path);
-  if (text.size() + (abstract ? 0 : 1) > sizeof local.sun_path) return {ENAMETOOLONG, std::system_category()};
+  if (text.size() + (abstract ? 0 : 1) > sizeof local.sun_path) return {ENAMETOOLONG, std::generic_category()};
   if (abstract ? text.size() == 1 : text.find('\0') != std::string_view::npos) return errc::malformed_address;
   local.sun_family = AF_UNIX;
   text.copy(local.sun_path, text.size());
@@ -104,7 +104,7 @@ std::error_code parse_ipv6(std::string_view host, std::string_view port, std::st
   if (!scope.empty()) {
     const auto as_number = number(scope, UINT32_MAX);
     inet6.sin6_scope_id = as_number ? *as_number : detail::os::interface_number(c_string<IF_NAMESIZE>(scope).get());
-    if (inet6.sin6_scope_id == 0) return {ENODEV, std::system_category()};
+    if (inet6.sin6_scope_id == 0) return {ENODEV, std::generic_category()};
   }
   inet6.sin6_family = AF_INET6;
   inet6.sin6_port = *port_value;
@@ -244,7 +244,7 @@ std::string to_string(const address& where) {
   }
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 address::address(std::string_view text) {
   if (const auto ec = parse(text)) throw std::system_error(ec, "address " + detail::quoted(text));
 }

@@ -1,7 +1,7 @@
 #include <sd/idle.hpp>
 #include <sd/notify.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/sockets.hpp"
 
 #include <algorithm>
 #include <climits>

@@ -1,6 +1,6 @@
 #include <sd/listen_fds.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
 #include "detail/receive.hpp"
 #include "detail/text.hpp"
 
@@ -65,11 +65,11 @@ std::vector<listen_fd> receive(listen_options options, detail::fault& why) {
 
 std::error_code code_of(const detail::fault& why) noexcept {
   if (!why) return {};
-  if (why.error != 0) return {why.error, std::system_category()};
+  if (why.error != 0) return {why.error, std::generic_category()};
   return why.code;
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 /// NAME="value", fit for a log.
 std::string describe(const detail::fault& why) {
@@ -90,7 +90,7 @@ std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec) {
   return fds;
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 std::vector<listen_fd> listen_fds(listen_options options) {
   detail::fault why;
   auto fds = receive(options, why);

@@ -3,7 +3,9 @@
 #include <sd/take.hpp>
 
 #include "detail/choice.hpp"
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/files.hpp"
+#include "detail/os/sockets.hpp"
 #include "detail/text.hpp"
 
 #include <algorithm>
@@ -36,7 +38,7 @@ struct failure {
 
 /// Whether a system call went well. If not, that is the failure.
 bool ok(int result, const char* step, const std::string& subject, failure& why) {
-  if (result < 0) why = {{-result, std::system_category()}, step + (' ' + detail::escaped(subject))};
+  if (result < 0) why = {{-result, std::generic_category()}, step + (' ' + detail::escaped(subject))};
   return result >= 0;
 }
 
@@ -103,7 +105,7 @@ bool make_directories(const std::string& directory, unsigned mode, failure& why)
 
 int type_of(kind kind) noexcept {
   switch (kind) {
-    case kind::listener:
+    case kind::stream:
       return SOCK_STREAM;
     case kind::seqpacket:
       return SOCK_SEQPACKET;
@@ -285,7 +287,7 @@ listener take_or_bind(std::vector<listen_fd>& fds, const address& where, const b
   return result;
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 listener take_or_bind(std::vector<listen_fd>& fds, const address& where, const bind_options& options) {
   failure why;
   auto result = take_or_open(fds, where, options, why);

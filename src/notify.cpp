@@ -2,7 +2,8 @@
 
 #include <sd/notify.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/sockets.hpp"
 #include "detail/text.hpp"
 
 #include <algorithm>
@@ -58,7 +59,7 @@ int send(std::initializer_list<state> states, const notify_options& options) noe
 
 bool answer(int result, std::error_code& ec) noexcept {
   ec.clear();
-  if (result < 0) ec.assign(-result, std::system_category());
+  if (result < 0) ec.assign(-result, std::generic_category());
   return result > 0;
 }
 
@@ -86,7 +87,7 @@ bool notify_barrier(std::chrono::microseconds timeout, std::error_code& ec) noex
   return answer(detail::notify_barrier(timeout.count(), 0), ec);
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 namespace {
 

@@ -1,7 +1,9 @@
 #include <sd/socket.hpp>
 
 #include "detail/inspect.hpp"
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/files.hpp"
+#include "detail/os/sockets.hpp"
 #include "detail/text.hpp"
 
 #if SD_HAS_DESCRIPTORS
@@ -21,7 +23,7 @@ int ask(listening wanted) noexcept { return wanted == listening::any ? detail::a
 
 bool answer(int result, std::error_code& ec) noexcept {
   ec.clear();
-  if (result < 0) ec.assign(-result, std::system_category());
+  if (result < 0) ec.assign(-result, std::generic_category());
   return result > 0;
 }
 
@@ -42,7 +44,7 @@ address address_by(get_address get, int fd) noexcept {
 kind kind_of_socket(int fd, const description& what) noexcept {
   if (what.type == SOCK_RAW) return kind::raw;
   if (what.type != SOCK_STREAM && what.type != SOCK_SEQPACKET) return kind::datagram;
-  if (option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0) return what.type == SOCK_STREAM ? kind::listener : kind::seqpacket;
+  if (option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0) return what.type == SOCK_STREAM ? kind::stream : kind::seqpacket;
   return what.peer.size() != 0 ? kind::connection : kind::unconnected;
 }
 
@@ -147,8 +149,8 @@ std::string text_of_socket(const description& what) {
 
 const char* to_string(kind kind) noexcept {
   switch (kind) {
-    case kind::listener:
-      return "listener";
+    case kind::stream:
+      return "stream";
     case kind::seqpacket:
       return "seqpacket";
     case kind::connection:
@@ -231,7 +233,7 @@ bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
 
 #endif
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 namespace sd {
 

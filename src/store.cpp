@@ -1,7 +1,7 @@
 #include <sd/notify.hpp>
 #include <sd/store.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
 #include "detail/protocol.hpp"
 
 #include <array>
@@ -37,7 +37,7 @@ class stored_name {
 };
 
 bool refuse(std::error_code& ec) noexcept {
-  ec.assign(EINVAL, std::system_category());
+  ec.assign(EINVAL, std::generic_category());
   return false;
 }
 
@@ -81,7 +81,7 @@ std::optional<unsigned> store_limit() noexcept {
   return static_cast<unsigned>(limit);
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 bool store(std::string_view name, int fd, store_poll poll) {
   std::error_code ec;

@@ -2,7 +2,8 @@
 #include <sd/take.hpp>
 
 #include "detail/choice.hpp"
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/files.hpp"
 #include "detail/text.hpp"
 
 #include <algorithm>
@@ -131,7 +132,7 @@ choice choose(const std::vector<listen_fd>& fds, kind kind, const which& which) 
 /// What makes systemd pass such a descriptor; null where nothing does.
 const char* directive(kind kind) noexcept {
   switch (kind) {
-    case kind::listener:
+    case kind::stream:
       return "ListenStream=";
     case kind::seqpacket:
       return "ListenSequentialPacket=";
@@ -231,7 +232,7 @@ std::string to_string(const std::vector<listen_fd>& fds) {
   return text.empty() ? "nothing" : text;
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which) {
   std::error_code ec;
   auto fd = take(fds, kind, which, ec);

@@ -1,8 +1,8 @@
 #include <sd/testing.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/platform.hpp"
 
-#if SD_HAS_DESCRIPTORS && (defined(__cpp_exceptions) || defined(_CPPUNWIND))
+#if SD_HAS_DESCRIPTORS && SD_HAS_EXCEPTIONS
 
 #include <sd/activation.hpp>
 #include <sd/listener.hpp>
@@ -26,7 +26,7 @@ namespace sd::testing {
 namespace {
 
 int check(int result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
@@ -73,7 +73,7 @@ unique_fd open_netlink(const std::string& where) {
 
 unique_fd open_by(kind kind, const std::string& where) {
   switch (kind) {
-    case kind::listener:
+    case kind::stream:
     case kind::seqpacket:
     case kind::datagram:
       return open_socket(kind, where);

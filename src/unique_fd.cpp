@@ -1,6 +1,6 @@
 #include <sd/unique_fd.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
 
 #include <cassert>
 #include <cerrno>

@@ -2,7 +2,7 @@
 #include <sd/notify.hpp>
 #include <sd/watchdog.hpp>
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
 #include "detail/protocol.hpp"
 #include "detail/text.hpp"
 
@@ -57,7 +57,7 @@ void watchdog::keep_alive() noexcept {
   if (!ec) next_ = now + *interval_;
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 std::optional<microseconds> watchdog_period() {
   detail::fault why;
   const auto result = period(why);

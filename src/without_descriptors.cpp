@@ -1,6 +1,6 @@
 // Where there are no descriptors to be passed: every call builds, and fails.
 
-#include "detail/os.hpp"
+#include "detail/os/platform.hpp"
 
 #if !SD_HAS_DESCRIPTORS
 
@@ -14,7 +14,7 @@ namespace sd {
 
 namespace {
 
-std::error_code no_descriptors() noexcept { return {ENOSYS, std::system_category()}; }
+std::error_code no_descriptors() noexcept { return {ENOSYS, std::generic_category()}; }
 
 bool no(std::error_code& ec) noexcept {
   ec = no_descriptors();
@@ -53,7 +53,7 @@ listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_option
   return {};
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 address::address(std::string_view text) { throw std::system_error(parse(text), "address " + std::string(text)); }
 listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_options&) {
   throw std::system_error(no_descriptors(), "bind");

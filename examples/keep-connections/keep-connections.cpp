@@ -36,7 +36,7 @@ namespace {
 using namespace std::chrono_literals;
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
@@ -164,7 +164,7 @@ int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto clients = sd::take_stored(fds);
-    chat chat(sd::take(fds, sd::kind::listener));
+    chat chat(sd::take(fds, sd::kind::stream));
     for (auto& [name, fd] : clients) chat.resume(name.value(), std::move(fd));
     chat.serve();
     return 0;

@@ -32,14 +32,14 @@ using namespace std::chrono_literals;
 std::atomic<bool> stopping{false};
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
 sd::unique_fd take_or_open_listener() {
   auto fds = sd::listen_fds();
   if (fds.empty()) return sd::take_or_bind(fds, sd::address("1234")).fd;
-  return sd::take(fds, sd::kind::listener);
+  return sd::take(fds, sd::kind::stream);
 }
 
 /// Waits until there is something to read. Once the service is to stop, a client has a second or two to say more.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 // The other side of `listen_fds()`: to pass descriptors to a program, for wrappers, supervisors, and parents that give
 // up their privileges.
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 namespace sd {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include <cstddef>
 #include <string>
@@ -22,7 +22,7 @@ class address {
   constexpr address() noexcept = default;
   /// On an error it is the empty one.
   address(std::string_view text, std::error_code& ec) noexcept { ec = parse(text); }
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
   /// An error is thrown as `std::system_error`, whose `what()` holds the text.
   SD_EXPORT explicit address(std::string_view text);
 #endif

@@ -60,7 +60,7 @@ bool can_serve(const description& what) {
     constexpr int multipath_tcp = 262;  // TCP to all who use it
     const auto protocol = protocol_of<typename Object::protocol_type>(what);
     const int number = what.protocol == multipath_tcp ? 6 : what.protocol;
-    const bool listens = what.kind == kind::listener || what.kind == kind::seqpacket;
+    const bool listens = what.kind == kind::stream || what.kind == kind::seqpacket;
     return listens == is_acceptor<Object> && what.kind != kind::unconnected && what.family == protocol.family() &&
            what.type == protocol.type() && (number == 0 || protocol.protocol() == 0 || number == protocol.protocol());
   } else {
@@ -98,7 +98,7 @@ void assign(Object& object, unique_fd&& fd, std::error_code& ec) {
   if (!ec) static_cast<void>(fd.release());
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same, but an error is thrown as `std::system_error`, whose `what()` says what the descriptor is.
 template <class Object>
 void assign(Object& object, unique_fd&& fd) {

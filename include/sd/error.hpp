@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include <system_error>
 #include <type_traits>
@@ -8,7 +8,7 @@
 namespace sd {
 
 /// What was wrong: one code per variable and defect, and one for each way in which what was passed is not what was
-/// asked for. Failed system calls are reported with their `errno` in `std::system_category()` instead.
+/// asked for. Failed system calls are reported with their `errno` in `std::generic_category()` instead.
 /// Source:  sd_listen_fds(3), systemd.socket(5)
 enum class errc {
   malformed_listen_pid = 1,     ///< `LISTEN_PID` is not a decimal number

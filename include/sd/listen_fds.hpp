@@ -1,7 +1,7 @@
 #pragma once
 
+#include <sd/config.hpp>
 #include <sd/error.hpp>
-#include <sd/export.hpp>
 #include <sd/unique_fd.hpp>
 
 #include <optional>
@@ -57,7 +57,7 @@ enum class listen_options : unsigned {
   return listen_fds(listen_options::none, ec);
 }
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same, but an error is thrown as `std::system_error`, whose `what()` names the variable and its value.
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options = listen_options::none);
 #endif

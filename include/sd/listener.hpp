@@ -1,7 +1,7 @@
 #pragma once
 
 #include <sd/address.hpp>
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
@@ -91,8 +91,8 @@ enum class bind_ipv6_only { system_default, both, ipv6_only };
 /// sense without a service manager.
 /// Source:  systemd.socket(5)
 struct bind_options {
-  sd::kind kind = kind::listener;  ///< `listener`, `seqpacket` or `datagram`
-  int backlog = -1;                ///< connections that may wait; -1: as many as the system allows
+  sd::kind kind = kind::stream;  ///< `stream`, `seqpacket` or `datagram`
+  int backlog = -1;              ///< connections that may wait; -1: as many as the system allows
   bind_ipv6_only ipv6 = bind_ipv6_only::system_default;
   std::optional<unsigned> socket_mode;   ///< of a unix socket's path; by default what the umask leaves of 0777
   std::optional<unsigned> socket_user;   ///< a user id, likewise; by default this process's
@@ -114,7 +114,7 @@ struct bind_options {
 [[nodiscard]] SD_EXPORT listener take_or_bind(std::vector<listen_fd>& fds, const address& where,
                                               const bind_options& options, std::error_code& ec);
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same, but an error is thrown as `std::system_error`, whose `what()` says which step failed on what.
 [[nodiscard]] SD_EXPORT listener take_or_bind(std::vector<listen_fd>& fds, const address& where,
                                               const bind_options& options = {});

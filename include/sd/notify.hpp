@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -109,7 +109,7 @@ inline bool notify(std::initializer_list<state> states, std::error_code& ec) noe
 /// Source:  sd_notify_barrier(3)
 SD_EXPORT bool notify_barrier(std::chrono::microseconds timeout, std::error_code& ec) noexcept;
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same, but an error is thrown as `std::system_error`, whose `what()` names `NOTIFY_SOCKET` and its value.
 SD_EXPORT bool notify(std::initializer_list<state> states, const notify_options& options = {});
 SD_EXPORT bool notify_barrier(std::chrono::microseconds timeout);

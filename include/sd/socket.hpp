@@ -1,7 +1,7 @@
 #pragma once
 
 #include <sd/address.hpp>
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include <optional>
 #include <string>
@@ -13,7 +13,7 @@ namespace sd {
 /// What a descriptor is to the service that was passed it.
 /// Source:  systemd.socket(5)
 enum class kind {
-  listener,       ///< a stream socket that is listening: `ListenStream=`
+  stream,         ///< a stream socket that is listening: `ListenStream=`
   seqpacket,      ///< a sequential-packet socket that is listening: `ListenSequentialPacket=`
   connection,     ///< a stream or sequential-packet socket that is connected: `Accept=yes`
   unconnected,    ///< such a socket that is neither, or no longer
@@ -27,7 +27,7 @@ enum class kind {
   other,          ///< a block device, an epoll, a timer, ...
 };
 
-/// The name of the kind, as in `listener`; words are parted by a hyphen.
+/// The name of the kind, as in `stream`; words are parted by a hyphen.
 [[nodiscard]] SD_EXPORT const char* to_string(kind kind) noexcept;
 
 /// All that is worth to know of a descriptor.
@@ -51,7 +51,7 @@ struct description {
 /// Source:  fstat(2), getsockopt(2), getsockname(2)
 [[nodiscard]] SD_EXPORT description describe(int fd, std::error_code& ec);
 
-/// One line, fit for a log: `listener inet stream 127.0.0.1:80`, `datagram inet6 [::]:53 dual-stack nonblocking`,
+/// One line, fit for a log: `stream inet 127.0.0.1:80`, `datagram inet6 [::]:53 dual-stack nonblocking`,
 /// `fifo /run/x`.
 [[nodiscard]] SD_EXPORT std::string to_string(const description& what);
 
@@ -85,7 +85,7 @@ enum class listening { any, no, yes };
 /// Errors:  `EINVAL` for a name without the slash, `ENAMETOOLONG`.
 [[nodiscard]] SD_EXPORT bool is_mq(int fd, const char* name, std::error_code& ec) noexcept;
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 // The same, but an error is thrown as `std::system_error`, whose `what()` names the descriptor.
 [[nodiscard]] SD_EXPORT description describe(int fd);
 [[nodiscard]] SD_EXPORT bool is_fifo(int fd, const char* path = nullptr);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 
 #include <optional>
@@ -44,7 +44,7 @@ SD_EXPORT bool forget(std::string_view name, std::error_code& ec) noexcept;
 /// Source:  systemd.exec(5)
 [[nodiscard]] SD_EXPORT std::optional<unsigned> store_limit() noexcept;
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same, but an error is thrown as `std::system_error`.
 SD_EXPORT bool store(std::string_view name, int fd, store_poll poll = store_poll::on);
 SD_EXPORT bool forget(std::string_view name);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <sd/address.hpp>
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
@@ -54,13 +54,13 @@ class which {
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> take_all(std::vector<listen_fd>& fds, kind kind,
                                                         const which& which = {});
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same as with `ec`, but an error is thrown as `std::system_error`, whose `what()` says what was asked for, what
 /// the list holds, and what to write in the unit.
 [[nodiscard]] SD_EXPORT unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which = {});
 #endif
 
-/// The list as text, fit for a log: `3 "web" listener inet stream 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
+/// The list as text, fit for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
 [[nodiscard]] SD_EXPORT std::string to_string(const std::vector<listen_fd>& fds);
 
 }  // namespace sd

@@ -2,6 +2,7 @@
 
 // For the tests of activated services: link `sd::testing`. It needs exceptions.
 
+#include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
@@ -13,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 
 namespace sd::testing {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include <chrono>
 #include <optional>
@@ -48,7 +48,7 @@ class watchdog {
   clock::time_point next_;
 };
 
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#if SD_HAS_EXCEPTIONS
 /// The same as with `ec`, but an error is thrown as `std::system_error`, whose `what()` names the variable and its
 /// value.
 [[nodiscard]] SD_EXPORT std::optional<std::chrono::microseconds> watchdog_period();

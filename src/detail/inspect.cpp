@@ -1,5 +1,8 @@
 #include "inspect.hpp"
 
+#include "os/files.hpp"
+#include "os/sockets.hpp"
+
 #if SD_HAS_DESCRIPTORS
 
 #include <netinet/in.h>

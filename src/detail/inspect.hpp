@@ -1,6 +1,6 @@
 #pragma once
 
-#include "os.hpp"
+#include "os/platform.hpp"
 
 #include <cstddef>
 

@@ -1,5 +1,8 @@
 #include "notify.hpp"
 
+#include "os/descriptors.hpp"
+#include "os/processes.hpp"
+
 #include <cerrno>
 
 #if SD_HAS_DESCRIPTORS

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "os.hpp"
+#include "os/sockets.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "receive.hpp"
 
-#include "os.hpp"
+#include "os/descriptors.hpp"
 
 #include <cerrno>
 

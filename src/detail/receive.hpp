@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 #include "protocol.hpp"
 

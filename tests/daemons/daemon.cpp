@@ -21,7 +21,7 @@ const std::string libraries = "/usr/local/lib/";
 const char* const fifo = "/run/sd-daemon.trace";
 
 void check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
 }
 
 }  // namespace

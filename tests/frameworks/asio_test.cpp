@@ -39,7 +39,7 @@ using net::generic::seq_packet_protocol;
 using net::generic::stream_protocol;
 
 sd::unique_fd tcp_connection() {
-  const auto listener = sd::testing::open(sd::kind::listener, "127.0.0.1:0");
+  const auto listener = sd::testing::open(sd::kind::stream, "127.0.0.1:0");
   const auto where = sd::describe(listener.fd.get()).local;
   const sd::unique_fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* const address = static_cast<const sockaddr*>(where.data());
@@ -52,11 +52,11 @@ sd::unique_fd tcp_connection() {
 sd::unique_fd opened(const std::string& what, const sd::test::directory& directory) {
   using sd::kind;
   const auto open = [](kind kind, const std::string& where) { return sd::testing::open(kind, where).fd; };
-  if (what == "tcp4") return open(kind::listener, "127.0.0.1:0");
-  if (what == "tcp6") return open(kind::listener, "[::1]:0");
+  if (what == "tcp4") return open(kind::stream, "127.0.0.1:0");
+  if (what == "tcp6") return open(kind::stream, "[::1]:0");
   if (what == "udp4") return open(kind::datagram, "127.0.0.1:0");
   if (what == "udp6") return open(kind::datagram, "[::1]:0");
-  if (what == "unix") return open(kind::listener, directory / "stream");
+  if (what == "unix") return open(kind::stream, directory / "stream");
   if (what == "unix-datagram") return open(kind::datagram, directory / "datagram");
   if (what == "seqpacket") return open(kind::seqpacket, directory / "seqpacket");
   if (what == "connection") return sd::testing::connection().first.fd;
@@ -140,7 +140,7 @@ TEST_F(adopting, an_object_that_is_open_leaves_the_descriptor_to_its_owner) {
   std::error_code ec;
   sd::assign(acceptor, std::move(fd), ec);
   EXPECT_EQ(ec.value(), static_cast<int>(net::error::already_open));
-  EXPECT_EQ(sd::describe(fd.get()).kind, sd::kind::listener);  // NOLINT(bugprone-use-after-move): it was not
+  EXPECT_EQ(sd::describe(fd.get()).kind, sd::kind::stream);  // NOLINT(bugprone-use-after-move): it was not
 }
 
 TEST_F(adopting, what_says_what_the_descriptor_is) {
@@ -151,8 +151,8 @@ TEST_F(adopting, what_says_what_the_descriptor_is) {
     sd::assign(acceptor, std::move(fd));
     FAIL();
   } catch (const std::system_error& error) {
-    EXPECT_EQ(error.what(), "assign " + number + " listener unix stream " + directory_.path() +
-                                "/stream: the descriptor is of another kind");
+    EXPECT_EQ(error.what(),
+              "assign " + number + " stream unix " + directory_.path() + "/stream: the descriptor is of another kind");
   }
   EXPECT_TRUE(fd);
 }

@@ -130,7 +130,7 @@ class frameworks : public testing::TestWithParam<scenario> {
 TEST_P(frameworks, serves_the_socket_and_leaves_it_to_the_next) {
   const auto& [server, ignored] = GetParam();
   std::vector<sd::listen_fd> fds;
-  fds.push_back(sd::testing::open(sd::kind::listener, where(), "web"));
+  fds.push_back(sd::testing::open(sd::kind::stream, where(), "web"));
   const auto address = to_string(sd::describe(fds.front().fd.get()).local);
   const std::vector<std::string> command = {EXAMPLES "/" + server.framework + '/' + server.program};
 

@@ -86,6 +86,6 @@ std::error_code failure_of(sd::activation& program, const std::string& what, sd:
   return ec;
 }
 
-std::error_code system_error(int error) { return {error, std::system_category()}; }
+std::error_code system_error(int error) { return {error, std::generic_category()}; }
 
 }  // namespace sd::test

@@ -102,7 +102,7 @@ TEST(error, is_one_line_whatever_the_path) {
 TEST(error, of_what_was_passed_says_what_and_what_to_write) {
   const scratch directory;
   auto fds = list_of(sd::testing::open(kind::datagram, directory / "s", "log"));
-  EXPECT_EQ(failure_of(fds, directory / "s"), "listener at " + directory / "s" + ", passed: " + sd::to_string(fds) +
+  EXPECT_EQ(failure_of(fds, directory / "s"), "stream at " + directory / "s" + ", passed: " + sd::to_string(fds) +
                                                   "; the socket unit needs ListenStream=" + directory / "s" +
                                                   ": the descriptor is of another kind");
 }
@@ -270,7 +270,7 @@ TEST_F(traced, path_goes_before_the_socket_so_that_nobody_finds_it_dead) {
 
 TEST_F(traced, of_a_passed_socket_nothing_is_changed) {
   const scratch directory;
-  const auto passed = list_of(sd::testing::open(kind::listener, directory / "s"));
+  const auto passed = list_of(sd::testing::open(kind::stream, directory / "s"));
   const auto result = run(directory / "s", {"mode=0600", "ipv6=both"}, passed);
   EXPECT_EQ(result.said.at("origin"), "passed");
   const std::regex changes(
@@ -304,7 +304,7 @@ class failing_step : public traced, public testing::WithParamInterface<step> {};
 TEST_P(failing_step, is_reported_and_leaves_nothing) {
   if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: this takes root";
   const words options = {"mode=0600", "user=1234", "group=4321", "nonblocking=on", "umask=0"};
-  const auto passed = list_of(sd::testing::open(kind::listener, loopback() + ":0", "other"));
+  const auto passed = list_of(sd::testing::open(kind::stream, loopback() + ":0", "other"));
   const scratch directory;
   std::filesystem::create_directory(directory / "d");
   const bool makes_directory = GetParam().name == std::string("mkdir");
@@ -358,7 +358,7 @@ class failing_internet_step : public traced, public testing::WithParamInterface<
 
 TEST_P(failing_internet_step, is_reported_and_leaves_nothing) {
   const words options = {"nonblocking=on", "ipv6=both"};
-  const auto passed = list_of(sd::testing::open(kind::listener, loopback() + ":0", "other"));
+  const auto passed = list_of(sd::testing::open(kind::stream, loopback() + ":0", "other"));
   const auto sound = run("[::1]:0", options, passed);
   if (sound.said.count("serving") == 0) GTEST_SKIP() << "SKIPPED: this system has no IPv6";
   const auto call = find(sound, GetParam().call, GetParam().nth);
@@ -383,7 +383,7 @@ INSTANTIATE_TEST_SUITE_P(traced, failing_internet_step, testing::ValuesIn(intern
                          [](const auto& tested) { return tested.param.name; });
 
 TEST_F(traced, failure_to_make_a_passed_socket_nonblocking_leaves_it_in_the_list) {
-  const auto passed = list_of(sd::testing::open(kind::listener, loopback() + ":0"));
+  const auto passed = list_of(sd::testing::open(kind::stream, loopback() + ":0"));
   const auto at = sd::to_string(sd::describe(passed.front().fd.get()).local);
   const auto sound = run(at, {"nonblocking=on"}, passed);
   ASSERT_EQ(sound.said.at("origin"), "passed");

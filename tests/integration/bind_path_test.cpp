@@ -161,7 +161,7 @@ TEST(crowd, that_comes_and_goes_by_way_of_dead_paths_reaches_whom_it_should) { c
 // --- what is at the path already -------------------------------------------------------------------------------------
 
 TEST(recovery, of_what_a_killed_server_left) {
-  for (const auto kind : {kind::listener, kind::seqpacket, kind::datagram}) {
+  for (const auto kind : {kind::stream, kind::seqpacket, kind::datagram}) {
     const scratch directory;
     const auto option = std::string("kind=") + sd::to_string(kind);
     program former(directory / "s", {option});
@@ -203,7 +203,7 @@ TEST(recovery, waits_for_who_holds_the_lock) {
 
 TEST(recovery, spares_a_server_that_does_not_use_the_library) {
   for (const int type : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM}) {
-    for (const auto kind : {kind::listener, kind::seqpacket, kind::datagram}) {
+    for (const auto kind : {kind::stream, kind::seqpacket, kind::datagram}) {
       const scratch directory;
       const auto where = directory / "s";
       const auto server = foreign_server(where, type);

@@ -69,11 +69,11 @@ struct served {
 std::ostream& operator<<(std::ostream& out, const served& what) { return out << what.name; }
 
 constexpr served everything[] = {
-    {"inet", kind::listener, SOCK_STREAM, "IPV4:0"},
-    {"inet6", kind::listener, SOCK_STREAM, "[::1]:0"},
-    {"path", kind::listener, SOCK_STREAM, "DIR/socket"},
-    {"abstract", kind::listener, SOCK_STREAM, "@sd-bind-PID"},
-    {"vsock", kind::listener, SOCK_STREAM, "vsock:1:4294967295"},
+    {"inet", kind::stream, SOCK_STREAM, "IPV4:0"},
+    {"inet6", kind::stream, SOCK_STREAM, "[::1]:0"},
+    {"path", kind::stream, SOCK_STREAM, "DIR/socket"},
+    {"abstract", kind::stream, SOCK_STREAM, "@sd-bind-PID"},
+    {"vsock", kind::stream, SOCK_STREAM, "vsock:1:4294967295"},
     {"seqpacket_path", kind::seqpacket, SOCK_SEQPACKET, "DIR/socket"},
     {"seqpacket_abstract", kind::seqpacket, SOCK_SEQPACKET, "@sd-bind-PID"},
     {"datagram_inet", kind::datagram, SOCK_DGRAM, "IPV4:0"},
@@ -177,7 +177,7 @@ TEST(bound, vsock_of_any_context_id) {
   std::error_code ec;
   const auto server = take_or_bind(none, sd::address("vsock::4294967295"), {}, ec);
   if (ec) GTEST_SKIP() << "SKIPPED: this kernel has no vsock: " << ec.message();
-  EXPECT_EQ(sd::describe(server.fd.get()).kind, kind::listener);
+  EXPECT_EQ(sd::describe(server.fd.get()).kind, kind::stream);
   EXPECT_EQ(server.origin, origin::bound);
 }
 
@@ -211,7 +211,7 @@ TEST(bound, again_while_connections_of_the_former_server_linger) {
 TEST(bound, wildcard_serves_ipv4_or_not) {
   for (const auto& [wanted, v6only] :
        {std::pair{sd::bind_ipv6_only::both, 0}, std::pair{sd::bind_ipv6_only::ipv6_only, 1}}) {
-    for (const auto kind : {kind::listener, kind::datagram}) {
+    for (const auto kind : {kind::stream, kind::datagram}) {
       auto options = of_kind(kind);
       options.ipv6 = wanted;
       const auto server = bind_one("[::]:0", options);
@@ -278,7 +278,7 @@ TEST(bound, only_kinds_that_can_be) {
 TEST(passed, is_the_very_descriptor) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
-    auto fds = list_of(sd::testing::open(kind::listener, where));
+    auto fds = list_of(sd::testing::open(kind::stream, where));
     const int number = fds.front().fd.get();
     const auto server = take_or_bind(fds, sd::describe(number).local);
     EXPECT_EQ(server.fd.get(), number);
@@ -326,8 +326,8 @@ TEST(passed, is_nonblocking_as_asked_for) {
 TEST(passed, others_stay_in_the_list) {
   const scratch directory;
   std::vector<listen_fd> fds;
-  fds.push_back(sd::testing::open(kind::listener, directory / "first", "first"));
-  fds.push_back(sd::testing::open(kind::listener, directory / "wanted", "wanted"));
+  fds.push_back(sd::testing::open(kind::stream, directory / "first", "first"));
+  fds.push_back(sd::testing::open(kind::stream, directory / "wanted", "wanted"));
   fds.push_back(sd::testing::open(kind::fifo, directory / "fifo", "last"));
   const int number = fds[1].fd.get();
   const auto server = take_or_bind(fds, sd::address(directory / "wanted"));
@@ -340,8 +340,8 @@ TEST(passed, others_stay_in_the_list) {
 TEST(passed, but_for_another_address_is_left_and_this_one_is_bound) {
   const scratch directory;
   std::vector<listen_fd> fds;
-  fds.push_back(sd::testing::open(kind::listener, directory / "other", "path"));
-  fds.push_back(sd::testing::open(kind::listener, loopback() + ":0", "port"));
+  fds.push_back(sd::testing::open(kind::stream, directory / "other", "path"));
+  fds.push_back(sd::testing::open(kind::stream, loopback() + ":0", "port"));
   const auto before = sd::to_string(fds);
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     const auto server = take_or_bind(fds, sd::address(where));
@@ -354,7 +354,7 @@ TEST(passed, but_for_another_address_is_left_and_this_one_is_bound) {
 TEST(passed, by_a_path_that_leads_there) {
   const scratch directory;
   std::filesystem::create_directory_symlink(directory.path(), directory / "link");
-  auto fds = list_of(sd::testing::open(kind::listener, directory / "s"));
+  auto fds = list_of(sd::testing::open(kind::stream, directory / "s"));
   const auto server = take_or_bind(fds, sd::address(directory / "link/s"));
   EXPECT_EQ(server.origin, origin::passed);
 }
@@ -365,7 +365,7 @@ listen_fd passed_at_a_port(kind kind, std::string& where) {
     auto passed = sd::testing::open(kind, loopback() + ":0");
     where = sd::to_string(sd::describe(passed.fd.get()).local);
     try {
-      const auto other = sd::testing::open(kind == kind::datagram ? kind::listener : kind::datagram, where);
+      const auto other = sd::testing::open(kind == kind::datagram ? kind::stream : kind::datagram, where);
       return passed;
     } catch (const std::system_error& error) {
       if (error.code() != std::errc::address_in_use) throw;
@@ -375,7 +375,7 @@ listen_fd passed_at_a_port(kind kind, std::string& where) {
 
 TEST(passed, tcp_and_udp_have_ports_of_their_own) {
   for (const auto& [given, wanted] :
-       {std::pair{kind::datagram, kind::listener}, std::pair{kind::listener, kind::datagram}}) {
+       {std::pair{kind::datagram, kind::stream}, std::pair{kind::stream, kind::datagram}}) {
     std::string where;
     auto fds = list_of(passed_at_a_port(given, where));
     const auto before = sd::to_string(fds);
@@ -408,10 +408,10 @@ TEST(passed, several_udp_sockets_leave_the_tcp_port_free) {
 TEST(passed, as_another_kind_at_a_path_is_an_error) {
   const scratch directory;
   const auto where = directory / "s";
-  const std::pair<kind, kind> others[] = {{kind::datagram, kind::listener},
-                                          {kind::listener, kind::datagram},
-                                          {kind::seqpacket, kind::listener},
-                                          {kind::listener, kind::seqpacket}};
+  const std::pair<kind, kind> others[] = {{kind::datagram, kind::stream},
+                                          {kind::stream, kind::datagram},
+                                          {kind::seqpacket, kind::stream},
+                                          {kind::stream, kind::seqpacket}};
   for (const auto& [given, wanted] : others) {
     auto fds = list_of(sd::testing::open(given, where));
     std::error_code ec;
@@ -437,7 +437,7 @@ TEST(passed, connection_at_the_address_is_an_error) {
     unique_fd client;
     auto fds = list_of(accepted(where, client));
     const auto at = sd::describe(fds.front().fd.get()).local;
-    for (const auto kind : {kind::listener, kind::datagram, kind::seqpacket}) {
+    for (const auto kind : {kind::stream, kind::datagram, kind::seqpacket}) {
       if (kind == kind::datagram && at.port() != 0) continue;  // UDP has ports of its own
       std::error_code ec;
       const auto server = take_or_bind(fds, at, of_kind(kind), ec);
@@ -460,7 +460,7 @@ TEST(passed, connection_is_an_error_whatever_else_is_at_the_port) {
 TEST(passed, twice_is_ambiguous) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
-    auto fds = list_of(sd::testing::open(kind::listener, where, "one"));
+    auto fds = list_of(sd::testing::open(kind::stream, where, "one"));
     fds.push_back(listen_fd{"two", unique_fd(check(::dup(fds.front().fd.get()), "dup"))});
     const auto at = sd::describe(fds.front().fd.get()).local;
     std::error_code ec;

@@ -41,7 +41,7 @@ using words = std::map<std::string, std::string>;
 volatile std::sig_atomic_t stopping = 0;
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 

@@ -29,7 +29,7 @@ extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leav
 namespace {
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 

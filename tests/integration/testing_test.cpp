@@ -47,7 +47,7 @@ std::string printed(const std::string& command, std::vector<sd::listen_fd> more 
 
 std::vector<sd::listen_fd> two_sockets() {
   std::vector<sd::listen_fd> fds;
-  fds.push_back(sd::testing::open(sd::kind::listener, "127.0.0.1:0", "web"));
+  fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0", "web"));
   fds.push_back(sd::testing::open(sd::kind::datagram, "127.0.0.1:0"));
   return fds;
 }
@@ -79,12 +79,12 @@ TEST(testing_process, leaves_the_descriptors_to_the_caller) {
     sd::testing::process shell({"sh", "-c", "[ -S /dev/fd/3 ] && [ -S /dev/fd/4 ]"}, fds);
     EXPECT_EQ(shell.wait(), 0);
   }
-  EXPECT_EQ(sd::describe(fds[0].fd.get()).kind, sd::kind::listener);
+  EXPECT_EQ(sd::describe(fds[0].fd.get()).kind, sd::kind::stream);
 }
 
 TEST(testing_process, without_names_sets_none) {
   std::vector<sd::listen_fd> fds;
-  fds.push_back(sd::testing::open(sd::kind::listener, "127.0.0.1:0"));
+  fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0"));
   sd::testing::process shell({"sh", "-c", "[ $LISTEN_FDS = 1 ] && [ -z \"${LISTEN_FDNAMES+set}\" ]"}, fds);
   EXPECT_EQ(shell.wait(), 0);
 }
@@ -132,10 +132,10 @@ TEST(testing_process, refuses_names_that_cannot_be_passed) {
 TEST(testing_open, opens_every_kind) {
   const sd::test::directory directory;
   const std::vector<std::pair<sd::kind, std::string>> kinds = {
-      {sd::kind::listener, "127.0.0.1:0"},
-      {sd::kind::listener, "[::1]:0"},
-      {sd::kind::listener, directory / "stream"},
-      {sd::kind::listener, "@testing." + std::to_string(::getpid())},
+      {sd::kind::stream, "127.0.0.1:0"},
+      {sd::kind::stream, "[::1]:0"},
+      {sd::kind::stream, directory / "stream"},
+      {sd::kind::stream, "@testing." + std::to_string(::getpid())},
       {sd::kind::seqpacket, directory / "packets"},
       {sd::kind::datagram, "[::1]:0"},
       {sd::kind::datagram, directory / "datagrams"},
@@ -148,7 +148,7 @@ TEST(testing_open, opens_every_kind) {
     EXPECT_EQ(passed.name, "name");
     EXPECT_EQ(sd::describe(passed.fd.get()).kind, kind) << where;
   }
-  EXPECT_NE(sd::describe(sd::testing::open(sd::kind::listener, "127.0.0.1:0").fd.get()).local.port(), 0U);
+  EXPECT_NE(sd::describe(sd::testing::open(sd::kind::stream, "127.0.0.1:0").fd.get()).local.port(), 0U);
 }
 
 TEST(testing_open, says_what_it_could_not_open) {
@@ -160,7 +160,7 @@ TEST(testing_open, says_what_it_could_not_open) {
       return std::string(error.what());
     }
   };
-  EXPECT_THAT(error_of(sd::kind::listener, "localhost:80"), testing::StartsWith("address \"localhost:80\": "));
+  EXPECT_THAT(error_of(sd::kind::stream, "localhost:80"), testing::StartsWith("address \"localhost:80\": "));
   EXPECT_EQ(error_of(sd::kind::special, "/nowhere/file"), "open /nowhere/file: No such file or directory");
   EXPECT_EQ(error_of(sd::kind::directory, "/tmp"), "open a directory by /tmp: Invalid argument");
   EXPECT_EQ(error_of(sd::kind::netlink, "nothing 1"), "netlink nothing 1: Invalid argument");

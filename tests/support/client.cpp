@@ -15,7 +15,7 @@ namespace {
 
 template <class Number>
 Number check(Number result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 

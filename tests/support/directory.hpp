@@ -15,7 +15,7 @@ class directory {
  public:
   explicit directory(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
       : path_((std::filesystem::canonical(parent) / "sd-XXXXXX").string()) {
-    if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category(), path_);
+    if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path_);
   }
   directory(const directory&) = delete;
   directory& operator=(const directory&) = delete;

@@ -1,6 +1,6 @@
 #include "fake_os.hpp"
 
-#include "detail/os.hpp"
+#include "detail/os/descriptors.hpp"
 
 #include <cerrno>
 

@@ -8,8 +8,8 @@
 
 namespace sd::test {
 
-/// What the library sees of a process, made up: linked in the place of src/detail/os.cpp to inject failures that a real
-/// kernel is hard to bring to.
+/// What the library sees of a process, made up: linked in the place of src/detail/os/*.cpp to inject failures that a
+/// real kernel is hard to bring to.
 struct fake_os {
   enum class pidfds { none, without_inode, with_inode };
 

@@ -21,7 +21,7 @@ std::string first_line(const outcome& result) { return result.output.substr(0, r
 
 outcome run(const std::string& command) {
   FILE* const child = ::popen(command.c_str(), "re");
-  if (child == nullptr) throw std::system_error(errno, std::system_category(), "popen");
+  if (child == nullptr) throw std::system_error(errno, std::generic_category(), "popen");
   outcome result;
   for (int c = 0; (c = std::fgetc(child)) != EOF;) result.output += static_cast<char>(c);
   const int status = ::pclose(child);

@@ -38,7 +38,7 @@ namespace {
 using namespace std::chrono_literals;
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 

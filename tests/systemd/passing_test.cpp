@@ -43,7 +43,7 @@ TEST_F(passing, one_socket) {
   systemctl("start web.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7001"),
             "descriptors 1\n"
-            "3 \"web\" listener inet stream 127.0.0.1:7001 close-on-exec\n"
+            "3 \"web\" stream inet 127.0.0.1:7001 close-on-exec\n"
             "in a child:\n");
 }
 
@@ -51,7 +51,7 @@ TEST_F(passing, name_with_odd_characters) {
   systemctl("start odd-name.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7002"),
             "descriptors 1\n"
-            R"(3 "back\slash \x41 \\ "quoted" 'it' = % #" listener inet stream 127.0.0.1:7002 close-on-exec)"
+            R"(3 "back\slash \x41 \\ "quoted" 'it' = % #" stream inet 127.0.0.1:7002 close-on-exec)"
             "\nin a child:\n");
 }
 
@@ -59,7 +59,7 @@ TEST_F(passing, name_is_the_unit_by_default) {
   systemctl("start unnamed.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"),
             "descriptors 1\n"
-            "3 \"unnamed.socket\" listener inet stream 127.0.0.1:7003 close-on-exec\n"
+            "3 \"unnamed.socket\" stream inet 127.0.0.1:7003 close-on-exec\n"
             "in a child:\n");
 }
 
@@ -71,9 +71,9 @@ TEST_F(passing, several_units) {
   EXPECT_THAT(report, testing::StartsWith("descriptors 3\n3 "));
   EXPECT_THAT(report, testing::HasSubstr("\n4 "));
   EXPECT_THAT(report, testing::HasSubstr("\n5 "));
-  EXPECT_THAT(report, testing::HasSubstr(" \"web\" listener inet stream 127.0.0.1:7001 close-on-exec\n"));
-  EXPECT_THAT(report, testing::HasSubstr(" % #\" listener inet stream 127.0.0.1:7002 close-on-exec\n"));
-  EXPECT_THAT(report, testing::HasSubstr(" \"unnamed.socket\" listener inet stream 127.0.0.1:7003 close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" \"web\" stream inet 127.0.0.1:7001 close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" % #\" stream inet 127.0.0.1:7002 close-on-exec\n"));
+  EXPECT_THAT(report, testing::HasSubstr(" \"unnamed.socket\" stream inet 127.0.0.1:7003 close-on-exec\n"));
   EXPECT_THAT(report, testing::EndsWith("\nin a child:\n"));
 }
 
@@ -82,12 +82,12 @@ TEST_F(passing, several_sockets_of_one_unit_in_order) {
   const auto report = report_of("one-unit.service", "127.0.0.1:7101");
   EXPECT_EQ(report,
             "descriptors 7\n"
-            "3 \"one\" listener inet stream 127.0.0.1:7101 close-on-exec\n"
+            "3 \"one\" stream inet 127.0.0.1:7101 close-on-exec\n"
             "4 \"one\" datagram unix /run/one-unit/datagram close-on-exec\n"
-            "5 \"one\" listener inet6 stream [::1]:7102 close-on-exec\n"
-            "6 \"one\" listener unix stream /run/one-unit/stream close-on-exec\n"
+            "5 \"one\" stream inet6 [::1]:7102 close-on-exec\n"
+            "6 \"one\" stream unix /run/one-unit/stream close-on-exec\n"
             "7 \"one\" datagram inet 127.0.0.1:7103 close-on-exec\n"
-            "8 \"one\" listener unix stream @one-unit close-on-exec\n"
+            "8 \"one\" stream unix @one-unit close-on-exec\n"
             "9 \"one\" seqpacket unix /run/one-unit/packets close-on-exec\n"
             "in a child:\n");
   // Each is the socket that it says it is.
@@ -149,11 +149,11 @@ TEST_F(passing, a_mixed_list_is_sorted) {
            "error: the descriptor is of another kind\n"
            "error: no such descriptor was passed\n"
            "datagram inet 127.0.0.1:7401\n"
-           "listener inet stream 127.0.0.1:7402\n"
+           "stream inet 127.0.0.1:7402\n"
            "seqpacket unix /run/sorted/packets\n"
-           "listener unix stream /run/sorted/stream\n" +
+           "stream unix /run/sorted/stream\n" +
            connection +
-           "all: \"web\" listener inet stream 127.0.0.1:7401\n"
+           "all: \"web\" stream inet 127.0.0.1:7401\n"
            "fifo /run/sorted/fifo\n"
            "netlink raw protocol-15\n"
            "message-queue /sorted\n"

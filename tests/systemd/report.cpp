@@ -2,7 +2,7 @@
 //
 //   pid 42
 //   descriptors 2
-//   3 "web" listener inet stream 127.0.0.1:80 close-on-exec
+//   3 "web" stream inet 127.0.0.1:80 close-on-exec
 //   4 unnamed datagram unix /run/socket inherited
 //   in a child: 4
 //   error: ...
@@ -53,7 +53,7 @@ void print_open_descriptors() {
 std::string open_in_child(const std::string& own_path) {
   const auto command = own_path + ' ' + list_descriptors;
   const std::unique_ptr<FILE, int (*)(FILE*)> child(::popen(command.c_str(), "re"), ::pclose);
-  if (!child) throw std::system_error(errno, std::system_category(), "popen");
+  if (!child) throw std::system_error(errno, std::generic_category(), "popen");
   std::string text;
   for (int c = 0; (c = std::fgetc(child.get())) != EOF;) text += static_cast<char>(c);
   return text;
@@ -90,12 +90,12 @@ void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) 
   waiting.reserve(passed.size());
   for (const auto& entry : passed) waiting.push_back({entry.fd.get(), POLLIN, 0});
   while (!waiting.empty()) {
-    if (::poll(waiting.data(), waiting.size(), -1) < 0) throw std::system_error(errno, std::system_category(), "poll");
+    if (::poll(waiting.data(), waiting.size(), -1) < 0) throw std::system_error(errno, std::generic_category(), "poll");
     for (auto entry = waiting.begin(); entry != waiting.end();) {
       const bool ready = entry->revents != 0;
       const int fd = entry->fd;
       const auto kind = sd::describe(fd).kind;
-      if (ready && (kind == sd::kind::listener || kind == sd::kind::seqpacket)) {
+      if (ready && (kind == sd::kind::stream || kind == sd::kind::seqpacket)) {
         answer_connection(sd::unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)).get(), report);
       } else if (ready && kind == sd::kind::datagram) {
         answer_datagram(fd, report);

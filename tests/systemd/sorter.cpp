@@ -46,7 +46,7 @@ void store(int fd, const std::string& name) {
   rights->cmsg_len = CMSG_LEN(sizeof fd);
   std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
   const sd::unique_fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (::sendmsg(socket.get(), &header, 0) < 0) throw std::system_error(errno, std::system_category(), "sendmsg");
+  if (::sendmsg(socket.get(), &header, 0) < 0) throw std::system_error(errno, std::generic_category(), "sendmsg");
 }
 
 class sorter {
@@ -84,17 +84,17 @@ int main(int, char** argv) {
     const std::string path = argv[1];
     std::ofstream report(path + ".new");
     sorter sort(report);
-    sort.one(sd::kind::listener);
-    sort.one(sd::kind::listener, sd::named("web"));
+    sort.one(sd::kind::stream);
+    sort.one(sd::kind::stream, sd::named("web"));
     sort.one(sd::kind::datagram, sd::named("local"));
     sort.one(sd::kind::fifo, sd::named("web"));
-    sort.one(sd::kind::listener, sd::named("nobody"));
+    sort.one(sd::kind::stream, sd::named("nobody"));
     sort.one(sd::kind::datagram, sd::named("web"));
-    const auto listener = sort.one(sd::kind::listener, sd::address("127.0.0.1:7402"));
+    const auto listener = sort.one(sd::kind::stream, sd::address("127.0.0.1:7402"));
     sort.one(sd::kind::seqpacket);
-    sort.one(sd::kind::listener, sd::address("/run/sorted/stream"));
+    sort.one(sd::kind::stream, sd::address("/run/sorted/stream"));
     sort.one(sd::kind::connection, sd::named("kept"));
-    sort.all(sd::kind::listener);
+    sort.all(sd::kind::stream);
     sort.one(sd::kind::fifo);
     sort.one(sd::kind::netlink, sd::named("rest"));
     sort.one(sd::kind::message_queue);

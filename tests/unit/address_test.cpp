@@ -35,7 +35,7 @@ static_assert(!std::is_convertible_v<std::string_view, address>);
 
 constexpr address none;
 
-std::error_code system_error(int error) { return {error, std::system_category()}; }
+std::error_code system_error(int error) { return {error, std::generic_category()}; }
 
 /// What an error code holds before a call that is to succeed or fail by itself.
 std::error_code stale() { return std::make_error_code(std::errc::io_error); }

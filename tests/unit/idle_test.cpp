@@ -46,7 +46,7 @@ class idle_exit : public testing::Test {
     return {buffer.data(), length > 0 ? static_cast<std::size_t>(length) : 0};
   }
 
-  sd::listen_fd listener_ = sd::testing::open(sd::kind::listener, "127.0.0.1:0");
+  sd::listen_fd listener_ = sd::testing::open(sd::kind::stream, "127.0.0.1:0");
 
  private:
   sd::test::directory directory_;
@@ -107,7 +107,7 @@ TEST_F(idle_exit, counts_the_time_from_the_end_of_the_last_work) {
 }
 
 TEST_F(idle_exit, goes_on_while_somebody_waits_in_a_socket) {
-  const auto other = sd::testing::open(sd::kind::listener, "[::1]:0");
+  const auto other = sd::testing::open(sd::kind::stream, "[::1]:0");
   sd::idle_exit idle(0ms);
   idle.watch(other.fd.get(), sd::origin::passed);
   idle.watch(listener_.fd.get(), sd::origin::passed);

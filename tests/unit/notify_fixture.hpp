@@ -22,7 +22,7 @@ namespace sd::test {
 
 inline constexpr std::size_t most_attached = 253;
 
-inline std::error_code error(int number) { return {number, std::system_category()}; }
+inline std::error_code error(int number) { return {number, std::generic_category()}; }
 
 /// What a call must overwrite.
 inline std::error_code stale() { return error(EIO); }

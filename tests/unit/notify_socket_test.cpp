@@ -275,7 +275,7 @@ TEST_F(notify, says_that_the_manager_has_gone) {
 }
 
 TEST_F(notify, says_that_the_socket_is_of_another_kind) {
-  const auto stream = sd::testing::open(sd::kind::listener, directory() / "stream");
+  const auto stream = sd::testing::open(sd::kind::stream, directory() / "stream");
   ::setenv("NOTIFY_SOCKET", (directory() / "stream").c_str(), 1);
   expect_refused({state::ready()}, EPROTOTYPE);
 }

@@ -1,6 +1,6 @@
-#include "detail/os.hpp"
-
 #include <sd/unique_fd.hpp>
+
+#include "detail/os/descriptors.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

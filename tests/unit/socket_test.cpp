@@ -53,7 +53,7 @@ constexpr int icmp6 = IPPROTO_ICMPV6;
 constexpr int udplite = IPPROTO_UDPLITE;
 constexpr int never_open = 1'000'000'000;
 
-std::error_code system_error(int error) { return {error, std::system_category()}; }
+std::error_code system_error(int error) { return {error, std::generic_category()}; }
 
 /// What an error code holds before a call that is to succeed or fail by itself.
 std::error_code stale() { return std::make_error_code(std::errc::io_error); }
@@ -62,7 +62,7 @@ std::error_code stale() { return std::make_error_code(std::errc::io_error); }
 
 template <class Number>
 Number check(Number result, const char* call) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), call);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), call);
   return result;
 }
 
@@ -222,26 +222,24 @@ struct descriptor_row {
 
 constexpr descriptor_row descriptor_table[] = {
     // stream sockets that listen
-    {"tcp4_listener", [](const directory&) { return sample{listener(address("127.0.0.1:0"))}; }, kind::listener,
-     AF_INET, SOCK_STREAM, IPPROTO_TCP, "listener inet stream 127.0.0.1:{port}",
+    {"tcp4_listener", [](const directory&) { return sample{listener(address("127.0.0.1:0"))}; }, kind::stream, AF_INET,
+     SOCK_STREAM, IPPROTO_TCP, "stream inet 127.0.0.1:{port}", "socket listening stream inet inet4 inet-listening"},
+    {"tcp4_wildcard_listener", [](const directory&) { return sample{listener(address("0.0.0.0:0"))}; }, kind::stream,
+     AF_INET, SOCK_STREAM, IPPROTO_TCP, "stream inet 0.0.0.0:{port}",
      "socket listening stream inet inet4 inet-listening"},
-    {"tcp4_wildcard_listener", [](const directory&) { return sample{listener(address("0.0.0.0:0"))}; }, kind::listener,
-     AF_INET, SOCK_STREAM, IPPROTO_TCP, "listener inet stream 0.0.0.0:{port}",
-     "socket listening stream inet inet4 inet-listening"},
-    {"tcp6_listener", [](const directory&) { return sample{listener_v6("[::1]:0", false)}; }, kind::listener, AF_INET6,
-     SOCK_STREAM, IPPROTO_TCP, "listener inet6 stream [::1]:{port}",
+    {"tcp6_listener", [](const directory&) { return sample{listener_v6("[::1]:0", false)}; }, kind::stream, AF_INET6,
+     SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::1]:{port}", "socket listening stream inet inet6 inet-listening"},
+    {"tcp6_listener_v6only", [](const directory&) { return sample{listener_v6("[::1]:0", true)}; }, kind::stream,
+     AF_INET6, SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::1]:{port}",
      "socket listening stream inet inet6 inet-listening"},
-    {"tcp6_listener_v6only", [](const directory&) { return sample{listener_v6("[::1]:0", true)}; }, kind::listener,
-     AF_INET6, SOCK_STREAM, IPPROTO_TCP, "listener inet6 stream [::1]:{port}",
-     "socket listening stream inet inet6 inet-listening"},
-    {"tcp6_wildcard_listener", [](const directory&) { return sample{listener_v6("[::]:0", false)}; }, kind::listener,
-     AF_INET6, SOCK_STREAM, IPPROTO_TCP, "listener inet6 stream [::]:{port} dual-stack",
+    {"tcp6_wildcard_listener", [](const directory&) { return sample{listener_v6("[::]:0", false)}; }, kind::stream,
+     AF_INET6, SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::]:{port} dual-stack",
      "socket listening stream inet inet6 inet-listening"},
     {"tcp6_wildcard_listener_v6only", [](const directory&) { return sample{listener_v6("[::]:0", true)}; },
-     kind::listener, AF_INET6, SOCK_STREAM, IPPROTO_TCP, "listener inet6 stream [::]:{port} v6only",
+     kind::stream, AF_INET6, SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::]:{port} v6only",
      "socket listening stream inet inet6 inet-listening"},
     {"tcp6_v4_mapped_listener", [](const directory&) { return sample{listener_v6("[::ffff:127.0.0.1]:0", false)}; },
-     kind::listener, AF_INET6, SOCK_STREAM, IPPROTO_TCP, "listener inet6 stream [::ffff:127.0.0.1]:{port}",
+     kind::stream, AF_INET6, SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::ffff:127.0.0.1]:{port}",
      "socket listening stream inet inet6 inet-listening"},
     {"tcp4_listener_reuse_port",
      [](const directory&) {
@@ -251,7 +249,7 @@ constexpr descriptor_row descriptor_table[] = {
        listen(fd);
        return sample{std::move(fd)};
      },
-     kind::listener, AF_INET, SOCK_STREAM, IPPROTO_TCP, "listener inet stream 127.0.0.1:{port} reuse-port",
+     kind::stream, AF_INET, SOCK_STREAM, IPPROTO_TCP, "stream inet 127.0.0.1:{port} reuse-port",
      "socket listening stream inet inet4 inet-listening"},
     {"tcp6_listener_with_everything",
      [](const directory&) {
@@ -262,19 +260,17 @@ constexpr descriptor_row descriptor_table[] = {
        listen(fd);
        return sample{std::move(fd)};
      },
-     kind::listener, AF_INET6, SOCK_STREAM, IPPROTO_TCP,
-     "listener inet6 stream [::]:{port} v6only reuse-port nonblocking",
+     kind::stream, AF_INET6, SOCK_STREAM, IPPROTO_TCP, "stream inet6 [::]:{port} v6only reuse-port nonblocking",
      "socket listening stream inet inet6 inet-listening"},
-    {"unix_listener", [](const directory& dir) { return sample{listener(address(dir / "socket"))}; }, kind::listener,
-     AF_UNIX, SOCK_STREAM, 0, "listener unix stream {dir}/socket", "socket listening stream unix"},
+    {"unix_listener", [](const directory& dir) { return sample{listener(address(dir / "socket"))}; }, kind::stream,
+     AF_UNIX, SOCK_STREAM, 0, "stream unix {dir}/socket", "socket listening stream unix"},
     {"unix_listener_of_odd_name", [](const directory& dir) { return sample{listener(address(dir / " \n\"\\\xff"))}; },
-     kind::listener, AF_UNIX, SOCK_STREAM, 0, R"(listener unix stream {dir}/ \x0a\"\\\xff)",
-     "socket listening stream unix"},
+     kind::stream, AF_UNIX, SOCK_STREAM, 0, R"(stream unix {dir}/ \x0a\"\\\xff)", "socket listening stream unix"},
     {"unix_abstract_listener", [](const directory&) { return sample{listener(address('@' + abstract_name()))}; },
-     kind::listener, AF_UNIX, SOCK_STREAM, 0, "listener unix stream @{abstract}", "socket listening stream unix"},
+     kind::stream, AF_UNIX, SOCK_STREAM, 0, "stream unix @{abstract}", "socket listening stream unix"},
     {"vsock_listener",
      [](const directory&) { return sample{listener(address("vsock::" + std::to_string(VMADDR_PORT_ANY)))}; },
-     kind::listener, AF_VSOCK, SOCK_STREAM, 0, "listener vsock stream vsock::{port}", "socket listening stream vsock"},
+     kind::stream, AF_VSOCK, SOCK_STREAM, 0, "stream vsock vsock::{port}", "socket listening stream vsock"},
 
     // sequential packets
     {"unix_seqpacket_listener",
@@ -558,7 +554,7 @@ TEST(socket, that_is_not_open_is_named_by_the_exception) {
 
 TEST(kind, has_a_name) {
   const std::pair<kind, const char*> rows[] = {
-      {kind::listener, "listener"},     {kind::seqpacket, "seqpacket"},
+      {kind::stream, "stream"},         {kind::seqpacket, "seqpacket"},
       {kind::connection, "connection"}, {kind::unconnected, "unconnected"},
       {kind::datagram, "datagram"},     {kind::raw, "raw"},
       {kind::netlink, "netlink"},       {kind::fifo, "fifo"},
@@ -586,18 +582,17 @@ TEST(description, is_a_line_whatever_it_holds) {
       {described(kind::datagram, 99, 77), "datagram family-99 type-77 unnamed"},
       {described(kind::datagram, 99, SOCK_DGRAM, 5), "datagram family-99 unnamed"},
       {described(kind::netlink, AF_NETLINK, 77, 99), "netlink type-77 protocol-99"},
-      {described(kind::listener, AF_INET, SOCK_STREAM, 0, web), "listener inet stream 127.0.0.1:80"},
-      {described(kind::listener, AF_INET, SOCK_STREAM, IPPROTO_TCP, web), "listener inet stream 127.0.0.1:80"},
-      {described(kind::listener, AF_INET, SOCK_STREAM, IPPROTO_UDP, web),
-       "listener inet stream protocol-17 127.0.0.1:80"},
-      {described(kind::listener, AF_INET, SOCK_STREAM, 262, web), "listener inet stream protocol-262 127.0.0.1:80"},
+      {described(kind::stream, AF_INET, SOCK_STREAM, 0, web), "stream inet 127.0.0.1:80"},
+      {described(kind::stream, AF_INET, SOCK_STREAM, IPPROTO_TCP, web), "stream inet 127.0.0.1:80"},
+      {described(kind::stream, AF_INET, SOCK_STREAM, IPPROTO_UDP, web), "stream inet protocol-17 127.0.0.1:80"},
+      {described(kind::stream, AF_INET, SOCK_STREAM, 262, web), "stream inet protocol-262 127.0.0.1:80"},
       {described(kind::datagram, AF_INET, SOCK_DGRAM, IPPROTO_UDP, web), "datagram inet 127.0.0.1:80"},
       {described(kind::datagram, AF_INET, SOCK_DGRAM, IPPROTO_TCP, web), "datagram inet protocol-6 127.0.0.1:80"},
       {described(kind::datagram, AF_INET6, SOCK_DGRAM, IPPROTO_TCP, address("[::]:80")),
        "datagram inet6 protocol-6 [::]:80 dual-stack"},
       {described(kind::seqpacket, AF_INET, SOCK_SEQPACKET, 132, web), "seqpacket inet protocol-132 127.0.0.1:80"},
-      {described(kind::listener, AF_VSOCK, SOCK_STREAM, 0, address("vsock:2:80")), "listener vsock stream vsock:2:80"},
-      {described(kind::listener, AF_UNIX, SOCK_STREAM, 0, address("@a\0\n"s)), R"(listener unix stream @a\x00\x0a)"},
+      {described(kind::stream, AF_VSOCK, SOCK_STREAM, 0, address("vsock:2:80")), "stream vsock vsock:2:80"},
+      {described(kind::stream, AF_UNIX, SOCK_STREAM, 0, address("@a\0\n"s)), R"(stream unix @a\x00\x0a)"},
   };
   for (const auto& [what, text] : rows) EXPECT_EQ(to_string(what), text);
 }
@@ -614,8 +609,8 @@ TEST(description, does_not_take_a_path_for_an_address) {
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
   std::strcpy(where.sun_path, "[::]:80");  // a relative path, and nothing else
-  const auto what = described(kind::listener, AF_UNIX, SOCK_STREAM, 0, address::from_sockaddr(&where, sizeof where));
-  EXPECT_EQ(to_string(what), "listener unix stream [::]:80");
+  const auto what = described(kind::stream, AF_UNIX, SOCK_STREAM, 0, address::from_sockaddr(&where, sizeof where));
+  EXPECT_EQ(to_string(what), "stream unix [::]:80");
 }
 
 TEST(description, follows_a_file_that_is_deleted) {
@@ -905,7 +900,7 @@ TEST(is_socket_unix, is_at_a_path_that_fills_the_address) {
     EXPECT_TRUE(is_unix_at(fd, path));
     EXPECT_FALSE(is_unix_at(fd, path + '\0'));
     EXPECT_FALSE(is_unix_at(fd, path.substr(0, length - 1)));
-    EXPECT_EQ(to_string(sd::describe(fd.get())), "listener unix stream " + path);
+    EXPECT_EQ(to_string(sd::describe(fd.get())), "stream unix " + path);
     check(::unlink(path.c_str()), "unlink");
   }
 }

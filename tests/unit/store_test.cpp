@@ -148,7 +148,7 @@ TEST_F(store, refuses_names_that_the_manager_throws_away) {
   names.emplace_back(255, 'x');
   names.emplace_back(100000, 'x');
   for (const auto& name : names) {
-    const std::error_code invalid(EINVAL, std::system_category());
+    const std::error_code invalid(EINVAL, std::generic_category());
     std::error_code ec;
     EXPECT_FALSE(sd::store(name, fd.get(), store_poll::off, ec)) << name;
     EXPECT_EQ(ec, invalid) << name;
@@ -178,7 +178,7 @@ TEST_F(store, says_what_it_could_not_do) {
   EXPECT_EQ(what([] { sd::forget("a:b"); }), "forget a:b: Invalid argument");
   std::error_code ec;
   EXPECT_FALSE(sd::store("users", -1, store_poll::on, ec));
-  EXPECT_EQ(ec, std::error_code(EBADF, std::system_category()));
+  EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
   EXPECT_EQ(told().text, "");
 }
 

@@ -137,7 +137,7 @@ address at(const std::string& host, const listen_fd& entry) {
   return address(host + ':' + std::to_string(port_of(entry)));
 }
 
-listen_fd tcp(std::optional<std::string> name = {}) { return open(kind::listener, "127.0.0.1:0", std::move(name)); }
+listen_fd tcp(std::optional<std::string> name = {}) { return open(kind::stream, "127.0.0.1:0", std::move(name)); }
 listen_fd udp(std::optional<std::string> name = {}) { return open(kind::datagram, "127.0.0.1:0", std::move(name)); }
 listen_fd null(std::optional<std::string> name = {}) { return open(kind::special, "/dev/null", std::move(name)); }
 
@@ -151,7 +151,7 @@ class take : public testing::Test {
 };
 
 TEST_F(take, by_kind) {
-  expect_taken(list_, 0, kind::listener, {});
+  expect_taken(list_, 0, kind::stream, {});
   expect_taken(list_, 1, kind::datagram, {});
   expect_taken(list_, 2, kind::fifo, {});
   expect_taken(list_, 3, kind::special, {});
@@ -164,26 +164,26 @@ TEST_F(take, by_name) {
   list_.push_back(tcp(""));
   list_.push_back(tcp());
   list_.push_back(tcp("a:\n\xff"));
-  expect_taken(list_, 0, kind::listener, named("web"));
+  expect_taken(list_, 0, kind::stream, named("web"));
   expect_taken(list_, 2, kind::fifo, named("log"));
   expect_taken(list_, 4, kind::seqpacket, named(""));
-  expect_taken(list_, 5, kind::listener, named("web2"));
-  expect_taken(list_, 6, kind::listener, named("we"));
-  expect_taken(list_, 7, kind::listener, named(""));  // which is a name, and not the want of one
-  expect_taken(list_, 9, kind::listener, named("a:\n\xff"));
+  expect_taken(list_, 5, kind::stream, named("web2"));
+  expect_taken(list_, 6, kind::stream, named("we"));
+  expect_taken(list_, 7, kind::stream, named(""));  // which is a name, and not the want of one
+  expect_taken(list_, 9, kind::stream, named("a:\n\xff"));
 }
 
 TEST_F(take, by_address) {
   list_.push_back(tcp());
-  expect_taken(list_, 0, kind::listener, at("127.0.0.1", list_[0]));
+  expect_taken(list_, 0, kind::stream, at("127.0.0.1", list_[0]));
   expect_taken(list_, 1, kind::datagram, at("127.0.0.1", list_[1]));
   expect_taken(list_, 4, kind::seqpacket, address(dir_ / "packets"));
-  expect_taken(list_, 5, kind::listener, at("127.0.0.1", list_[5]));
+  expect_taken(list_, 5, kind::stream, at("127.0.0.1", list_[5]));
 }
 
 TEST_F(take, by_a_name_that_several_kinds_share) {
   auto list = list_of(tcp("web"), null("web"), udp("web"), tcp("admin"));
-  expect_taken(list, 0, kind::listener, named("web"));
+  expect_taken(list, 0, kind::stream, named("web"));
   expect_taken(list, 1, kind::special, named("web"));
   expect_taken(list, 2, kind::datagram, named("web"));
 }
@@ -199,7 +199,7 @@ TEST_F(take, by_a_port_that_two_kinds_share) {
     }
   }
   const auto where = at("127.0.0.1", list[0]);
-  expect_taken(list, 0, kind::listener, where);
+  expect_taken(list, 0, kind::stream, where);
   expect_taken(list, 1, kind::datagram, where);
   expect_error(list, errc::wrong_kind, kind::seqpacket, where);
 }
@@ -208,7 +208,7 @@ TEST_F(take, leaves_the_rest) {
   const auto before = traces_of(list_);
   const auto log = sd::take(list_, kind::fifo);
   EXPECT_THAT(places(list_, before), ElementsAre(0, 1, 3, 4));
-  const auto web = sd::take(list_, kind::listener, named("web"));
+  const auto web = sd::take(list_, kind::stream, named("web"));
   EXPECT_THAT(places(list_, before), ElementsAre(1, 3, 4));
   const auto packets = sd::take(list_, kind::seqpacket);
   EXPECT_THAT(places(list_, before), ElementsAre(1, 3));
@@ -237,29 +237,29 @@ TEST_F(take, a_connection) {
 TEST_F(take, what_is_not_there_is_not_passed) {
   list_.push_back(tcp());
   expect_error(list_, errc::not_passed, kind::directory);
-  expect_error(list_, errc::not_passed, kind::listener, named("webs"));
-  expect_error(list_, errc::not_passed, kind::listener, named("we"));
-  expect_error(list_, errc::not_passed, kind::listener, named("WEB"));
-  expect_error(list_, errc::not_passed, kind::listener, address("127.0.0.1:1"));
-  expect_error(list_, errc::not_passed, kind::listener, at("127.0.0.2", list_[0]));
+  expect_error(list_, errc::not_passed, kind::stream, named("webs"));
+  expect_error(list_, errc::not_passed, kind::stream, named("we"));
+  expect_error(list_, errc::not_passed, kind::stream, named("WEB"));
+  expect_error(list_, errc::not_passed, kind::stream, address("127.0.0.1:1"));
+  expect_error(list_, errc::not_passed, kind::stream, at("127.0.0.2", list_[0]));
   expect_error(list_, errc::not_passed, kind::seqpacket, address(dir_ / "packet"));
   expect_error(list_, errc::not_passed, kind::seqpacket, address('@' + (dir_ / "packets").substr(1)));
   std::vector<listen_fd> nothing;
-  expect_error(nothing, errc::not_passed, kind::listener);
+  expect_error(nothing, errc::not_passed, kind::stream);
 }
 
 TEST_F(take, what_is_there_as_another_kind_is_the_wrong_kind) {
-  expect_error(list_, errc::wrong_kind, kind::listener, named("dns"));
-  expect_error(list_, errc::wrong_kind, kind::listener, named(""));
+  expect_error(list_, errc::wrong_kind, kind::stream, named("dns"));
+  expect_error(list_, errc::wrong_kind, kind::stream, named(""));
   expect_error(list_, errc::wrong_kind, kind::raw, named("web"));
   expect_error(list_, errc::wrong_kind, kind::datagram, at("127.0.0.1", list_[0]));
-  expect_error(list_, errc::wrong_kind, kind::listener, address(dir_ / "packets"));
+  expect_error(list_, errc::wrong_kind, kind::stream, address(dir_ / "packets"));
 }
 
 TEST_F(take, what_is_there_twice_is_ambiguous) {
   auto list = list_of(tcp("web"), udp("web"), tcp("web"), null());
-  expect_error(list, errc::ambiguous, kind::listener);
-  expect_error(list, errc::ambiguous, kind::listener, named("web"));
+  expect_error(list, errc::ambiguous, kind::stream);
+  expect_error(list, errc::ambiguous, kind::stream, named("web"));
   expect_taken(list, 1, kind::datagram, named("web"));
 }
 
@@ -267,23 +267,23 @@ TEST_F(take, nothing_is_at_the_empty_address) {
   auto pair = sd::testing::connection();
   list_.push_back(std::move(pair.first));
   expect_error(list_, errc::not_passed, kind::fifo, address());
-  expect_error(list_, errc::not_passed, kind::listener, address());
+  expect_error(list_, errc::not_passed, kind::stream, address());
   expect_error(list_, errc::not_passed, kind::connection, address());
 }
 
 TEST_F(take, what_is_closed_is_not_there) {
   list_[0].fd.reset();
-  expect_error(list_, errc::not_passed, kind::listener);
-  expect_error(list_, errc::not_passed, kind::listener, named("web"));
+  expect_error(list_, errc::not_passed, kind::stream);
+  expect_error(list_, errc::not_passed, kind::stream, named("web"));
   list_.push_back(tcp("web"));
-  expect_taken(list_, 5, kind::listener, named("web"));
-  expect_taken(list_, 5, kind::listener, {});
+  expect_taken(list_, 5, kind::stream, named("web"));
+  expect_taken(list_, 5, kind::stream, {});
 }
 
 TEST_F(take, explains_what_is_wrong) {
   auto list = list_of(tcp("web"), tcp("web"), null(), open(kind::fifo, dir_ / "fi\nfo", "a \"\n"));
   const auto where = to_string(at("127.0.0.1", list[0]));
-  const auto passed = ", passed: #0 \"web\" listener inet stream " + where + ", #1 \"web\" listener inet stream " +
+  const auto passed = ", passed: #0 \"web\" stream inet " + where + ", #1 \"web\" stream inet " +
                       to_string(at("127.0.0.1", list[1])) + R"(, #2 special /dev/null, #3 "a \"\x0a" fifo )" +
                       dir_.path() + "/fi\\x0afo nonblocking";
   const struct {
@@ -293,13 +293,13 @@ TEST_F(take, explains_what_is_wrong) {
     std::string asked;
     std::string advice;
   } rows[] = {
-      {errc::ambiguous, kind::listener, {}, "listener", "; choose by FileDescriptorName="},
-      {errc::ambiguous, kind::listener, named("web"), "listener named \"web\"",
+      {errc::ambiguous, kind::stream, {}, "stream", "; choose by FileDescriptorName="},
+      {errc::ambiguous, kind::stream, named("web"), "stream named \"web\"",
        "; each needs a socket unit of its own with another FileDescriptorName="},
       {errc::not_passed, kind::datagram, {}, "datagram", "; the socket unit needs ListenDatagram="},
-      {errc::not_passed, kind::listener, named("x\n\""), R"(listener named "x\x0a\"")",
+      {errc::not_passed, kind::stream, named("x\n\""), R"(stream named "x\x0a\"")",
        R"(; the socket unit needs ListenStream= and FileDescriptorName=x\x0a\")"},
-      {errc::not_passed, kind::listener, address("/run/x\n"), R"(listener at /run/x\x0a)",
+      {errc::not_passed, kind::stream, address("/run/x\n"), R"(stream at /run/x\x0a)",
        R"(; the socket unit needs ListenStream=/run/x\x0a)"},
       {errc::not_passed, kind::connection, address("[::]:80"), "connection at [::]:80",
        "; the socket unit needs Accept=yes and ListenStream=[::]:80"},
@@ -331,7 +331,7 @@ TEST_F(take, explains_an_ambiguous_address) {
 
 TEST_F(take, knows_the_directive_of_each_kind) {
   const std::pair<kind, const char*> rows[] = {
-      {kind::listener, "listener, passed: nothing; the socket unit needs ListenStream="},
+      {kind::stream, "stream, passed: nothing; the socket unit needs ListenStream="},
       {kind::seqpacket, "seqpacket, passed: nothing; the socket unit needs ListenSequentialPacket="},
       {kind::connection, "connection, passed: nothing; the socket unit needs Accept=yes and ListenStream="},
       {kind::unconnected, "unconnected, passed: nothing"},
@@ -383,8 +383,8 @@ TEST_P(same_addresses, are_taken_for_one) {
   for (const int type : {int{SOCK_STREAM}, int{SOCK_DGRAM}}) {
     auto list = passed_v6((row.bound + ":0"s).c_str(), row.v6only, type);
     if (list.empty())
-      GTEST_SKIP() << "SKIPPED: no socket at " << row.bound << ": " << std::system_category().message(errno);
-    const auto kind = type == SOCK_STREAM ? kind::listener : kind::datagram;
+      GTEST_SKIP() << "SKIPPED: no socket at " << row.bound << ": " << std::generic_category().message(errno);
+    const auto kind = type == SOCK_STREAM ? kind::stream : kind::datagram;
     const auto wanted = at(row.wanted, list[0]);
     if (row.is_same) {
       expect_taken(list, 0, kind, wanted);
@@ -428,35 +428,35 @@ INSTANTIATE_TEST_SUITE_P(take, same_addresses, testing::ValuesIn(same_table));
 
 TEST_F(take, by_the_v4_mapped_form) {
   auto list = list_of(tcp());
-  expect_taken(list, 0, kind::listener, at("[::ffff:127.0.0.1]", list[0]));
-  expect_error(list, errc::not_passed, kind::listener, at("[::ffff:127.0.0.2]", list[0]));
+  expect_taken(list, 0, kind::stream, at("[::ffff:127.0.0.1]", list[0]));
+  expect_error(list, errc::not_passed, kind::stream, at("[::ffff:127.0.0.2]", list[0]));
 }
 
 TEST_F(take, a_wildcard_by_no_address_that_it_includes) {
-  auto list = list_of(open(kind::listener, "0.0.0.0:0"));
-  expect_taken(list, 0, kind::listener, at("0.0.0.0", list[0]));
-  expect_taken(list, 0, kind::listener, at("[::ffff:0.0.0.0]", list[0]));
+  auto list = list_of(open(kind::stream, "0.0.0.0:0"));
+  expect_taken(list, 0, kind::stream, at("0.0.0.0", list[0]));
+  expect_taken(list, 0, kind::stream, at("[::ffff:0.0.0.0]", list[0]));
   for (const char* host : {"127.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "[::]"}) {
-    expect_error(list, errc::not_passed, kind::listener, at(host, list[0]));
+    expect_error(list, errc::not_passed, kind::stream, at(host, list[0]));
   }
 }
 
 TEST_F(take, one_of_two_wildcards_that_share_a_port) {
   auto list = passed_v6("[::]:0", true);
-  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [::]: " << std::system_category().message(errno);
+  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [::]: " << std::generic_category().message(errno);
   try {
-    list.push_back(open(kind::listener, to_string(at("0.0.0.0", list[0]))));
+    list.push_back(open(kind::stream, to_string(at("0.0.0.0", list[0]))));
   } catch (const std::system_error& error) {
     GTEST_SKIP() << "SKIPPED: " << error.what();
   }
-  expect_taken(list, 0, kind::listener, at("[::]", list[0]));
-  expect_taken(list, 1, kind::listener, at("0.0.0.0", list[0]));
+  expect_taken(list, 0, kind::stream, at("[::]", list[0]));
+  expect_taken(list, 1, kind::stream, at("0.0.0.0", list[0]));
 }
 
 TEST_F(take, by_the_scope) {
   if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: qemu gives the bytes of a scope in another order";
   auto list = passed_v6("[ff02::1]:0%lo", true, SOCK_DGRAM);
-  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [ff02::1]%lo: " << std::system_category().message(errno);
+  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [ff02::1]%lo: " << std::generic_category().message(errno);
   const auto where = to_string(at("[ff02::1]", list[0]));
   expect_taken(list, 0, kind::datagram, address(where + "%lo"));
   expect_error(list, errc::not_passed, kind::datagram, address(where + "%4294967295"));
@@ -466,25 +466,25 @@ TEST_F(take, by_a_path_through_a_link) {
   std::filesystem::create_directories(dir_ / "a");
   std::filesystem::create_directories(dir_ / "b");
   std::filesystem::create_directory_symlink("a", dir_ / "to-a");
-  auto list = list_of(open(kind::listener, dir_ / "a/socket"), open(kind::listener, dir_ / "b/socket"));
+  auto list = list_of(open(kind::stream, dir_ / "a/socket"), open(kind::stream, dir_ / "b/socket"));
   std::filesystem::create_symlink("b/socket", dir_ / "to-b-socket");
-  expect_taken(list, 0, kind::listener, address(dir_ / "a/socket"));
-  expect_taken(list, 1, kind::listener, address(dir_ / "b/socket"));
-  expect_taken(list, 0, kind::listener, address(dir_ / "to-a/socket"));
-  expect_taken(list, 0, kind::listener, address(dir_ / "b/../a/./socket"));
-  expect_taken(list, 1, kind::listener, address(dir_ / "to-b-socket"));
-  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "to-a"));
-  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "to-a/none"));
+  expect_taken(list, 0, kind::stream, address(dir_ / "a/socket"));
+  expect_taken(list, 1, kind::stream, address(dir_ / "b/socket"));
+  expect_taken(list, 0, kind::stream, address(dir_ / "to-a/socket"));
+  expect_taken(list, 0, kind::stream, address(dir_ / "b/../a/./socket"));
+  expect_taken(list, 1, kind::stream, address(dir_ / "to-b-socket"));
+  expect_error(list, errc::not_passed, kind::stream, address(dir_ / "to-a"));
+  expect_error(list, errc::not_passed, kind::stream, address(dir_ / "to-a/none"));
   expect_error(list, errc::wrong_kind, kind::seqpacket, address(dir_ / "to-a/socket"));
 }
 
 TEST_F(take, by_a_path_that_is_gone) {
-  auto list = list_of(open(kind::listener, dir_ / "socket"));
+  auto list = list_of(open(kind::stream, dir_ / "socket"));
   std::filesystem::create_directory_symlink(dir_.path(), dir_ / "here");
-  expect_taken(list, 0, kind::listener, address(dir_ / "here/socket"));
+  expect_taken(list, 0, kind::stream, address(dir_ / "here/socket"));
   ASSERT_EQ(::unlink((dir_ / "socket").c_str()), 0);
-  expect_taken(list, 0, kind::listener, address(dir_ / "socket"));
-  expect_error(list, errc::not_passed, kind::listener, address(dir_ / "here/socket"));
+  expect_taken(list, 0, kind::stream, address(dir_ / "socket"));
+  expect_error(list, errc::not_passed, kind::stream, address(dir_ / "here/socket"));
 }
 
 TEST_F(take, by_the_longest_path) {
@@ -505,10 +505,10 @@ TEST_F(take, by_the_longest_path) {
 TEST_F(take, by_an_abstract_name) {
   auto name = "@sd-take-test-" + std::to_string(::getpid());
   name.resize(108, 'x');  // qemu-user adds a NUL to shorter ones
-  auto list = list_of(open(kind::listener, name));
-  expect_taken(list, 0, kind::listener, address(name));
-  expect_error(list, errc::not_passed, kind::listener, address(name.substr(0, 107)));
-  expect_error(list, errc::not_passed, kind::listener, address('/' + name.substr(1, 106)));
+  auto list = list_of(open(kind::stream, name));
+  expect_taken(list, 0, kind::stream, address(name));
+  expect_error(list, errc::not_passed, kind::stream, address(name.substr(0, 107)));
+  expect_error(list, errc::not_passed, kind::stream, address('/' + name.substr(1, 106)));
 }
 
 // --- all -------------------------------------------------------------------------------------------------------------
@@ -516,7 +516,7 @@ TEST_F(take, by_an_abstract_name) {
 /// Takes out of a list, and sees that these go, in order, and all others stay.
 void expect_all_taken(const std::vector<std::size_t>& expected, kind kind, const sd::which& which = {}) {
   auto list = list_of(tcp("a"), udp("a"), tcp("b"), null(), tcp("a"), udp("b"), tcp());
-  if (which.where()) list[2] = open(kind::listener, to_string(*which.where()), "b");
+  if (which.where()) list[2] = open(kind::stream, to_string(*which.where()), "b");
   const auto before = traces_of(list);
   const auto taken = sd::take_all(list, kind, which);
   EXPECT_EQ(places(taken, before), expected);
@@ -528,35 +528,35 @@ void expect_all_taken(const std::vector<std::size_t>& expected, kind kind, const
 }
 
 TEST(take_all, of_a_kind) {
-  expect_all_taken({0, 2, 4, 6}, kind::listener);
+  expect_all_taken({0, 2, 4, 6}, kind::stream);
   expect_all_taken({1, 5}, kind::datagram);
   expect_all_taken({3}, kind::special);
 }
 
 TEST(take_all, of_a_name) {
-  expect_all_taken({0, 4}, kind::listener, named("a"));
+  expect_all_taken({0, 4}, kind::stream, named("a"));
   expect_all_taken({1}, kind::datagram, named("a"));
-  expect_all_taken({2}, kind::listener, named("b"));
+  expect_all_taken({2}, kind::stream, named("b"));
 }
 
 TEST(take_all, of_an_address) {
   const directory dir;
-  expect_all_taken({2}, kind::listener, address(dir / "socket"));
+  expect_all_taken({2}, kind::stream, address(dir / "socket"));
 }
 
 TEST(take_all, that_are_none) {
   expect_all_taken({}, kind::fifo);
   expect_all_taken({}, kind::special, named("a"));
-  expect_all_taken({}, kind::listener, named("c"));
-  expect_all_taken({}, kind::listener, named(""));
+  expect_all_taken({}, kind::stream, named("c"));
+  expect_all_taken({}, kind::stream, named(""));
   std::vector<listen_fd> nothing;
-  EXPECT_THAT(sd::take_all(nothing, kind::listener), IsEmpty());
+  EXPECT_THAT(sd::take_all(nothing, kind::stream), IsEmpty());
 }
 
 TEST(take_all, leaves_an_entry_whose_descriptor_was_moved_out) {
   auto list = list_of(tcp("a"), tcp("b"), null());
   const auto moved = std::move(list[0].fd);
-  EXPECT_EQ(sd::take_all(list, kind::listener).size(), 1U);
+  EXPECT_EQ(sd::take_all(list, kind::stream).size(), 1U);
   ASSERT_EQ(list.size(), 2U);
   EXPECT_EQ(list[0].name, "a");
 }
@@ -588,7 +588,7 @@ TEST_F(take, loses_nothing_for_want_of_memory) {
   list_.push_back(tcp("a name that takes memory"));
   unique_fd taken;
   const auto which = named("a name that takes memory");
-  EXPECT_GT(failures(list_, [&] { taken = sd::take(list_, kind::listener, which); }), 0);
+  EXPECT_GT(failures(list_, [&] { taken = sd::take(list_, kind::stream, which); }), 0);
   EXPECT_TRUE(taken);
   EXPECT_EQ(list_.size(), 5U);
 }
@@ -597,7 +597,7 @@ TEST(take_all, loses_nothing_for_want_of_memory) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto list = list_of(tcp("a"), udp(), tcp("b"), tcp("c"));
   std::vector<listen_fd> taken;
-  EXPECT_GT(failures(list, [&] { taken = sd::take_all(list, kind::listener); }), 1);
+  EXPECT_GT(failures(list, [&] { taken = sd::take_all(list, kind::stream); }), 1);
   EXPECT_EQ(taken.size(), 3U);
   EXPECT_EQ(list.size(), 1U);
 }
@@ -610,7 +610,7 @@ TEST(list, is_a_line_whatever_it_holds) {
   list = list_of(tcp("web"), null(), null(""), null("a\"\n, 4"), null(std::string(65, 'x')), listen_fd{"gone", {}});
   EXPECT_EQ(
       to_string(list),
-      with_numbers("#0 \"web\" listener inet stream " + to_string(at("127.0.0.1", list[0])) +
+      with_numbers("#0 \"web\" stream inet " + to_string(at("127.0.0.1", list[0])) +
                        ", #1 special /dev/null, #2 \"\" special /dev/null, #3 \"a\\\"\\x0a, 4\" special /dev/null, "
                        "#4 \"" +
                        std::string(64, 'x') + "...\" special /dev/null, -1 \"gone\" Bad file descriptor",

@@ -26,7 +26,7 @@ class activated_server : public httplib::Server {
     set_idle_interval(std::chrono::milliseconds(100));
     const int flags = ::fcntl(listener_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK) < 0) {
-      throw std::system_error(errno, std::system_category(), "O_NONBLOCK");
+      throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
     }
     svr_sock_ = listener_.get();
   }
@@ -55,7 +55,7 @@ int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
 
-    activated_server server(sd::take(fds, sd::kind::listener));
+    activated_server server(sd::take(fds, sd::kind::stream));
     server.Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("hello\n", "text/plain");
     });

@@ -56,7 +56,7 @@ sd::unique_fd open_sigterm() {
   sigaddset(&sigterm, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
   sd::unique_fd fd(::signalfd(-1, &sigterm, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd) throw std::system_error(errno, std::system_category(), "signalfd");
+  if (!fd) throw std::system_error(errno, std::generic_category(), "signalfd");
   return fd;
 }
 
@@ -66,7 +66,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto passed = sd::take(fds, sd::kind::listener);
+    auto passed = sd::take(fds, sd::kind::stream);
     auto sigterm = open_sigterm();
 
     h2o_config_init(&self.config);

@@ -53,7 +53,7 @@ class server {
     // libev says when somebody may be there; it may be gone again, and then accept must not wait for the next one.
     const int flags = ::fcntl(fd_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK) < 0) {
-      throw std::system_error(errno, std::system_category(), "O_NONBLOCK");
+      throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
     }
     readable_.set<server, &server::accept>(this);
     readable_.start(fd_.get(), ev::READ);
@@ -104,7 +104,7 @@ int main() {
     auto fds = sd::listen_fds(sd::listen_options::required);
 
     ev::default_loop loop;
-    server echo(sd::take(fds, sd::kind::listener));
+    server echo(sd::take(fds, sd::kind::stream));
 
     ev::sig sigterm;
     sigterm.set<on_sigterm>();

@@ -32,7 +32,7 @@ template <class Object>
 using owner = std::unique_ptr<Object, deleter>;
 
 void check(bool success, const char* what) {
-  if (!success) throw std::system_error(errno, std::system_category(), what);
+  if (!success) throw std::system_error(errno, std::generic_category(), what);
 }
 template <class Object>
 owner<Object> check(Object* object, const char* what) {
@@ -72,7 +72,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);  // libevent writes to clients that are gone
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::listener);
+    auto fd = sd::take(fds, sd::kind::stream);
 
     const auto base = check(event_base_new(), "event_base_new");
     clients all;

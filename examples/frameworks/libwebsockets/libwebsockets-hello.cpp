@@ -71,7 +71,7 @@ sd::unique_fd open_sigterm() {
   sigaddset(&sigterm, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
   sd::unique_fd fd(::signalfd(-1, &sigterm, SFD_CLOEXEC));
-  if (!fd) throw std::system_error(errno, std::system_category(), "signalfd");
+  if (!fd) throw std::system_error(errno, std::generic_category(), "signalfd");
   return fd;
 }
 
@@ -97,7 +97,7 @@ const std::array<lws_protocols, 4> protocols = {{
 int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto listener = sd::take(fds, sd::kind::listener);
+    auto listener = sd::take(fds, sd::kind::stream);
 
     lws_set_log_level(LLL_ERR | LLL_WARN, nullptr);
     lws_context_creation_info info{};

@@ -40,7 +40,7 @@ struct answer : Http::Handler {
 };
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
@@ -61,7 +61,7 @@ void accept(const sd::unique_fd& listener, Tcp::Transport& transport) {
   sd::unique_fd client(::accept4(listener.get(), where, &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!client) {
     if (errno == EAGAIN || errno == ECONNABORTED) return;  // it is gone
-    std::cerr << "pistache-hello: accept: " << std::system_category().message(errno) << '\n';
+    std::cerr << "pistache-hello: accept: " << std::generic_category().message(errno) << '\n';
     std::this_thread::sleep_for(std::chrono::milliseconds(100));  // there may be room when clients have left
     return;
   }
@@ -76,7 +76,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);
     auto fds = sd::listen_fds(sd::listen_options::required);
-    const auto listener = sd::take(fds, sd::kind::listener);
+    const auto listener = sd::take(fds, sd::kind::stream);
     const auto sigterm = open_sigterm();
     // accept4() must not wait: a client may be gone again, or with another process that holds the socket.
     const int flags = check(::fcntl(listener.get(), F_GETFL), "F_GETFL");

@@ -26,7 +26,7 @@
 namespace {
 
 int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::system_category(), what);
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
     const sd::unique_fd terminations(check(::signalfd(-1, &sigterm, SFD_CLOEXEC), "signalfd"));
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::listener);
+    auto fd = sd::take(fds, sd::kind::stream);
 
     QCoreApplication application(argc, argv);  // goes before the descriptors, and what serves them goes with it
     QSocketNotifier stop(terminations.get(), QSocketNotifier::Read);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sd/export.hpp>
+#include <sd/config.hpp>
 
 // What a plug-in offers: the answer of its own copy of the library, as a number of descriptors or minus the error's
 // value.

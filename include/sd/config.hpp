@@ -1,0 +1,24 @@
+#pragma once
+
+// What the compiler and the build offer, tested in one place.
+
+/// Whether the code is compiled with exceptions. Without them, only the `std::error_code&` overloads exist.
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define SD_HAS_EXCEPTIONS 1
+#else
+#define SD_HAS_EXCEPTIONS 0
+#endif
+
+// SD_EXPORT marks what a shared libsd-listen-fds exports; the library is compiled with hidden visibility. A static
+// library (SD_STATIC is defined while it is compiled) exports nothing beyond the module that it is linked into.
+#if defined(__GNUC__) && !defined(_WIN32)
+#define SD_VISIBLE __attribute__((visibility("default")))
+#else
+#define SD_VISIBLE
+#endif
+
+#if defined(SD_STATIC)
+#define SD_EXPORT
+#else
+#define SD_EXPORT SD_VISIBLE
+#endif
