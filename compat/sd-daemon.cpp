@@ -66,7 +66,7 @@ class name_array {
   /// 0, or the negated errno.
   int assign(const offer& offered) noexcept {
     const char* const text = offered.env.listen_fdnames;
-    const auto count = static_cast<std::size_t>(offered.count);
+    const auto count = static_cast<std::size_t>(offered.range.count);
     names_ = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
     if (names_ == nullptr) return -ENOMEM;
     name_list list(text);
@@ -97,9 +97,9 @@ class name_array {
 /// The number of descriptors, and their names where they are asked for.
 int receive(char*** names) noexcept {
   fault why;
-  const offer offered = claim(sd::listen_options::none, reading::again, why);
+  const offer offered = claim(sd::listen_options::none, ownership::shared, why);
   if (why) return negated_errno(why);
-  if (offered.count == 0) return offered.addressed ? -EINVAL : 0;
+  if (offered.range.count == 0) return offered.empty == emptiness::zero ? -EINVAL : 0;
 
   // All that can fail but the marking comes before it, and it leaves nothing marked if it does.
   name_array list;
@@ -109,10 +109,10 @@ int receive(char*** names) noexcept {
     if (why) error = negated_errno(why);
   }
   // The descriptors belong to whoever the program says, who may ask again; so nobody has claimed them.
-  claimed.store(false, std::memory_order_release);
+  claimed.store(0, std::memory_order_release);
   if (error != 0) return error;
   if (names != nullptr) *names = list.release();
-  return offered.count;
+  return offered.range.count;
 }
 
 int receive_once(int unset_environment, char*** names) noexcept {

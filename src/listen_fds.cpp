@@ -11,14 +11,14 @@ namespace sd {
 
 namespace {
 
-/// Gives the claim back where what follows it fails.
+/// Gives the claim back unless `keep()` is called.
 class claim_guard {
  public:
   claim_guard() noexcept = default;
   claim_guard(const claim_guard&) = delete;
   claim_guard& operator=(const claim_guard&) = delete;
   ~claim_guard() {
-    if (!kept_) detail::claimed.store(false, std::memory_order_release);
+    if (!kept_) detail::claimed.store(0, std::memory_order_release);
   }
   void keep() noexcept { kept_ = true; }
 
@@ -26,10 +26,10 @@ class claim_guard {
   bool kept_ = false;
 };
 
-std::vector<listen_fd> take(const detail::offer& offered, detail::fault& why) {
+std::vector<listen_fd> adopt(const detail::offer& offered, detail::fault& why) {
   claim_guard claim;
-  // All that can throw comes before the descriptors change hands.
-  std::vector<listen_fd> fds(static_cast<std::size_t>(offered.count));
+  // Everything that can throw precedes the moment when the descriptors change hands.
+  std::vector<listen_fd> fds(static_cast<std::size_t>(offered.range.count));
   detail::name_list names(offered.env.listen_fdnames);
   for (auto& entry : fds) {
     const auto name = names.next();
@@ -38,7 +38,7 @@ std::vector<listen_fd> take(const detail::offer& offered, detail::fault& why) {
   }
   detail::mark(offered, why);
   if (why) return {};
-  int fd = detail::first_descriptor;
+  int fd = offered.range.first;
   for (auto& entry : fds) entry.fd.reset(fd++);
   claim.keep();
   return fds;
@@ -46,24 +46,25 @@ std::vector<listen_fd> take(const detail::offer& offered, detail::fault& why) {
 
 bool has(listen_options options, listen_options option) noexcept { return (options & option) != listen_options::none; }
 
-detail::fault not_activated() noexcept {
+/// The error that an empty list is with `listen_options::required`: names the variable that made it empty.
+detail::fault required(const detail::offer& offered) noexcept {
   detail::fault why;
-  why.code = errc::not_activated;
-  why.variable = "LISTEN_PID";
-  why.value = detail::os::get_environment(why.variable);
+  why.code = offered.empty == detail::emptiness::taken ? errc::already_taken : errc::not_activated;
+  why.variable = offered.variable;
+  why.value = detail::os::get_environment(offered.variable);
   return why;
 }
 
 std::vector<listen_fd> receive(listen_options options, detail::fault& why) {
   std::vector<listen_fd> fds;
-  const detail::offer offered = detail::claim(options, detail::reading::once, why);
-  if (offered.count > 0) fds = take(offered, why);
-  if (!why && fds.empty() && has(options, listen_options::required)) why = not_activated();
+  const detail::offer offered = detail::claim(options, detail::ownership::exclusive, why);
+  if (offered.range.count > 0) fds = adopt(offered, why);
+  if (!why && fds.empty() && has(options, listen_options::required)) why = required(offered);
   if (!why && has(options, listen_options::unset_environment)) detail::unset_environment();
   return fds;
 }
 
-std::error_code code_of(const detail::fault& why) noexcept {
+std::error_code to_error_code(const detail::fault& why) noexcept {
   if (!why) return {};
   if (why.error != 0) return {why.error, std::generic_category()};
   return why.code;
@@ -71,11 +72,12 @@ std::error_code code_of(const detail::fault& why) noexcept {
 
 #if SD_HAS_EXCEPTIONS
 
-/// NAME="value", fit for a log.
-std::string describe(const detail::fault& why) {
+/// Returns NAME="value" and what else is known, for a log.
+std::string text_of(const detail::fault& why) {
   std::string text = why.variable;
-  text += why.value != nullptr ? '=' + detail::quoted(why.value) : " not set";
+  text += why.value != nullptr ? '=' + detail::quoted(why.value) : " is not set";
   if (why.descriptor >= 0) text += ", descriptor " + std::to_string(why.descriptor);
+  if (why.code == errc::not_activated) text += ", own pid " + std::to_string(detail::os::process_id());
   return text;
 }
 
@@ -86,7 +88,7 @@ std::string describe(const detail::fault& why) {
 std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec) {
   detail::fault why;
   auto fds = receive(options, why);
-  ec = code_of(why);
+  ec = to_error_code(why);
   return fds;
 }
 
@@ -94,7 +96,7 @@ std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec) {
 std::vector<listen_fd> listen_fds(listen_options options) {
   detail::fault why;
   auto fds = receive(options, why);
-  if (why) throw std::system_error(code_of(why), describe(why));
+  if (why) throw std::system_error(to_error_code(why), text_of(why));
   return fds;
 }
 #endif

@@ -101,8 +101,8 @@ namespace sd {
 
 namespace {
 
-/// What the descriptor is, if it bears the mark.
-std::optional<description> marked(const listen_fd& entry, const which& which) {
+/// Describes the descriptor if it is selected.
+std::optional<description> describe_if_selected(const listen_fd& entry, const selector& which) {
   if (which.name() && entry.name != which.name()) return std::nullopt;
   std::error_code closed;
   auto what = describe(entry.fd.get(), closed);
@@ -110,17 +110,17 @@ std::optional<description> marked(const listen_fd& entry, const which& which) {
   return what;
 }
 
-/// Where in the list the descriptors are that were asked for.
-struct choice {
+/// The indices of the selected descriptors.
+struct selection {
   std::vector<std::size_t> found;
-  bool other_kind = false;  // whether the name or the address was there, as another kind
+  bool other_kind = false;  // whether a descriptor of another kind is selected
 };
 
-choice choose(const std::vector<listen_fd>& fds, kind kind, const which& which) {
-  choice result;
+selection select(const std::vector<listen_fd>& fds, kind wanted, const selector& which) {
+  selection result;
   for (std::size_t i = 0; i < fds.size(); ++i) {
-    const auto what = marked(fds[i], which);
-    if (what && what->kind == kind) {
+    const auto what = describe_if_selected(fds[i], which);
+    if (what && what->kind == wanted) {
       result.found.push_back(i);
     } else if (what) {
       result.other_kind = true;
@@ -129,38 +129,58 @@ choice choose(const std::vector<listen_fd>& fds, kind kind, const which& which) 
   return result;
 }
 
-/// What makes systemd pass such a descriptor; null where nothing does.
-const char* directive(kind kind) noexcept {
-  switch (kind) {
+/// What an error message calls a descriptor of this kind, and the directives that make systemd pass one; null if none
+/// does.
+struct kind_text {
+  const char* noun;
+  const char* directives;
+};
+
+kind_text text_of(kind wanted) noexcept {
+  switch (wanted) {
     case kind::stream:
-      return "ListenStream=";
+      return {"stream socket", "ListenStream="};
     case kind::seqpacket:
-      return "ListenSequentialPacket=";
+      return {"sequential-packet socket", "ListenSequentialPacket="};
     case kind::connection:
-      return "Accept=yes and ListenStream=";
+      return {"connection", "Accept=yes and ListenStream="};
+    case kind::unconnected:
+      return {"unconnected socket", nullptr};
     case kind::datagram:
-      return "ListenDatagram=";
+      return {"datagram socket", "ListenDatagram="};
+    case kind::raw:
+      return {"raw socket", nullptr};
     case kind::netlink:
-      return "ListenNetlink=";
+      return {"netlink socket", "ListenNetlink="};
     case kind::fifo:
-      return "ListenFIFO=";
+      return {"fifo", "ListenFIFO="};
     case kind::special:
-      return "ListenSpecial=";
+      return {"special file", "ListenSpecial="};
     case kind::message_queue:
-      return "ListenMessageQueue=";
-    default:
-      return nullptr;
+      return {"message queue", "ListenMessageQueue="};
+    case kind::directory:
+      return {"directory", nullptr};
+    case kind::other:
+      break;
   }
+  return {"descriptor of another kind", nullptr};
 }
 
-std::string advice(kind kind, const which& which, const std::error_code& ec) {
+std::string text_of(const selector& which) {
+  std::string text;
+  if (which.name()) text += " named " + detail::quoted(*which.name());
+  if (which.where()) text += " at " + detail::escaped(to_string(*which.where()));
+  return text;
+}
+
+std::string advice(kind wanted, const selector& which, const std::error_code& ec) {
   if (ec == errc::ambiguous) {
-    return which.name() ? "; each needs a socket unit of its own with another FileDescriptorName="
-                        : "; choose by FileDescriptorName=";
+    return which.name() ? "; give each its own socket unit with another FileDescriptorName="
+                        : "; select one by its FileDescriptorName=";
   }
-  const char* const listen = directive(kind);
-  if (listen == nullptr) return "";
-  std::string text = std::string("; the socket unit needs ") + listen;
+  const char* const directives = text_of(wanted).directives;
+  if (directives == nullptr) return "";
+  std::string text = std::string("; the socket unit needs ") + directives;
   if (which.where()) text += detail::escaped(to_string(*which.where()));
   if (which.name()) text += " and FileDescriptorName=" + detail::escaped(*which.name());
   return text;
@@ -170,53 +190,70 @@ std::string advice(kind kind, const which& which, const std::error_code& ec) {
 
 namespace detail {
 
-std::size_t choose_one(const std::vector<listen_fd>& fds, kind kind, const which& which, std::error_code& ec) {
-  const auto [found, other_kind] = choose(fds, kind, which);
+std::size_t choose_one(const std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec) {
+  const auto [found, other_kind] = select(fds, wanted, which);
   ec.clear();
   if (found.size() == 1) return found.front();
-  const bool by_mark = which.name() || which.where();
-  ec = !found.empty() ? errc::ambiguous : other_kind && by_mark ? errc::wrong_kind : errc::not_passed;
+  const bool is_specific = which.name() || which.where();
+  ec = !found.empty() ? errc::ambiguous : other_kind && is_specific ? errc::wrong_kind : errc::not_passed;
   return 0;
 }
 
-std::vector<description> all_marked(const std::vector<listen_fd>& fds, const which& which) {
+std::vector<description> describe_selected(const std::vector<listen_fd>& fds, const selector& which) {
   std::vector<description> all;
   for (const auto& entry : fds) {
-    if (auto what = marked(entry, which)) all.push_back(std::move(*what));
+    if (auto what = describe_if_selected(entry, which)) all.push_back(std::move(*what));
   }
   return all;
 }
 
-unique_fd remove(std::vector<listen_fd>& fds, std::size_t index) {
+listen_fd take_at(std::vector<listen_fd>& fds, std::size_t index) {
   const auto entry = fds.begin() + static_cast<std::ptrdiff_t>(index);
-  unique_fd fd = std::move(entry->fd);
+  listen_fd taken = std::move(*entry);
   fds.erase(entry);
-  return fd;
+  return taken;
 }
 
-std::string explain(const std::vector<listen_fd>& fds, kind kind, const which& which, const std::error_code& ec) {
-  std::string text = to_string(kind);
-  if (which.name()) text += " named " + quoted(*which.name());
-  if (which.where()) text += " at " + escaped(to_string(*which.where()));
-  return text + ", passed: " + to_string(fds) + advice(kind, which, ec);
+std::string explain(const std::vector<listen_fd>& fds, kind wanted, const selector& which, const std::error_code& ec) {
+  const std::string noun = text_of(wanted).noun;
+  std::string text;
+  if (ec == errc::wrong_kind) {
+    text = "the descriptor" + text_of(which) + " is not a " + noun;
+  } else {
+    text = (ec == errc::ambiguous ? "more than one " : "no ") + noun + text_of(which);
+  }
+  return text + ", passed: " + to_string(fds) + advice(wanted, which, ec);
 }
 
 }  // namespace detail
 
-unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which, std::error_code& ec) {
-  const auto index = detail::choose_one(fds, kind, which, ec);
-  return ec ? unique_fd() : detail::remove(fds, index);
+listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec) {
+  const auto index = detail::choose_one(fds, wanted, which, ec);
+  return ec ? listen_fd() : detail::take_at(fds, index);
 }
 
-std::vector<listen_fd> take_all(std::vector<listen_fd>& fds, kind kind, const which& which) {
-  const auto choice = choose(fds, kind, which);
+std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted, const selector& which,
+                                  std::error_code& ec) {
+  auto taken = take(fds, wanted, which, ec);
+  if (!ec) return taken;
+  if (ec == errc::not_passed) ec.clear();
+  return std::nullopt;
+}
+
+std::vector<listen_fd> take_all(std::vector<listen_fd>& fds, kind wanted, const selector& which) {
+  const auto found = select(fds, wanted, which).found;
   std::vector<listen_fd> taken;
-  taken.reserve(choice.found.size());
-  for (const auto i : choice.found) taken.push_back(std::move(fds[i]));
-  for (auto i = choice.found.rbegin(); i != choice.found.rend(); ++i) {
+  taken.reserve(found.size());
+  for (const auto i : found) taken.push_back(std::move(fds[i]));
+  for (auto i = found.rbegin(); i != found.rend(); ++i) {
     fds.erase(fds.begin() + static_cast<std::ptrdiff_t>(*i));
   }
   return taken;
+}
+
+void require_all_taken(const std::vector<listen_fd>& fds, std::error_code& ec) noexcept {
+  ec.clear();
+  if (!fds.empty()) ec = errc::not_taken;
 }
 
 std::string to_string(const std::vector<listen_fd>& fds) {
@@ -233,11 +270,24 @@ std::string to_string(const std::vector<listen_fd>& fds) {
 }
 
 #if SD_HAS_EXCEPTIONS
-unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which) {
+listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which) {
   std::error_code ec;
-  auto fd = take(fds, kind, which, ec);
-  if (ec) throw std::system_error(ec, detail::explain(fds, kind, which, ec));
-  return fd;
+  auto taken = take(fds, wanted, which, ec);
+  if (ec) throw std::system_error(ec, detail::explain(fds, wanted, which, ec));
+  return taken;
+}
+
+std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted, const selector& which) {
+  std::error_code ec;
+  auto taken = try_take(fds, wanted, which, ec);
+  if (ec) throw std::system_error(ec, detail::explain(fds, wanted, which, ec));
+  return taken;
+}
+
+void require_all_taken(const std::vector<listen_fd>& fds) {
+  std::error_code ec;
+  require_all_taken(fds, ec);
+  if (ec) throw std::system_error(ec, to_string(fds));
 }
 #endif
 

@@ -5,7 +5,7 @@
 #if SD_HAS_DESCRIPTORS && SD_HAS_EXCEPTIONS
 
 #include <sd/activation.hpp>
-#include <sd/listener.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -39,8 +39,8 @@ unique_fd open_socket(kind kind, const std::string& where) {
   bind_options options;
   options.kind = kind;
   auto socket = take_or_bind(none, address(where), options);
-  socket.path.release();
-  return std::move(socket.fd);
+  socket.keep_path();
+  return socket.release_fd();
 }
 
 unique_fd open_fifo(const std::string& path) {

@@ -5,8 +5,8 @@
 #if !SD_HAS_DESCRIPTORS
 
 #include <sd/address.hpp>
-#include <sd/listener.hpp>
 #include <sd/socket.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include <cerrno>
 
@@ -47,15 +47,16 @@ bool is_socket_unix(int, int, listening, std::optional<std::string_view>, std::e
 }
 bool is_mq(int, const char*, std::error_code& ec) noexcept { return no(ec); }
 
-void bound_path::unlink() noexcept {}
-listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_options&, std::error_code& ec) {
+void detail::bound_path::unlink() noexcept {}
+server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const address&, const bind_options&,
+                           std::error_code& ec) {
   ec = no_descriptors();
   return {};
 }
 
 #if SD_HAS_EXCEPTIONS
 address::address(std::string_view text) { throw std::system_error(parse(text), "address " + std::string(text)); }
-listener take_or_bind(std::vector<listen_fd>&, const address&, const bind_options&) {
+server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const address&, const bind_options&) {
   throw std::system_error(no_descriptors(), "bind");
 }
 #endif

@@ -164,7 +164,7 @@ int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto clients = sd::take_stored(fds);
-    chat chat(sd::take(fds, sd::kind::stream));
+    chat chat(sd::take(fds, sd::kind::stream).fd);
     for (auto& [name, fd] : clients) chat.resume(name.value(), std::move(fd));
     chat.serve();
     return 0;

@@ -3,7 +3,7 @@
 // be accepted wait in the passed socket for the next instance.
 
 #include <sd/listen_fds.hpp>
-#include <sd/listener.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/take.hpp>
 
 #include <fcntl.h>
@@ -36,10 +36,10 @@ int check(int result, const char* what) {
   return result;
 }
 
-sd::unique_fd take_or_open_listener() {
+sd::server_socket take_or_open_listener() {
   auto fds = sd::listen_fds();
-  if (fds.empty()) return sd::take_or_bind(fds, sd::address("1234")).fd;
-  return sd::take(fds, sd::kind::stream);
+  if (fds.empty()) return sd::take_or_bind(fds, sd::address("1234"));
+  return sd::server_socket(sd::take(fds, sd::kind::stream).fd);
 }
 
 /// Waits until there is something to read. Once the service is to stop, a client has a second or two to say more.
@@ -75,7 +75,7 @@ sd::unique_fd open_signal(int number) {
   return sd::unique_fd(check(::signalfd(-1, &signals, SFD_CLOEXEC), "signalfd"));
 }
 
-void serve(const sd::unique_fd& listener) {
+void serve(const sd::server_socket& listener) {
   // A client may be gone again, or with another process that holds the socket: accept must not wait for the next one.
   // All who hold the socket share this flag, so do it where you know that they can bear it; systemd can.
   check(::fcntl(listener.get(), F_SETFL, check(::fcntl(listener.get(), F_GETFL), "F_GETFL") | O_NONBLOCK), "F_SETFL");

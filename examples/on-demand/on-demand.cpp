@@ -4,7 +4,7 @@
 
 #include <sd/idle.hpp>
 #include <sd/listen_fds.hpp>
-#include <sd/listener.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -37,8 +37,8 @@ void echo(const sd::unique_fd& client) {
 }
 
 /// Accepts a client, if there is still one, and serves it in a thread. The work ends with the thread.
-void serve_next(const sd::listener& socket, sd::idle_exit::work work) {
-  sd::unique_fd client(::accept4(socket.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+void serve_next(const sd::server_socket& socket, sd::idle_exit::work work) {
+  sd::unique_fd client(::accept4(socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!client) return;
   std::thread serving([client = std::move(client), work = std::move(work)]() mutable {
     echo(client);
@@ -47,11 +47,11 @@ void serve_next(const sd::listener& socket, sd::idle_exit::work work) {
   serving.detach();
 }
 
-void serve(const sd::listener& socket, std::chrono::milliseconds idle_time) {
+void serve(const sd::server_socket& socket, std::chrono::milliseconds idle_time) {
   sd::idle_exit idle(idle_time);
-  idle.watch(socket.fd.get(), socket.origin);
+  idle.watch(socket.get(), socket.origin());
   while (!idle.try_stop()) {
-    pollfd readable{socket.fd.get(), POLLIN, 0};
+    pollfd readable{socket.get(), POLLIN, 0};
     if (::poll(&readable, 1, idle.timeout()) <= 0) continue;
     if (auto work = idle.begin()) serve_next(socket, std::move(work));
   }

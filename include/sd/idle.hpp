@@ -1,7 +1,7 @@
 #pragma once
 
 #include <sd/config.hpp>
-#include <sd/listener.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include <atomic>
 #include <chrono>

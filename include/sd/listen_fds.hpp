@@ -40,6 +40,7 @@ enum class listen_options : unsigned {
 [[nodiscard]] constexpr listen_options operator&(listen_options a, listen_options b) noexcept {
   return static_cast<listen_options>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
 }
+constexpr listen_options& operator|=(listen_options& a, listen_options b) noexcept { return a = a | b; }
 
 /// Takes ownership of the descriptors that the service manager passed to this process.
 /// Shape:   0..n entries in the order passed; entry i is descriptor 3+i; all open, all `FD_CLOEXEC`. Empty where none

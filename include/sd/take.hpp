@@ -4,63 +4,123 @@
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
-#include <sd/unique_fd.hpp>
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 namespace sd {
 
-/// By which of its marks a descriptor is chosen: any, a name, or an address.
-/// Shape:   a name is that of `FileDescriptorName=`, compared byte for byte. An address is the one that a socket is
-///          bound to. The same are: an IPv4 address and its v4-mapped form; `0.0.0.0` and a dual-stack `[::]` that was passed; paths
-///          that lead to the same socket. A wildcard is not the same as an address that it includes.
-class which {
+/// Selects passed descriptors by name, by address, by both, or not at all.
+///
+/// A name is the one that `FileDescriptorName=` sets, compared byte for byte. An address is the one to which a socket
+/// is bound. These count as the same address: an IPv4 address and its v4-mapped form; `0.0.0.0` and a dual-stack `[::]`
+/// that was passed; paths that lead to the same socket. A wildcard address is not the same as an address that it
+/// includes.
+///
+///     sd::named("web")
+///     sd::address("[::]:80")
+///     sd::named("web").at(sd::address("[::]:80"))
+class selector {
  public:
-  which() = default;
-  which(const address& where) : where_(where) {}  // NOLINT(google-explicit-constructor): reads as the address it is
+  /// Selects every descriptor.
+  selector() = default;
+  /// Selects the sockets that are bound to an address.
+  selector(const address& where) : where_(where) {}  // NOLINT(google-explicit-constructor): an address is a selector
 
+  /// Returns the selector with the additional condition that the socket is bound to `where`.
+  [[nodiscard]] selector at(const address& where) const {
+    selector result = *this;
+    result.where_ = where;
+    return result;
+  }
+
+  /// Returns the name to look for, if any.
   [[nodiscard]] const std::optional<std::string>& name() const noexcept { return name_; }
+  /// Returns the address to look for, if any.
   [[nodiscard]] const std::optional<address>& where() const noexcept { return where_; }
 
  private:
-  friend which named(std::string name);
+  friend selector named(std::string name);
 
   std::optional<std::string> name_;
   std::optional<address> where_;
 };
 
-/// Those with this name.
-[[nodiscard]] inline which named(std::string name) {
-  which result;
+/// Selects the descriptors with this name.
+[[nodiscard]] inline selector named(std::string name) {
+  selector result;
   result.name_ = std::move(name);
   return result;
 }
 
-/// Takes the one descriptor of this kind out of the list. The others stay in it: what is left in the end was passed and
-/// not asked for.
-/// Errors:  `errc::not_passed`, `errc::wrong_kind` where the name or the address is there, but as another kind,
-///          `errc::ambiguous` where there is more than one. On an error the list is as it was.
-/// Threads: as the list.
-/// Source:  systemd.socket(5)
-[[nodiscard]] SD_EXPORT unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which, std::error_code& ec);
+/// Takes the one descriptor of this kind that the selector selects out of the list.
+///
+/// The other descriptors stay in the list, so that it finally holds what was passed and not used: see
+/// `require_all_taken()`.
+///
+/// @returns The descriptor and its name.
+/// @par Errors
+///   `errc::not_passed` if there is no such descriptor, `errc::wrong_kind` if the name or address was passed, but not as a
+///   descriptor of this kind, `errc::ambiguous` if there is more than one. The list is unchanged then.
+/// @threadsafety Distinct lists may be used from different threads.
+/// @see systemd.socket(5)
+[[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which,
+                                       std::error_code& ec);
+/// Takes the only descriptor of this kind.
+[[nodiscard]] inline listen_fd take(std::vector<listen_fd>& fds, kind wanted, std::error_code& ec) {
+  return take(fds, wanted, {}, ec);
+}
 
-/// Takes all descriptors of this kind out of the list, in order. None is an empty answer; those of another kind stay.
-/// Errors:  none but `std::bad_alloc`, on which the list is as it was.
-[[nodiscard]] SD_EXPORT std::vector<listen_fd> take_all(std::vector<listen_fd>& fds, kind kind,
-                                                        const which& which = {});
+/// Takes the one descriptor of this kind that the selector selects out of the list, if it was passed.
+///
+/// @returns The descriptor and its name, or nothing if there is no such descriptor.
+/// @par Errors
+///   Those of `take()` except `errc::not_passed`.
+/// @threadsafety Distinct lists may be used from different threads.
+[[nodiscard]] SD_EXPORT std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted,
+                                                          const selector& which, std::error_code& ec);
+/// Takes the only descriptor of this kind, if one was passed.
+[[nodiscard]] inline std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted, std::error_code& ec) {
+  return try_take(fds, wanted, {}, ec);
+}
+
+/// Takes all descriptors of this kind that the selector selects out of the list.
+///
+/// @returns The descriptors in the order in which they were passed; an empty list if there is none.
+/// @throws std::bad_alloc The list is unchanged then.
+/// @threadsafety Distinct lists may be used from different threads.
+[[nodiscard]] SD_EXPORT std::vector<listen_fd> take_all(std::vector<listen_fd>& fds, kind wanted,
+                                                        const selector& which = {});
+
+/// Fails if the list still holds a descriptor.
+///
+/// Call it at the end of the set-up. A socket that was passed and not taken accepts connections that nobody serves, and
+/// a mismatch between the socket unit and the service is otherwise easy to miss.
+///
+/// @par Errors
+///   `errc::not_taken` if the list is not empty.
+/// @threadsafety Distinct lists may be used from different threads.
+SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds, std::error_code& ec) noexcept;
 
 #if SD_HAS_EXCEPTIONS
-/// The same as with `ec`, but an error is thrown as `std::system_error`, whose `what()` says what was asked for, what
-/// the list holds, and what to write in the unit.
-[[nodiscard]] SD_EXPORT unique_fd take(std::vector<listen_fd>& fds, kind kind, const which& which = {});
+/// @copydoc take()
+/// @throws std::system_error with the errors above. `what()` names what was asked for, what was passed, and what to
+/// write in the
+///         socket unit.
+[[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which = {});
+/// @copydoc try_take()
+/// @throws std::system_error as `take()` does.
+[[nodiscard]] SD_EXPORT std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted,
+                                                          const selector& which = {});
+/// @copydoc require_all_taken()
+/// @throws std::system_error whose `what()` lists the descriptors.
+SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds);
 #endif
 
-/// The list as text, fit for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
+/// Returns the list as text for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
 [[nodiscard]] SD_EXPORT std::string to_string(const std::vector<listen_fd>& fds);
 
 }  // namespace sd

@@ -29,7 +29,9 @@ class unique_fd {
   }
 
   /// The number, still owned by this object.
-  [[nodiscard]] constexpr int get() const noexcept { return fd_; }
+  [[nodiscard]] constexpr int get() const& noexcept { return fd_; }
+  /// A temporary closes its descriptor at the end of the expression, so its number must not be kept.
+  int get() const&& = delete;
   /// Whether there is a descriptor.
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return fd_ >= 0; }
   /// Gives the number away: from here on the caller closes it.

@@ -7,19 +7,20 @@
 #include <system_error>
 #include <vector>
 
+// The search that `take()` and `take_or_bind()` share.
 namespace sd::detail {
 
-/// Where in the list the one descriptor is that is asked for. Meaningful where `ec` is clear.
-/// Errors:  those of `take()`.
-std::size_t choose_one(const std::vector<listen_fd>& fds, kind kind, const which& which, std::error_code& ec);
+/// Returns the index of the one descriptor that is selected. Meaningful only if `ec` is clear afterwards.
+/// Errors: those of `take()`.
+std::size_t choose_one(const std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec);
 
-/// What all those are that bear the mark.
-std::vector<description> all_marked(const std::vector<listen_fd>& fds, const which& which);
+/// Describes all descriptors that are selected, of whatever kind.
+std::vector<description> describe_selected(const std::vector<listen_fd>& fds, const selector& which);
 
-/// Takes it out of the list.
-unique_fd remove(std::vector<listen_fd>& fds, std::size_t index);
+/// Takes one descriptor out of the list.
+listen_fd take_at(std::vector<listen_fd>& fds, std::size_t index);
 
-/// For the error of such a choice: what was asked for, what there is, and what to write in the unit.
-std::string explain(const std::vector<listen_fd>& fds, kind kind, const which& which, const std::error_code& ec);
+/// Returns the text for an error of `choose_one()`: what is missing, what was passed, and what to write in the unit.
+std::string explain(const std::vector<listen_fd>& fds, kind wanted, const selector& which, const std::error_code& ec);
 
 }  // namespace sd::detail

@@ -19,6 +19,8 @@ constexpr variable listen_pidfdid{"LISTEN_PIDFDID", UINT64_MAX, errc::malformed_
                                   errc::listen_pidfdid_out_of_range};
 constexpr variable listen_fds{"LISTEN_FDS", INT_MAX - first_descriptor, errc::malformed_listen_fds,
                               errc::listen_fds_out_of_range};
+constexpr variable first_fd{"LISTEN_FDS_FIRST_FD", INT_MAX, errc::malformed_listen_fds_first_fd,
+                            errc::listen_fds_first_fd_out_of_range};
 constexpr variable watchdog_usec_variable{"WATCHDOG_USEC", INT64_MAX, errc::malformed_watchdog_usec,
                                           errc::malformed_watchdog_usec};
 constexpr variable watchdog_pid_variable{"WATCHDOG_PID", INT_MAX, errc::malformed_watchdog_pid,
@@ -60,12 +62,24 @@ addressee addressed_to(const environment& env, int pid, listen_options options, 
 
   if (env.listen_pidfdid == nullptr) return addressee::this_one;
   if (!parse(listen_pidfdid, env.listen_pidfdid, pidfdid, why)) return addressee::another;
-  return any_pid ? addressee::this_one : addressee::pidfdid_says;
+  return any_pid ? addressee::this_one : addressee::by_pidfdid;
 }
 
-int descriptor_count(const environment& env, fault& why) noexcept {
+descriptor_range passed_range(const environment& env, fault& why) noexcept {
   std::uint64_t count = 0;
-  return parse(listen_fds, env.listen_fds, count, why) ? static_cast<int>(count) : 0;
+  if (!parse(listen_fds, env.listen_fds, count, why)) return {};
+  std::uint64_t first = first_descriptor;
+  if (env.listen_fds_first_fd != nullptr) {
+    if (!parse(first_fd, env.listen_fds_first_fd, first, why)) return {};
+    if (first < first_descriptor || first + count > INT_MAX) {
+      why.code = first_fd.out_of_range;
+      why.variable = first_fd.name;
+      why.value = env.listen_fds_first_fd;
+      why.out_of_range = true;
+      return {};
+    }
+  }
+  return {static_cast<int>(first), static_cast<int>(count)};
 }
 
 bool watchdog_period(const char* watchdog_usec, const char* watchdog_pid, int pid, std::uint64_t& period,
@@ -76,7 +90,7 @@ bool watchdog_period(const char* watchdog_usec, const char* watchdog_pid, int pi
   if (addressed != static_cast<std::uint64_t>(pid) || !parse(watchdog_usec_variable, watchdog_usec, period, why)) {
     return false;
   }
-  if (period == 0) {  // a dog that bites at once
+  if (period == 0) {  // would expire at once
     why.code = errc::malformed_watchdog_usec;
     why.variable = watchdog_usec_variable.name;
     why.value = watchdog_usec;

@@ -11,7 +11,7 @@
 // They are part of the core: nothing here or in receive.hpp allocates, throws or needs the C++ runtime.
 namespace sd::detail {
 
-/// The descriptors start here: SD_LISTEN_FDS_START of sd_listen_fds(3).
+/// The number of the first descriptor unless LISTEN_FDS_FIRST_FD is set: SD_LISTEN_FDS_START of sd_listen_fds(3).
 inline constexpr int first_descriptor = 3;
 
 /// The variables' values; null where one is not set.
@@ -20,6 +20,7 @@ struct environment {
   const char* listen_pidfdid = nullptr;
   const char* listen_fds = nullptr;
   const char* listen_fdnames = nullptr;
+  const char* listen_fds_first_fd = nullptr;
 };
 
 /// Why the answer is an error. False where it is not.
@@ -40,17 +41,26 @@ enum class number { ok, malformed, out_of_range };
 number parse_decimal(const char* text, std::uint64_t max, std::uint64_t& value) noexcept;
 
 enum class addressee {
-  another,      ///< another process, or nobody
-  this_one,     ///< this process
-  pidfdid_says  ///< this process if it has the pidfs inode; the pid is right
+  another,    ///< another process, or nobody
+  this_one,   ///< this process
+  by_pidfdid  ///< this process if it has the pidfs inode; the pid is right
 };
 
-/// Whom the variables address. `pidfdid` is set where the answer is `pidfdid_says`. On a fault the answer is `another`.
+/// Whom the variables address. `pidfdid` is set where the answer is `by_pidfdid`. On a fault the answer is `another`.
 addressee addressed_to(const environment& env, int pid, listen_options options, std::uint64_t& pidfdid,
                        fault& why) noexcept;
 
-/// The number of descriptors; 0 on a fault.
-int descriptor_count(const environment& env, fault& why) noexcept;
+/// Consecutive descriptors.
+struct descriptor_range {
+  int first = first_descriptor;
+  int count = 0;
+
+  /// The number behind the last one.
+  [[nodiscard]] int end() const noexcept { return first + count; }
+};
+
+/// Returns the descriptors that the variables name. Empty on a fault.
+descriptor_range passed_range(const environment& env, fault& why) noexcept;
 
 /// The period of the watchdog, in microseconds: whether there is one for the process `pid`. Null values are not set.
 /// False on a fault.

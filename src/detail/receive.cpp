@@ -8,8 +8,8 @@ namespace sd::detail {
 
 namespace {
 
-/// Up to here, one call per descriptor is no more calls than the three that prove and mark a whole range.
-constexpr int few = 2;
+/// Up to this many descriptors, one call each is no more than the three calls that verify and mark a whole range.
+constexpr int individually = 2;
 
 fault failed(const char* variable, const char* value, int error, int descriptor = -1) noexcept {
   fault why;
@@ -20,7 +20,7 @@ fault failed(const char* variable, const char* value, int error, int descriptor 
   return why;
 }
 
-/// Whether this process has the given pidfs inode, or runs on a kernel that cannot tell (both 1; 0: it has not).
+/// Returns whether this process has the pidfs inode (1) or not (0). 1 as well if the kernel has no such inodes.
 int has_pidfdid(std::uint64_t expected, int pid) noexcept {
   std::uint64_t actual = 0;
   const int result = pidfd_inode(pid, actual);
@@ -28,77 +28,106 @@ int has_pidfdid(std::uint64_t expected, int pid) noexcept {
   return actual == expected ? 1 : 0;
 }
 
-/// Why `fd` cannot have been passed, if it cannot: it is closed, or would have been by exec.
-fault looked_at(int fd, reading reading, const char* listen_fds) noexcept {
+/// Verifies that `fd` can have been passed: it is open and was not close-on-exec.
+fault verify_one(int fd, ownership wanted, const char* listen_fds) noexcept {
   const int close_on_exec = os::is_close_on_exec(fd);
-  if (close_on_exec == 0 || (close_on_exec > 0 && reading == reading::again)) return {};
+  if (close_on_exec == 0 || (close_on_exec > 0 && wanted == ownership::shared)) return {};
   fault why = failed("LISTEN_FDS", listen_fds, close_on_exec < 0 ? -close_on_exec : 0, fd);
   if (close_on_exec > 0) why.code = errc::already_claimed;
   return why;
 }
 
-/// Proves that the whole range is open.
-fault prove(int count, reading reading, const char* listen_fds) noexcept {
-  constexpr int first = first_descriptor;
-  if (const fault why = looked_at(first, reading, listen_fds)) return why;
-  if (count > few) {
-    // The kernel answers the lowest free number, so a number past the range means that the range has no hole.
-    const int probe = os::duplicate(first, first);
+/// Verifies that the whole range is open.
+fault verify(const descriptor_range& range, ownership wanted, const char* listen_fds) noexcept {
+  if (const fault why = verify_one(range.first, wanted, listen_fds)) return why;
+  if (range.count > individually) {
+    // The kernel returns the lowest free number, so a number past the range means that the range has no hole.
+    const int probe = os::duplicate(range.first, range.first);
     if (probe >= 0) {
       os::close(probe);
-      return probe < first + count ? failed("LISTEN_FDS", listen_fds, EBADF, probe) : fault();
+      return probe < range.end() ? failed("LISTEN_FDS", listen_fds, EBADF, probe) : fault();
     }
   }
-  for (int fd = first + 1; fd < first + count; ++fd) {
-    if (const fault why = looked_at(fd, reading, listen_fds)) return why;
+  for (int fd = range.first + 1; fd < range.end(); ++fd) {
+    if (const fault why = verify_one(fd, wanted, listen_fds)) return why;
   }
   return {};
 }
 
-/// Whether LISTEN_PIDFDID names this process. False on a fault.
+/// Returns whether LISTEN_PIDFDID names this process. False on a fault.
 bool is_named(const environment& env, std::uint64_t pidfdid, int pid, fault& why) noexcept {
   const int result = has_pidfdid(pidfdid, pid);
   if (result < 0) why = failed("LISTEN_PIDFDID", env.listen_pidfdid, -result);
   return result == 1;
 }
 
-/// The number of descriptors that the variables pass to this process. 0 on a fault.
-int passed(const environment& env, reading reading, fault& why) noexcept {
-  const int count = descriptor_count(env, why);
-  if (count > 0) why = prove(count, reading, env.listen_fds);
-  return why ? 0 : count;
+void set_empty(offer& offered, emptiness reason, const char* variable) noexcept {
+  offered.range = {};
+  offered.empty = reason;
+  offered.variable = variable;
+}
+
+/// The variables name another process, or nobody.
+void set_not_addressed(offer& offered, listen_options options) noexcept {
+  const bool any_pid = (options & listen_options::any_pid) != listen_options::none;
+  if (offered.env.listen_fds == nullptr) {
+    set_empty(offered, emptiness::not_set, "LISTEN_FDS");
+  } else if (offered.env.listen_pid == nullptr && !any_pid) {
+    set_empty(offered, emptiness::not_set, "LISTEN_PID");
+  } else {
+    set_empty(offered, emptiness::other_process, "LISTEN_PID");
+  }
+}
+
+/// Completes a claimed offer. It is empty on a fault.
+void complete(offer& offered, addressee whose, std::uint64_t pidfdid, int pid, ownership wanted, fault& why) noexcept {
+  if (whose == addressee::by_pidfdid && !is_named(offered.env, pidfdid, pid, why)) {
+    if (!why) set_empty(offered, emptiness::other_process, "LISTEN_PIDFDID");
+    return;
+  }
+  offered.range = passed_range(offered.env, why);
+  if (why) return;
+  if (offered.range.count == 0) return set_empty(offered, emptiness::zero, "LISTEN_FDS");
+  why = verify(offered.range, wanted, offered.env.listen_fds);
+  if (why) offered.range = {};
 }
 
 }  // namespace
 
-offer claim(listen_options options, reading reading, fault& why) noexcept {
-  if (claimed.load(std::memory_order_acquire)) return {};
-
-  environment env;
-  env.listen_pid = os::get_environment("LISTEN_PID");
-  env.listen_pidfdid = os::get_environment("LISTEN_PIDFDID");
-  env.listen_fds = os::get_environment("LISTEN_FDS");
-  env.listen_fdnames = os::get_environment("LISTEN_FDNAMES");
+offer claim(listen_options options, ownership wanted, fault& why) noexcept {
+  offer offered;
+  if (claimed.load(std::memory_order_acquire) != 0) {
+    set_empty(offered, emptiness::taken, "LISTEN_FDS");
+    return offered;
+  }
+  offered.env.listen_pid = os::get_environment("LISTEN_PID");
+  offered.env.listen_pidfdid = os::get_environment("LISTEN_PIDFDID");
+  offered.env.listen_fds = os::get_environment("LISTEN_FDS");
+  offered.env.listen_fds_first_fd = os::get_environment("LISTEN_FDS_FIRST_FD");
+  offered.env.listen_fdnames = os::get_environment("LISTEN_FDNAMES");
 
   const int pid = os::process_id();
   std::uint64_t pidfdid = 0;
-  const addressee whose = addressed_to(env, pid, options, pidfdid, why);
-  if (whose == addressee::another) return {};
-  if (claimed.exchange(true, std::memory_order_acq_rel)) return {};
-
-  const bool addressed = whose == addressee::this_one || is_named(env, pidfdid, pid, why);
-  const int count = addressed ? passed(env, reading, why) : 0;
-  if (count == 0) claimed.store(false, std::memory_order_release);
-  return {count, addressed, env};
+  const addressee whose = addressed_to(offered.env, pid, options, pidfdid, why);
+  if (whose == addressee::another) {
+    if (!why) set_not_addressed(offered, options);
+    return offered;
+  }
+  if (claimed.exchange(1, std::memory_order_acq_rel) != 0) {
+    set_empty(offered, emptiness::taken, "LISTEN_FDS");
+    return offered;
+  }
+  complete(offered, whose, pidfdid, pid, wanted, why);
+  if (offered.range.count == 0) claimed.store(0, std::memory_order_release);
+  return offered;
 }
 
 void mark(const offer& offered, fault& why) noexcept {
-  const int first = first_descriptor;
-  const int end = first + offered.count;
-  if (offered.count > few && os::set_close_on_exec_range(first, end - 1) >= 0) return;
-  for (int fd = first; fd < end; ++fd) {
+  const auto& range = offered.range;
+  if (range.count > individually && os::set_close_on_exec_range(range.first, range.end() - 1) >= 0) return;
+  for (int fd = range.first; fd < range.end(); ++fd) {
     if (const int result = os::set_close_on_exec(fd, true); result < 0) {
-      for (int marked = first; marked < fd; ++marked) os::set_close_on_exec(marked, false);
+      for (int marked = range.first; marked < fd; ++marked) os::set_close_on_exec(marked, false);
       why = failed("LISTEN_FDS", offered.env.listen_fds, -result, fd);
       return;
     }
@@ -118,7 +147,9 @@ int pidfd_inode(int pid, std::uint64_t& number) noexcept {
 }
 
 void unset_environment() noexcept {
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) os::unset_environment(name);
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"}) {
+    os::unset_environment(name);
+  }
 }
 
 }  // namespace sd::detail

@@ -6,36 +6,48 @@
 
 #include <atomic>
 
-// How the descriptors change hands, in two steps, so that the caller can set up what is to own them in between.
+// How the descriptors change hands, in two steps, so that the caller can allocate what will own them in between.
 namespace sd::detail {
 
-/// Whether the descriptors have an owner, or one who is about to be. Copied by fork and reset by exec, as the
-/// descriptors are. Visible beyond the module, so that the modules of a process share one where the dynamic linker can
-/// join them: it joins shared libraries and, if gcc compiled them, plug-ins; not a plug-in and a program that exports
-/// no symbols.
-SD_VISIBLE inline std::atomic<bool> claimed{false};
+/// Whether the descriptors have an owner or are being taken. Copied by fork() and reset by exec(), as the descriptors
+/// are. Exported, so that all modules of a process share one flag if the dynamic linker can join them: it joins shared
+/// libraries and, if gcc compiled them, plug-ins; it does not join a plug-in and a program that exports no symbols. An
+/// int, because some architectures have no atomic operations on smaller types.
+SD_VISIBLE inline std::atomic<int> claimed{0};
 
-/// What there is to take: `count` open descriptors from `first_descriptor` on.
-struct offer {
-  int count = 0;
-  bool addressed = false;  ///< whether the variables name this process, if with a count of 0
-  environment env;         ///< the variables that say so
+/// Why an offer is empty.
+enum class emptiness {
+  none,           ///< It is not empty, or there was a fault.
+  not_set,        ///< LISTEN_PID or LISTEN_FDS is not set.
+  other_process,  ///< LISTEN_PID or LISTEN_PIDFDID names another process.
+  zero,           ///< LISTEN_FDS is 0.
+  taken,          ///< Another caller in this process has taken the descriptors, or is taking them.
 };
 
-/// What a descriptor says that is close-on-exec already: that it did not come through exec, so other code owns it; or
-/// nothing, where the same owner may ask as often as it likes.
-enum class reading { once, again };
+/// The open descriptors that can be taken.
+struct offer {
+  descriptor_range range;
+  environment env;
+  emptiness empty = emptiness::none;
+  const char* variable = nullptr;  ///< The variable that makes the offer empty.
+};
 
-/// Step one: reads the variables, claims the descriptors, and proves that the variables tell the truth. Where there is
-/// something to take, `claimed` stays set, for the caller to clear if it fails before or in step two. It is set before
-/// any descriptor is opened to look with: it could fill a hole that another caller looks for.
-offer claim(listen_options options, reading reading, fault& why) noexcept;
+/// What a descriptor means that is close-on-exec already.
+enum class ownership {
+  exclusive,  ///< It did not come through exec(), so other code in this process owns it: a fault.
+  shared,     ///< The same owner may ask again: no fault.
+};
 
-/// Step two: marks the descriptors FD_CLOEXEC, from when on they are the caller's. On a fault none is marked.
+/// Step one: reads the variables, claims the descriptors, and verifies that they are open. If the offer is not empty,
+/// `claimed` stays set; the caller clears it if it fails before or in step two. The claim precedes every call that
+/// opens a descriptor, because that descriptor could fill a hole in the range that another caller is verifying.
+offer claim(listen_options options, ownership wanted, fault& why) noexcept;
+
+/// Step two: marks the descriptors FD_CLOEXEC. The caller owns them from then on. On a fault none is marked.
 void mark(const offer& offered, fault& why) noexcept;
 
-/// The inode number of the process's pidfd, by which it is told from all others there ever are: 1, or 0 where the
-/// kernel has none, or the negated errno.
+/// Reads the inode number of the process's pidfd, which no other process ever has. Returns 1, or 0 if the kernel has no
+/// such numbers, or the negated errno.
 int pidfd_inode(int pid, std::uint64_t& number) noexcept;
 
 /// Removes the variables from the environment.

@@ -1,6 +1,8 @@
 // What sd::listen_fds() answers to whatever a service manager may pass, in real processes: a test for each row of the
 // table in docs/answers.md.
 
+#include <sd/error.hpp>
+
 #include "process.hpp"
 
 #include <gmock/gmock.h>
@@ -33,10 +35,11 @@ outcome answer_of(const activation& program) {
 }
 
 /// The report of `count` descriptors: those that were passed, in order, all marked, with these names.
-std::string received(const outcome& result, std::size_t count, const std::vector<std::string>& names = {}) {
+std::string received(const outcome& result, std::size_t count, const std::vector<std::string>& names = {},
+                     std::size_t first = 3) {
   std::string text = "fds " + std::to_string(count) + '\n';
   for (std::size_t i = 0; i < count; ++i) {
-    text += std::to_string(3 + i) + ' ' + std::to_string(result.sockets.at(i)) + " cloexec";
+    text += std::to_string(first + i) + ' ' + std::to_string(result.sockets.at(first - 3 + i)) + " cloexec";
     text += (i < names.size() ? " name=" + names[i] : " unnamed") + '\n';
   }
   return text;
@@ -59,7 +62,7 @@ void expect_error(activation program, const std::string& what) {
     if (program.holes.count(fd) == 0) state += ' ' + std::to_string(fd);
   }
   state += "\nset";
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"}) {
     const bool always = name == std::string("LISTEN_PID") || name == std::string("LISTEN_FDS");
     if (always || program.environment.count(name) != 0) state += std::string(" ") + name;
   }
@@ -144,7 +147,7 @@ TEST(answers, listen_fds_0_is_empty) {
 
 TEST(answers, a_malformed_number_is_an_error_that_names_variable_and_value) {
   const std::string not_a_number = " is not a decimal number";
-  for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_PIDFDID"}) {
+  for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_PIDFDID"}) {
     for (const char* value : {"", "-1", "+1", " 1", "1 ", "0x1", "1x", "1:2"}) {
       auto program = probe("take");
       program.environment[variable] = value;
@@ -155,9 +158,9 @@ TEST(answers, a_malformed_number_is_an_error_that_names_variable_and_value) {
 
 TEST(answers, an_overflowing_number_is_an_error_that_names_variable_and_value) {
   const std::pair<const char*, const char*> variables[] = {
-      {"LISTEN_PID", "LISTEN_PID is larger than any pid"},
-      {"LISTEN_FDS", "LISTEN_FDS is larger than the number of descriptors can be"},
-      {"LISTEN_PIDFDID", "LISTEN_PIDFDID does not fit 64 bits"},
+      {"LISTEN_PID", "LISTEN_PID exceeds the largest possible pid"},
+      {"LISTEN_FDS", "LISTEN_FDS exceeds the largest possible number of descriptors"},
+      {"LISTEN_PIDFDID", "LISTEN_PIDFDID exceeds 64 bits"},
   };
   for (const auto& [variable, message] : variables) {
     auto program = probe("take");
@@ -169,7 +172,48 @@ TEST(answers, an_overflowing_number_is_an_error_that_names_variable_and_value) {
 TEST(answers, a_count_past_the_last_descriptor_number_is_an_error) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = "2147483645";  // INT_MAX - 2
-  expect_error(program, R"(LISTEN_FDS="2147483645": LISTEN_FDS is larger than the number of descriptors can be)");
+  expect_error(program, R"(LISTEN_FDS="2147483645": LISTEN_FDS exceeds the largest possible number of descriptors)");
+}
+
+TEST(answers, descriptors_start_at_listen_fds_first_fd) {
+  for (const int count : {1, 2, 3}) {
+    auto program = probe("take");
+    program.descriptors = 5;
+    program.environment["LISTEN_FDS"] = std::to_string(count);
+    program.environment["LISTEN_FDS_FIRST_FD"] = "5";
+    program.environment["LISTEN_FDNAMES"] = "web";
+    const auto result = answer_of(program);
+    EXPECT_THAT(result.output,
+                testing::StartsWith(received(result, static_cast<std::size_t>(count), {"web"}, 5) + "open 3 4 5c "));
+  }
+}
+
+TEST(answers, holes_below_listen_fds_first_fd_do_not_matter) {
+  auto program = probe("take");
+  program.descriptors = 6;
+  program.holes = {3, 4};
+  program.environment["LISTEN_FDS"] = "4";
+  program.environment["LISTEN_FDS_FIRST_FD"] = "5";
+  const auto result = answer_of(program);
+  EXPECT_THAT(result.output, testing::StartsWith(received(result, 4, {}, 5) + "open 5c 6c 7c 8c\n"));
+}
+
+TEST(answers, a_closed_descriptor_above_listen_fds_first_fd_is_ebadf) {
+  auto program = probe("take");
+  program.descriptors = 5;
+  program.holes = {7};
+  program.environment["LISTEN_FDS"] = "3";
+  program.environment["LISTEN_FDS_FIRST_FD"] = "5";
+  expect_error(program, "LISTEN_FDS=\"3\", descriptor 7: Bad file descriptor");
+}
+
+TEST(answers, a_first_descriptor_out_of_range_is_an_error) {
+  for (const char* first : {"0", "2", "2147483647", "18446744073709551617"}) {
+    auto program = probe("take");
+    program.environment["LISTEN_FDS_FIRST_FD"] = first;
+    expect_error(program, std::string("LISTEN_FDS_FIRST_FD=\"") + first +
+                              "\": LISTEN_FDS_FIRST_FD is below 3 or leaves no room for LISTEN_FDS descriptors");
+  }
 }
 
 TEST(answers, leading_zeros_are_decimal) {
@@ -422,6 +466,7 @@ TEST(answers, a_program_executed_by_a_child_gets_none) {
 TEST(answers, unset_environment_unsets_all_on_success) {
   auto program = probe("take", {"unset_environment"});
   program.environment["LISTEN_FDNAMES"] = "one";
+  program.environment["LISTEN_FDS_FIRST_FD"] = "3";
   if (sd::test::pidfd_inode(::getpid())) program.environment["LISTEN_PIDFDID"] = "{pidfdid}";
   const auto result = answer_of(program);
   EXPECT_EQ(result.output, received(result, 1, {"one"}) + "open 3c\nset\n");
@@ -467,14 +512,31 @@ TEST(answers, required_is_received_like_any) {
   EXPECT_EQ(result.output, received(result, 1) + "open 3c\nset\n");
 }
 
-TEST(answers, required_and_not_passed_is_an_error_that_says_why) {
-  const auto not_activated =
-      std::string("nothing was passed to this process: it is to be started by its socket unit\n");
-  auto program = probe("take-by-exception", {"required", "unset_environment"});
-  program.environment["LISTEN_PID"] = "1";
-  EXPECT_EQ(answer_of(program).output, "threw LISTEN_PID=\"1\": " + not_activated + "open 3\n" + both_set);
-  program.environment["LISTEN_PID"] = std::nullopt;
-  EXPECT_EQ(answer_of(program).output, "threw LISTEN_PID not set: " + not_activated + "open 3\nset LISTEN_FDS\n");
+TEST(answers, required_error_names_the_variable_at_fault) {
+  const std::string not_activated = "no descriptor was passed to this process; start it through its socket unit\n";
+  const auto expect = [&](const activation& program, const std::string& cause, const std::string& set) {
+    const auto output = answer_of(program).output;
+    EXPECT_THAT(output, testing::StartsWith("threw " + cause + ", own pid "));
+    EXPECT_THAT(output, testing::EndsWith(": " + not_activated + "open 3\nset" + set + "\n"));
+  };
+  const auto with = [](const char* variable, const std::optional<std::string>& value) {
+    auto program = probe("take-by-exception", {"required", "unset_environment"});
+    program.environment[variable] = value;
+    return program;
+  };
+  expect(with("LISTEN_PID", "1"), R"(LISTEN_PID="1")", " LISTEN_PID LISTEN_FDS");
+  expect(with("LISTEN_PID", std::nullopt), "LISTEN_PID is not set", " LISTEN_FDS");
+  expect(with("LISTEN_FDS", std::nullopt), "LISTEN_FDS is not set", " LISTEN_PID");
+  expect(with("LISTEN_FDS", "0"), R"(LISTEN_FDS="0")", " LISTEN_PID LISTEN_FDS");
+  if (sd::test::pidfd_inode(::getpid())) {
+    expect(with("LISTEN_PIDFDID", "1"), R"(LISTEN_PIDFDID="1")", " LISTEN_PID LISTEN_PIDFDID LISTEN_FDS");
+  }
+}
+
+TEST(answers, required_in_a_second_call_is_already_taken) {
+  const auto result = answer_of(probe("take-twice", {"required"}));
+  const auto already_taken = std::to_string(static_cast<int>(sd::errc::already_taken));
+  EXPECT_EQ(result.output, received(result, 1) + "error sd " + already_taken + "\nopen 3c\n" + both_set);
 }
 
 TEST(answers, required_does_not_hide_what_is_wrong) {

@@ -1,8 +1,8 @@
 // What becomes of failures of sd::take_or_bind(): what errors say, and failures that are injected into every step.
 
-#include <sd/listener.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/testing.hpp>
 
 #include "binding.hpp"
@@ -83,7 +83,7 @@ TEST(error, of_an_address_that_is_not_ours) {
 
 TEST(error, of_a_port_names_it_in_full) {
   const auto server = bind_one("[::]:0");
-  const auto port = std::to_string(sd::describe(server.fd.get()).local.port());
+  const auto port = std::to_string(sd::describe(server.get()).local.port());
   EXPECT_EQ(failure_of(port), "bind to [::]:" + port + ": Address already in use");
 }
 
@@ -102,9 +102,9 @@ TEST(error, is_one_line_whatever_the_path) {
 TEST(error, of_what_was_passed_says_what_and_what_to_write) {
   const scratch directory;
   auto fds = list_of(sd::testing::open(kind::datagram, directory / "s", "log"));
-  EXPECT_EQ(failure_of(fds, directory / "s"), "stream at " + directory / "s" + ", passed: " + sd::to_string(fds) +
-                                                  "; the socket unit needs ListenStream=" + directory / "s" +
-                                                  ": the descriptor is of another kind");
+  EXPECT_EQ(failure_of(fds, directory / "s"),
+            "no stream socket at " + directory / "s" + ", passed: " + sd::to_string(fds) +
+                "; the socket unit needs ListenStream=" + directory / "s" + ": the descriptor is of another kind");
 }
 
 /// What a program says that runs as nobody.
@@ -232,7 +232,7 @@ class traced : public testing::Test {
 
 TEST_F(traced, order_lets_nobody_in_before_mode_and_owner_are_right) {
   if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: this takes root";
-  for (const char* const kind : {"kind=listener", "kind=seqpacket", "kind=datagram"}) {
+  for (const char* const kind : {"kind=stream", "kind=seqpacket", "kind=datagram"}) {
     const scratch directory;
     const auto result = run(directory / "s", {kind, "mode=0600", "user=1234", "group=4321", "umask=0"});
     ASSERT_EQ(result.said.count("serving"), 1U);

@@ -2,8 +2,8 @@
 // and owners.
 
 #include <sd/address.hpp>
-#include <sd/listener.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include "binding.hpp"
 #include "client.hpp"
@@ -351,7 +351,7 @@ TEST(cleanup, leaves_another_server_whose_file_has_the_same_inode_number) {
       auto first = bind_one(where);
       const auto number = status_of(where).st_ino;
       std::filesystem::remove(where);
-      first.fd.reset();  // which is what held the number
+      first.release_fd().reset();  // which is what held the number
       std::this_thread::sleep_for(std::chrono::microseconds(i * 100));
       const auto others = servers_with(number, where, same);
       first = {};
@@ -367,16 +367,18 @@ TEST(cleanup, of_one_path_by_move_assignment_of_another) {
   auto server = bind_one(directory / "first");
   server = bind_one(directory / "second");
   EXPECT_EQ(directory.entries(), words{"second"});
-  EXPECT_EQ(server.path.get(), directory / "second");
+  EXPECT_EQ(server.path(), directory / "second");
 
-  auto path = std::move(server.path);
-  EXPECT_EQ(server.path.get(), "");
+  auto moved = std::move(server);
+  EXPECT_EQ(server.path(), "");  // NOLINT(bugprone-use-after-move): a moved-from object is empty
   server = {};
   EXPECT_EQ(directory.entries(), words{"second"});
-  auto& same = path;
-  path = std::move(same);
+  auto& same = moved;
+  moved = std::move(same);
   EXPECT_EQ(directory.entries(), words{"second"});
-  path = {};
+  moved.release_fd().reset();
+  EXPECT_EQ(directory.entries(), words{"second"});
+  moved = {};
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
@@ -401,7 +403,10 @@ TEST(cleanup, of_the_longest_path) {
 
 TEST(cleanup, leaves_no_descriptor) {
   const scratch directory;
-  const auto next_free = [] { return unique_fd(check(::dup(STDIN_FILENO), "dup")).get(); };
+  const auto next_free = [] {
+    const unique_fd copy(check(::dup(STDIN_FILENO), "dup"));
+    return copy.get();
+  };
   const int before = next_free();
   leave_dead_socket(directory / "s");
   for (int i = 0; i < 3; ++i) bind_one(directory / "s");
@@ -443,7 +448,7 @@ TEST(permissions, of_the_path_are_what_the_umask_leaves) {
 
 TEST(permissions, of_the_path_are_exactly_what_was_asked_for) {
   for (const char* const umask : {"umask=0", "umask=077"}) {
-    for (const char* const option : {"kind=listener", "kind=seqpacket", "kind=datagram"}) {
+    for (const char* const option : {"kind=stream", "kind=seqpacket", "kind=datagram"}) {
       for (const unsigned mode : {0600U, 0666U, 0777U, 0000U}) {
         const scratch directory;
         std::ostringstream text;

@@ -2,9 +2,9 @@
 
 #include <sd/address.hpp>
 #include <sd/error.hpp>
-#include <sd/listener.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/testing.hpp>
 
 #include "binding.hpp"
@@ -177,8 +177,8 @@ TEST(bound, vsock_of_any_context_id) {
   std::error_code ec;
   const auto server = take_or_bind(none, sd::address("vsock::4294967295"), {}, ec);
   if (ec) GTEST_SKIP() << "SKIPPED: this kernel has no vsock: " << ec.message();
-  EXPECT_EQ(sd::describe(server.fd.get()).kind, kind::stream);
-  EXPECT_EQ(server.origin, origin::bound);
+  EXPECT_EQ(sd::describe(server.get()).kind, kind::stream);
+  EXPECT_EQ(server.origin(), origin::bound);
 }
 
 // --- what is bound ---------------------------------------------------------------------------------------------------
@@ -187,24 +187,24 @@ TEST(bound, descriptor_is_close_on_exec) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     const auto server = bind_one(where);
-    EXPECT_EQ(::fcntl(server.fd.get(), F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(::fcntl(server.get(), F_GETFD), FD_CLOEXEC);
   }
 }
 
 TEST(bound, stream_sockets_of_the_internet_reuse_their_address) {
-  EXPECT_EQ(option(bind_one(loopback() + ":0").fd, SOL_SOCKET, SO_REUSEADDR), 1);
-  EXPECT_EQ(option(bind_one("0").fd, SOL_SOCKET, SO_REUSEADDR), 1);
+  EXPECT_EQ(option(bind_one(loopback() + ":0"), SOL_SOCKET, SO_REUSEADDR), 1);
+  EXPECT_EQ(option(bind_one("0"), SOL_SOCKET, SO_REUSEADDR), 1);
   // Two servers would share the address, and none would know.
-  EXPECT_EQ(option(bind_one(loopback() + ":0", of_kind(kind::datagram)).fd, SOL_SOCKET, SO_REUSEADDR), 0);
+  EXPECT_EQ(option(bind_one(loopback() + ":0", of_kind(kind::datagram)), SOL_SOCKET, SO_REUSEADDR), 0);
 }
 
 TEST(bound, again_while_connections_of_the_former_server_linger) {
   auto server = bind_one(loopback() + ":0");
-  const auto at = sd::to_string(sd::describe(server.fd.get()).local);
+  const auto at = sd::to_string(sd::describe(server.get()).local);
   const auto client = connect(at);
-  unique_fd connection(check(::accept4(server.fd.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  unique_fd connection(check(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
   connection.reset();
-  server.fd.reset();
+  server.release_fd().reset();
   EXPECT_EQ(failure_of(at), "");
 }
 
@@ -215,9 +215,9 @@ TEST(bound, wildcard_serves_ipv4_or_not) {
       auto options = of_kind(kind);
       options.ipv6 = wanted;
       const auto server = bind_one("[::]:0", options);
-      EXPECT_EQ(option(server.fd, IPPROTO_IPV6, IPV6_V6ONLY), v6only);
+      EXPECT_EQ(option(server.get(), IPPROTO_IPV6, IPV6_V6ONLY), v6only);
       if (kind == kind::datagram) continue;
-      const auto port = std::to_string(sd::describe(server.fd.get()).local.port());
+      const auto port = std::to_string(sd::describe(server.get()).local.port());
       EXPECT_EQ(refuses(loopback() + ':' + port), v6only == 1);
       EXPECT_FALSE(refuses("[::1]:" + port));
     }
@@ -228,7 +228,7 @@ TEST(bound, wildcard_is_as_the_system_has_it_by_default) {
   int system_default = -1;
   std::ifstream("/proc/sys/net/ipv6/bindv6only") >> system_default;
   if (system_default < 0) GTEST_SKIP() << "SKIPPED: this system has no IPv6";
-  EXPECT_EQ(option(bind_one("[::]:0").fd, IPPROTO_IPV6, IPV6_V6ONLY), system_default);
+  EXPECT_EQ(option(bind_one("[::]:0"), IPPROTO_IPV6, IPV6_V6ONLY), system_default);
 }
 
 TEST(bound, nonblocking_only_where_asked_for) {
@@ -237,7 +237,7 @@ TEST(bound, nonblocking_only_where_asked_for) {
     for (const auto wanted : {sd::nonblocking::leave, sd::nonblocking::off, sd::nonblocking::on}) {
       bind_options options;
       options.nonblocking = wanted;
-      EXPECT_EQ(is_nonblocking(bind_one(where, options).fd), wanted == sd::nonblocking::on);
+      EXPECT_EQ(is_nonblocking(bind_one(where, options)), wanted == sd::nonblocking::on);
     }
   }
 }
@@ -281,19 +281,22 @@ TEST(passed, is_the_very_descriptor) {
     auto fds = list_of(sd::testing::open(kind::stream, where));
     const int number = fds.front().fd.get();
     const auto server = take_or_bind(fds, sd::describe(number).local);
-    EXPECT_EQ(server.fd.get(), number);
-    EXPECT_EQ(server.origin, origin::passed);
-    EXPECT_EQ(server.path.get(), "");
+    EXPECT_EQ(server.get(), number);
+    EXPECT_EQ(server.origin(), origin::passed);
+    EXPECT_EQ(server.path(), "");
     EXPECT_THAT(fds, IsEmpty());
   }
 }
+
+/// The socket, without a name, as a service manager passes it.
+listen_fd passed_from(sd::server_socket socket) { return {std::nullopt, socket.release_fd()}; }
 
 TEST(passed, keeps_its_options) {
   bind_options options;
   options.ipv6 = sd::bind_ipv6_only::ipv6_only;
   for (const int on : {0, 1}) {
     options.nonblocking = on == 1 ? sd::nonblocking::on : sd::nonblocking::off;
-    const auto passed = list_of({std::nullopt, bind_one("[::]:0", options).fd});
+    const auto passed = list_of(passed_from(bind_one("[::]:0", options)));
     const auto& fd = passed.front().fd;
     check(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
     program server(sd::to_string(sd::describe(fd.get()).local), {"ipv6=both"}, passed);
@@ -312,12 +315,12 @@ TEST(passed, is_nonblocking_as_asked_for) {
     for (const auto wanted : {sd::nonblocking::leave, sd::nonblocking::off, sd::nonblocking::on}) {
       bind_options options;
       options.nonblocking = before ? sd::nonblocking::on : sd::nonblocking::off;
-      auto fds = list_of({std::nullopt, bind_one(loopback() + ":0", options).fd});
+      auto fds = list_of(passed_from(bind_one(loopback() + ":0", options)));
       const auto holder = unique_fd(check(::dup(fds.front().fd.get()), "dup"));  // as the service manager has one
       options.nonblocking = wanted;
       const auto server = take_or_bind(fds, sd::describe(holder.get()).local, options);
       const bool after = wanted == sd::nonblocking::leave ? before : wanted == sd::nonblocking::on;
-      EXPECT_EQ(is_nonblocking(server.fd), after);
+      EXPECT_EQ(is_nonblocking(server.get()), after);
       EXPECT_EQ(is_nonblocking(holder), after);
     }
   }
@@ -331,7 +334,7 @@ TEST(passed, others_stay_in_the_list) {
   fds.push_back(sd::testing::open(kind::fifo, directory / "fifo", "last"));
   const int number = fds[1].fd.get();
   const auto server = take_or_bind(fds, sd::address(directory / "wanted"));
-  EXPECT_EQ(server.fd.get(), number);
+  EXPECT_EQ(server.get(), number);
   ASSERT_EQ(fds.size(), 2U);
   EXPECT_EQ(fds[0].name, "first");
   EXPECT_EQ(fds[1].name, "last");
@@ -345,9 +348,9 @@ TEST(passed, but_for_another_address_is_left_and_this_one_is_bound) {
   const auto before = sd::to_string(fds);
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     const auto server = take_or_bind(fds, sd::address(where));
-    EXPECT_EQ(server.origin, origin::bound);
+    EXPECT_EQ(server.origin(), origin::bound);
     EXPECT_EQ(sd::to_string(fds), before);
-    EXPECT_FALSE(refuses(sd::to_string(sd::describe(server.fd.get()).local)));
+    EXPECT_FALSE(refuses(sd::to_string(sd::describe(server.get()).local)));
   }
 }
 
@@ -356,7 +359,7 @@ TEST(passed, by_a_path_that_leads_there) {
   std::filesystem::create_directory_symlink(directory.path(), directory / "link");
   auto fds = list_of(sd::testing::open(kind::stream, directory / "s"));
   const auto server = take_or_bind(fds, sd::address(directory / "link/s"));
-  EXPECT_EQ(server.origin, origin::passed);
+  EXPECT_EQ(server.origin(), origin::passed);
 }
 
 /// A socket of the one protocol that is bound where the other's port is free.
@@ -380,16 +383,16 @@ TEST(passed, tcp_and_udp_have_ports_of_their_own) {
     auto fds = list_of(passed_at_a_port(given, where));
     const auto before = sd::to_string(fds);
     const auto server = take_or_bind(fds, sd::address(where), of_kind(wanted));
-    EXPECT_EQ(server.origin, origin::bound);
-    const auto what = sd::describe(server.fd.get());
+    EXPECT_EQ(server.origin(), origin::bound);
+    const auto what = sd::describe(server.get());
     EXPECT_EQ(what.kind, wanted);
     EXPECT_EQ(sd::to_string(what.local), where);
     EXPECT_EQ(sd::to_string(fds), before);
 
     // Where both were passed, each is found.
-    fds.push_back(listen_fd{"both", unique_fd(check(::dup(server.fd.get()), "dup"))});
+    fds.push_back(listen_fd{"both", unique_fd(check(::dup(server.get()), "dup"))});
     const auto second = take_or_bind(fds, sd::address(where), of_kind(wanted));
-    EXPECT_EQ(second.origin, origin::passed);
+    EXPECT_EQ(second.origin(), origin::passed);
     EXPECT_EQ(sd::to_string(fds), before);
   }
 }
@@ -401,7 +404,7 @@ TEST(passed, several_udp_sockets_leave_the_tcp_port_free) {
   fds.push_back(listen_fd{"another", unique_fd(check(::dup(fds.front().fd.get()), "dup"))});  // as by ReusePort=
   const auto before = sd::to_string(fds);
   const auto server = take_or_bind(fds, sd::address(where));
-  EXPECT_EQ(server.origin, origin::bound);
+  EXPECT_EQ(server.origin(), origin::bound);
   EXPECT_EQ(sd::to_string(fds), before);
 }
 
@@ -417,7 +420,7 @@ TEST(passed, as_another_kind_at_a_path_is_an_error) {
     std::error_code ec;
     const auto server = take_or_bind(fds, sd::address(where), of_kind(wanted), ec);
     EXPECT_EQ(ec, errc::wrong_kind);
-    EXPECT_FALSE(server.fd);
+    EXPECT_FALSE(server);
     EXPECT_EQ(fds.size(), 1U);
     EXPECT_EQ(directory.entries(), words{"s"});
     std::filesystem::remove(where);
@@ -427,8 +430,8 @@ TEST(passed, as_another_kind_at_a_path_is_an_error) {
 /// One end of a connection to the server, as Accept=yes passes it.
 listen_fd accepted(const std::string& where, unique_fd& client) {
   const auto server = bind_one(where);
-  client = connect(sd::to_string(sd::describe(server.fd.get()).local));
-  return {"connection", unique_fd(check(::accept4(server.fd.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"))};
+  client = connect(sd::to_string(sd::describe(server.get()).local));
+  return {"connection", unique_fd(check(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"))};
 }
 
 TEST(passed, connection_at_the_address_is_an_error) {
@@ -442,7 +445,7 @@ TEST(passed, connection_at_the_address_is_an_error) {
       std::error_code ec;
       const auto server = take_or_bind(fds, at, of_kind(kind), ec);
       EXPECT_EQ(ec, errc::wrong_kind) << where;
-      EXPECT_FALSE(server.fd);
+      EXPECT_FALSE(server);
       EXPECT_EQ(fds.size(), 1U);
     }
     EXPECT_THAT(directory.entries(), IsEmpty());
@@ -466,9 +469,48 @@ TEST(passed, twice_is_ambiguous) {
     std::error_code ec;
     const auto server = take_or_bind(fds, at, {}, ec);
     EXPECT_EQ(ec, errc::ambiguous);
-    EXPECT_FALSE(server.fd);
+    EXPECT_FALSE(server);
     EXPECT_EQ(fds.size(), 2U);
   }
+}
+
+// --- by name, or bound -----------------------------------------------------------------------------------------------
+
+TEST(by_name, the_passed_socket_is_taken_wherever_it_is_bound) {
+  auto fds = list_of(sd::testing::open(kind::stream, loopback() + ":0", "web"));
+  const int number = fds.front().fd.get();
+  const auto server = take_or_bind(fds, sd::named("web"), sd::address(loopback() + ":1"));
+  EXPECT_EQ(server.origin(), origin::passed);
+  EXPECT_EQ(server.get(), number);
+  EXPECT_TRUE(fds.empty());
+}
+
+TEST(by_name, the_address_is_bound_if_no_such_name_was_passed) {
+  auto fds = list_of(sd::testing::open(kind::stream, loopback() + ":0", "admin"));
+  const auto server = take_or_bind(fds, sd::named("web"), sd::address(loopback() + ":0"));
+  EXPECT_EQ(server.origin(), origin::bound);
+  EXPECT_EQ(fds.size(), 1U);
+}
+
+TEST(by_name, another_kind_is_an_error) {
+  auto fds = list_of(sd::testing::open(kind::datagram, loopback() + ":0", "web"));
+  std::error_code ec;
+  EXPECT_FALSE(take_or_bind(fds, sd::named("web"), sd::address(loopback() + ":0"), {}, ec));
+  EXPECT_EQ(ec, sd::errc::wrong_kind);
+  EXPECT_EQ(fds.size(), 1U);
+}
+
+TEST(by_name, a_failed_bind_lists_what_was_passed) {
+  auto fds = list_of(sd::testing::open(kind::stream, loopback() + ":0", "admin"));
+  const auto where = sd::describe(fds.front().fd.get()).local;
+  try {
+    const auto server = take_or_bind(fds, sd::named("web"), where);
+    ADD_FAILURE() << "no error: " << server.get();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.what(),
+              "bind to " + sd::to_string(where) + ", passed: " + sd::to_string(fds) + ": Address already in use");
+  }
+  EXPECT_EQ(fds.size(), 1U);
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 
 #include <sd/address.hpp>
 #include <sd/listen_fds.hpp>
-#include <sd/listener.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -71,9 +71,9 @@ sd::bind_options options_of(const words& given) {
   for (const auto kind : {sd::kind::seqpacket, sd::kind::datagram, sd::kind::fifo}) {
     if (text(given, "kind") == sd::to_string(kind)) options.kind = kind;
   }
-  options.socket_mode = number(given, "mode", 8);
-  options.socket_user = number(given, "user", 10);
-  options.socket_group = number(given, "group", 10);
+  options.socket_mode = number(given, "mode", 8).value_or(options.socket_mode);
+  options.socket_uid = number(given, "user", 10);
+  options.socket_gid = number(given, "group", 10);
   options.directory_mode = number(given, "directory-mode", 8).value_or(options.directory_mode);
   if (text(given, "nonblocking") == "on") options.nonblocking = sd::nonblocking::on;
   if (text(given, "nonblocking") == "off") options.nonblocking = sd::nonblocking::off;
@@ -102,29 +102,29 @@ std::uint64_t inode(int fd) {
   return status.st_ino;
 }
 
-void describe(const sd::listener& server, const std::vector<sd::listen_fd>& fds) {
-  const auto what = sd::describe(server.fd.get());
-  say(std::string("origin ") + (server.origin == sd::origin::passed ? "passed" : "bound"));
-  say("socket " + std::to_string(inode(server.fd.get())));
+void describe(const sd::server_socket& server, const std::vector<sd::listen_fd>& fds) {
+  const auto what = sd::describe(server.get());
+  say(std::string("origin ") + (server.origin() == sd::origin::passed ? "passed" : "bound"));
+  say("socket " + std::to_string(inode(server.get())));
   say("at " + sd::to_string(what.local));
   say("is " + sd::to_string(what));
-  say("path " + server.path.get());
+  say("path " + server.path());
   say("left " + sd::to_string(fds));
 }
 
 // --- serving ---------------------------------------------------------------------------------------------------------
 
-void answer(const sd::unique_fd& fd, bool is_datagram) {
+void answer(int fd, bool is_datagram) {
   std::array<char, 4096> buffer;
   sockaddr_storage client{};
   socklen_t size = sizeof client;
   auto* const peer = reinterpret_cast<sockaddr*>(&client);
   if (is_datagram) {
-    const ssize_t received = ::recvfrom(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT, peer, &size);
+    const ssize_t received = ::recvfrom(fd, buffer.data(), buffer.size(), MSG_DONTWAIT, peer, &size);
     if (received < 0) return;
-    ::sendto(fd.get(), buffer.data(), static_cast<std::size_t>(received), MSG_NOSIGNAL, peer, size);
+    ::sendto(fd, buffer.data(), static_cast<std::size_t>(received), MSG_NOSIGNAL, peer, size);
   } else {
-    const sd::unique_fd connection(::accept(fd.get(), nullptr, nullptr));
+    const sd::unique_fd connection(::accept(fd, nullptr, nullptr));
     if (!connection) return;
     const ssize_t received = ::recv(connection.get(), buffer.data(), buffer.size(), 0);
     if (received > 0) {
@@ -134,22 +134,22 @@ void answer(const sd::unique_fd& fd, bool is_datagram) {
 }
 
 /// SIGTERM is blocked but while it waits here: one that came before stops it, too.
-void serve(const sd::unique_fd& fd) {
-  const bool is_datagram = sd::is_socket(fd.get(), 0, SOCK_DGRAM);
+void serve(int fd) {
+  const bool is_datagram = sd::is_socket(fd, 0, SOCK_DGRAM);
   sigset_t none;
   sigemptyset(&none);
   while (stopping == 0) {
-    pollfd readable{fd.get(), POLLIN, 0};
+    pollfd readable{fd, POLLIN, 0};
     if (::ppoll(&readable, 1, nullptr, &none) > 0) answer(fd, is_datagram);
   }
 }
 
 /// Whether a client who goes to the address gets to this socket, which is nonblocking.
-bool is_reached(const sd::listener& server, const sd::address& where) {
+bool is_reached(const sd::server_socket& server, const sd::address& where) {
   const sd::unique_fd client(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   const auto size = static_cast<socklen_t>(where.size());
   if (::connect(client.get(), static_cast<const sockaddr*>(where.data()), size) < 0) return false;
-  const sd::unique_fd connection(::accept(server.fd.get(), nullptr, nullptr));
+  const sd::unique_fd connection(::accept(server.get(), nullptr, nullptr));
   return static_cast<bool>(connection);
 }
 
@@ -166,7 +166,7 @@ void come_and_go(const sd::address& where, sd::bind_options options, unsigned ti
     try {
       auto server = sd::take_or_bind(none, where, options);
       ++(is_reached(server, where) ? bound : lost);
-      if (closes_first) server.fd.reset();
+      if (closes_first) server.release_fd().reset();
     } catch (const std::system_error& error) {
       if (error.code() == std::errc::address_in_use) {
         ++refused;
@@ -182,10 +182,10 @@ void come_and_go(const sd::address& where, sd::bind_options options, unsigned ti
 }
 
 /// For the end: the usual way is that the listener goes out of scope as it is.
-void wind_up(sd::listener& server, const words& given) {
-  if (given.count("release") != 0) server.path.release();
+void wind_up(sd::server_socket& server, const words& given) {
+  if (given.count("release") != 0) server.keep_path();
   if (given.count("close-first") != 0) {
-    const auto fd = std::move(server.fd);  // as into a network library, which closes it
+    const auto fd = server.release_fd();  // as into a network library, which closes it
   }
 }
 
@@ -194,7 +194,7 @@ int bind_and_serve(const sd::address& where, const words& given) {
   auto fds = sd::listen_fds();
   const auto open_before = open_descriptors();
   const auto list_before = sd::to_string(fds);
-  sd::listener server;
+  sd::server_socket server;
   try {
     [[maybe_unused]] auto marked = ::write(-1, "begin", 5);
     server = sd::take_or_bind(fds, where, options);
@@ -215,7 +215,7 @@ int bind_and_serve(const sd::address& where, const words& given) {
     check(::waitpid(child, nullptr, 0), "waitpid");
   }
   say("serving");
-  serve(server.fd);
+  serve(server.get());
   wind_up(server, given);
   return 0;
 }

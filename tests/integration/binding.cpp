@@ -49,15 +49,15 @@ std::uint64_t inode(int fd) {
   return status.st_ino;
 }
 
-int option(const unique_fd& fd, int level, int name) {
+int option(int fd, int level, int name) {
   int value = 0;
   socklen_t size = sizeof value;
-  check(::getsockopt(fd.get(), level, name, &value, &size), "getsockopt");
+  check(::getsockopt(fd, level, name, &value, &size), "getsockopt");
   return value;
 }
 
-bool is_nonblocking(const unique_fd& fd) {
-  return (static_cast<unsigned>(check(::fcntl(fd.get(), F_GETFL), "F_GETFL")) & unsigned{O_NONBLOCK}) != 0;
+bool is_nonblocking(int fd) {
+  return (static_cast<unsigned>(check(::fcntl(fd, F_GETFL), "F_GETFL")) & unsigned{O_NONBLOCK}) != 0;
 }
 
 unique_fd foreign_server(const std::string& path, int type) {
@@ -70,8 +70,8 @@ unique_fd foreign_server(const std::string& path, int type) {
 
 void leave_dead_socket(const std::string& path) { foreign_server(path).reset(); }
 
-bool has_client(const unique_fd& server) {
-  pollfd readable{server.get(), POLLIN, 0};
+bool has_client(int server) {
+  pollfd readable{server, POLLIN, 0};
   return ::poll(&readable, 1, 0) != 0;
 }
 
@@ -90,7 +90,7 @@ std::string failure_of(std::vector<listen_fd>& fds, const std::string& where, co
   bool bound = false;
   {
     const auto server = take_or_bind(fds, sd::address(where), options, ec);
-    bound = static_cast<bool>(server.fd);
+    bound = static_cast<bool>(server);
   }
   EXPECT_EQ(sd::to_string(fds), before);
   EXPECT_EQ(bound, !ec);
@@ -110,13 +110,13 @@ std::string failure_of(const std::string& where, const bind_options& options) {
   return failure_of(none, where, options);
 }
 
-bind_options of_kind(kind kind) {
+bind_options of_kind(kind wanted) {
   bind_options options;
-  options.kind = kind;
+  options.kind = wanted;
   return options;
 }
 
-sd::listener bind_one(const std::string& where, const bind_options& options) {
+sd::server_socket bind_one(const std::string& where, const bind_options& options) {
   std::vector<listen_fd> none;
   return take_or_bind(none, sd::address(where), options);
 }
@@ -191,7 +191,7 @@ std::vector<program*> crowd::servers() {
     if (said.count("serving") != 0) {
       all.push_back(each.get());
     } else {
-      EXPECT_EQ(said["error"], "system " + std::to_string(EADDRINUSE)) << said["what"];
+      EXPECT_EQ(said["error"], "generic " + std::to_string(EADDRINUSE)) << said["what"];
       EXPECT_EQ(said["open"], "as before");
       EXPECT_EQ(each->wait(), 1);
     }

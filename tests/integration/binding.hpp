@@ -1,8 +1,8 @@
 #pragma once
 
 #include <sd/address.hpp>
-#include <sd/listener.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/testing.hpp>
 
 #include "check.hpp"
@@ -47,8 +47,16 @@ bool exists(const std::string& path);
 struct stat status_of(const std::string& path);
 unsigned mode_of(const std::string& path);
 std::uint64_t inode(int fd);
-int option(const unique_fd& fd, int level, int name);
-bool is_nonblocking(const unique_fd& fd);
+int option(int fd, int level, int name);
+template <class Socket>
+int option(const Socket& socket, int level, int name) {
+  return option(socket.get(), level, name);
+}
+bool is_nonblocking(int fd);
+template <class Socket>
+bool is_nonblocking(const Socket& socket) {
+  return is_nonblocking(socket.get());
+}
 
 /// Whether this process may give files to others.
 bool may_change_owners();
@@ -60,7 +68,11 @@ unique_fd foreign_server(const std::string& path, int type = SOCK_STREAM);
 void leave_dead_socket(const std::string& path);
 
 /// Whether a connection or message is waiting to be received.
-bool has_client(const unique_fd& server);
+bool has_client(int server);
+template <class Socket>
+bool has_client(const Socket& socket) {
+  return has_client(socket.get());
+}
 
 bool refuses(const std::string& where, int type = SOCK_STREAM);
 
@@ -68,8 +80,8 @@ bool refuses(const std::string& where, int type = SOCK_STREAM);
 std::string failure_of(std::vector<listen_fd>& fds, const std::string& where, const bind_options& options = {});
 std::string failure_of(const std::string& where, const bind_options& options = {});
 
-bind_options of_kind(kind kind);
-listener bind_one(const std::string& where, const bind_options& options = {});
+bind_options of_kind(kind wanted);
+server_socket bind_one(const std::string& where, const bind_options& options = {});
 std::vector<listen_fd> list_of(listen_fd entry);
 
 // --- programs --------------------------------------------------------------------------------------------------------

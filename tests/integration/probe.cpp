@@ -61,7 +61,7 @@ void report_state() {
     if (flags >= 0) std::cout << ' ' << fd << ((flags & FD_CLOEXEC) != 0 ? "c" : "");
   }
   std::cout << "\nset";
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"}) {
     if (std::getenv(name) != nullptr) std::cout << ' ' << name;
   }
   std::cout << '\n';

@@ -148,7 +148,8 @@ TEST(testing_open, opens_every_kind) {
     EXPECT_EQ(passed.name, "name");
     EXPECT_EQ(sd::describe(passed.fd.get()).kind, kind) << where;
   }
-  EXPECT_NE(sd::describe(sd::testing::open(sd::kind::stream, "127.0.0.1:0").fd.get()).local.port(), 0U);
+  const auto opened = sd::testing::open(sd::kind::stream, "127.0.0.1:0");
+  EXPECT_NE(sd::describe(opened.fd.get()).local.port(), 0U);
 }
 
 TEST(testing_open, says_what_it_could_not_open) {

@@ -96,7 +96,8 @@ void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) 
       const int fd = entry->fd;
       const auto kind = sd::describe(fd).kind;
       if (ready && (kind == sd::kind::stream || kind == sd::kind::seqpacket)) {
-        answer_connection(sd::unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)).get(), report);
+        const sd::unique_fd connection(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC));
+        answer_connection(connection.get(), report);
       } else if (ready && kind == sd::kind::datagram) {
         answer_datagram(fd, report);
       } else if (ready) {

@@ -53,9 +53,9 @@ class sorter {
  public:
   explicit sorter(std::ostream& report) : report_(report), fds_(sd::listen_fds()) {}
 
-  sd::unique_fd one(sd::kind kind, const sd::which& which = {}) {
+  sd::unique_fd one(sd::kind kind, const sd::selector& which = {}) {
     try {
-      auto fd = sd::take(fds_, kind, which);
+      auto fd = sd::take(fds_, kind, which).fd;
       report_ << to_string(sd::describe(fd.get())) << '\n';
       return fd;
     } catch (const std::system_error& error) {
@@ -64,7 +64,7 @@ class sorter {
     }
   }
 
-  void all(sd::kind kind, const sd::which& which = {}) {
+  void all(sd::kind kind, const sd::selector& which = {}) {
     for (const auto& entry : sd::take_all(fds_, kind, which)) {
       report_ << "all: \"" << entry.name.value_or("?") << "\" " << to_string(sd::describe(entry.fd.get())) << '\n';
     }

@@ -23,6 +23,10 @@ constexpr sd::errc all[] = {
     sd::errc::not_passed,
     sd::errc::wrong_kind,
     sd::errc::ambiguous,
+    sd::errc::malformed_listen_fds_first_fd,
+    sd::errc::listen_fds_first_fd_out_of_range,
+    sd::errc::already_taken,
+    sd::errc::not_taken,
 };
 
 TEST(error, converts_to_an_error_code_of_its_category) {
@@ -43,9 +47,9 @@ TEST(error, has_a_message_of_its_own_for_each_code) {
 
 TEST(error, names_the_variable) {
   EXPECT_EQ(make_error_code(sd::errc::malformed_listen_pid).message(), "LISTEN_PID is not a decimal number");
-  EXPECT_EQ(make_error_code(sd::errc::listen_pidfdid_out_of_range).message(), "LISTEN_PIDFDID does not fit 64 bits");
+  EXPECT_EQ(make_error_code(sd::errc::listen_pidfdid_out_of_range).message(), "LISTEN_PIDFDID exceeds 64 bits");
   EXPECT_EQ(make_error_code(sd::errc::listen_fds_out_of_range).message(),
-            "LISTEN_FDS is larger than the number of descriptors can be");
+            "LISTEN_FDS exceeds the largest possible number of descriptors");
 }
 
 TEST(error, says_so_where_a_code_is_not_one) {

@@ -98,7 +98,7 @@ TEST_P(addressees, are_found) {
   EXPECT_EQ(why.code, row.code);
   EXPECT_STREQ(why.variable, row.variable);
   EXPECT_EQ(static_cast<bool>(why), row.variable != nullptr);
-  if (row.expected != addressee::pidfdid_says) return;
+  if (row.expected != addressee::by_pidfdid) return;
   EXPECT_EQ(pidfdid, 77U);
 }
 
@@ -109,7 +109,7 @@ constexpr addressee_row addressee_table[] = {
     {{nullptr, nullptr, "1", nullptr}, addressee::another},
     {{"42", nullptr, "1", nullptr}, addressee::this_one},
     {{"0042", nullptr, "1", nullptr}, addressee::this_one},
-    {{"42", "77", "1", nullptr}, addressee::pidfdid_says},
+    {{"42", "77", "1", nullptr}, addressee::by_pidfdid},
     {{"43", nullptr, "1", nullptr}, addressee::another},
     {{"0", nullptr, "1", nullptr}, addressee::another},
     // another process's variables are not looked at
@@ -130,7 +130,7 @@ constexpr addressee_row addressee_table[] = {
      errc::listen_pidfdid_out_of_range,
      "LISTEN_PIDFDID"},
     // LISTEN_FDS is not looked at yet: the inode may tell that it is another's
-    {{"42", "77", "junk", nullptr}, addressee::pidfdid_says},
+    {{"42", "77", "junk", nullptr}, addressee::by_pidfdid},
 
     {{nullptr, nullptr, "1", nullptr}, addressee::this_one, {}, nullptr, any_pid},
     {{"43", nullptr, "1", nullptr}, addressee::this_one, {}, nullptr, any_pid},
@@ -148,10 +148,10 @@ INSTANTIATE_TEST_SUITE_P(protocol, addressees, testing::ValuesIn(addressee_table
 int count(const char* listen_fds, fault& why) {
   environment env;
   env.listen_fds = listen_fds;
-  return sd::detail::descriptor_count(env, why);
+  return sd::detail::passed_range(env, why).count;
 }
 
-TEST(descriptor_count, goes_from_0_to_the_last_number_there_is) {
+TEST(passed_range, goes_from_0_to_the_last_number_there_is) {
   for (const auto& [text, expected] : {std::pair("0", 0), {"1", 1}, {"010", 10}, {"2147483644", INT_MAX - 3}}) {
     fault why;
     EXPECT_EQ(count(text, why), expected);
@@ -159,7 +159,62 @@ TEST(descriptor_count, goes_from_0_to_the_last_number_there_is) {
   }
 }
 
-TEST(descriptor_count, names_the_variable_and_the_value) {
+struct first_fd_row {
+  const char* first;
+  const char* count;
+  int expected;  // the first descriptor, or 0 for an error
+  errc code;
+};
+
+constexpr first_fd_row first_fd_table[] = {
+    {"3", "1", 3, {}},
+    {"5", "2", 5, {}},
+    {"0005", "1", 5, {}},
+    {"2147483646", "1", INT_MAX - 1, {}},
+    {"2147483647", "0", INT_MAX, {}},
+    {"", "1", 0, errc::malformed_listen_fds_first_fd},
+    {"-5", "1", 0, errc::malformed_listen_fds_first_fd},
+    {"5x", "1", 0, errc::malformed_listen_fds_first_fd},
+    {" 5", "0", 0, errc::malformed_listen_fds_first_fd},
+    {"0", "1", 0, errc::listen_fds_first_fd_out_of_range},
+    {"2", "1", 0, errc::listen_fds_first_fd_out_of_range},
+    {"2", "0", 0, errc::listen_fds_first_fd_out_of_range},
+    {"2147483647", "1", 0, errc::listen_fds_first_fd_out_of_range},
+    {"4", "2147483644", 0, errc::listen_fds_first_fd_out_of_range},
+    {"2147483648", "1", 0, errc::listen_fds_first_fd_out_of_range},
+    {"18446744073709551619", "1", 0, errc::listen_fds_first_fd_out_of_range},
+};
+
+TEST(passed_range, starts_at_listen_fds_first_fd) {
+  for (const auto& row : first_fd_table) {
+    environment env;
+    env.listen_fds = row.count;
+    env.listen_fds_first_fd = row.first;
+    fault why;
+    const auto range = sd::detail::passed_range(env, why);
+    if (row.expected != 0) {
+      EXPECT_FALSE(why) << row.first;
+      EXPECT_EQ(range.first, row.expected);
+      EXPECT_EQ(std::to_string(range.count), row.count);
+    } else {
+      EXPECT_EQ(range.count, 0);
+      EXPECT_EQ(why.code, row.code) << row.first;
+      EXPECT_STREQ(why.variable, "LISTEN_FDS_FIRST_FD");
+      EXPECT_STREQ(why.value, row.first);
+    }
+  }
+}
+
+TEST(passed_range, reports_a_malformed_count_first) {
+  environment env;
+  env.listen_fds = "x";
+  env.listen_fds_first_fd = "y";
+  fault why;
+  EXPECT_EQ(sd::detail::passed_range(env, why).count, 0);
+  EXPECT_STREQ(why.variable, "LISTEN_FDS");
+}
+
+TEST(passed_range, names_the_variable_and_the_value) {
   const struct {
     const char* text;
     errc code;

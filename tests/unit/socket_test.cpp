@@ -673,7 +673,8 @@ TEST(is_special, knows_a_device_by_its_number) {
     GTEST_SKIP() << "SKIPPED: mknod: " << system_error(errno).message();
   }
   EXPECT_TRUE(sd::is_special(null.get(), node.c_str()));
-  EXPECT_FALSE(sd::is_special(open_file("/dev/zero", O_RDWR).get(), node.c_str()));
+  const auto zero = open_file("/dev/zero", O_RDWR);
+  EXPECT_FALSE(sd::is_special(zero.get(), node.c_str()));
   // Block devices have numbers of their own.
   const auto block = dir / "block";
   check(::mknod(block.c_str(), S_IFBLK | S_IRUSR, makedev(1, 3)), "mknod");
@@ -992,8 +993,10 @@ TEST_F(is_mq, is_not_the_directory_of_them) {
 }
 
 TEST_F(is_mq, is_no_other_file) {
-  EXPECT_FALSE(sd::is_mq(open_file("/dev/null", O_RDWR).get(), queue_name().c_str()));
-  EXPECT_FALSE(sd::is_mq(socket_pair(SOCK_STREAM).fd.get(), queue_name().c_str()));
+  const auto null = open_file("/dev/null", O_RDWR);
+  const auto sockets = socket_pair(SOCK_STREAM);
+  EXPECT_FALSE(sd::is_mq(null.get(), queue_name().c_str()));
+  EXPECT_FALSE(sd::is_mq(sockets.fd.get(), queue_name().c_str()));
 }
 
 }  // namespace

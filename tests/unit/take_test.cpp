@@ -93,34 +93,34 @@ std::string with_numbers(const std::string& text, const std::vector<listen_fd>& 
 }
 
 /// Takes what is at this place, by both forms in turn, and sees that it alone goes.
-void expect_taken(std::vector<listen_fd>& list, std::size_t place, kind kind, const sd::which& which) {
+void expect_taken(std::vector<listen_fd>& list, std::size_t place, kind wanted, const sd::selector& which) {
   const auto before = traces_of(list);
   for (const bool throwing : {false, true}) {
     auto ec = throwing ? std::error_code() : stale();
-    auto fd = throwing ? sd::take(list, kind, which) : sd::take(list, kind, which, ec);
+    auto taken = throwing ? sd::take(list, wanted, which) : sd::take(list, wanted, which, ec);
     ASSERT_EQ(ec, std::error_code());
     auto after = before;
     after.erase(after.begin() + static_cast<std::ptrdiff_t>(place));
     EXPECT_EQ(traces_of(list), after);
-    EXPECT_EQ(fd.get(), std::get<int>(before[place]));
+    EXPECT_EQ(taken.name, std::get<0>(before[place]));
+    EXPECT_EQ(taken.fd.get(), std::get<int>(before[place]));
     // Put it back.
-    listen_fd entry{std::get<0>(before[place]), std::move(fd)};
-    list.insert(list.begin() + static_cast<std::ptrdiff_t>(place), std::move(entry));
+    list.insert(list.begin() + static_cast<std::ptrdiff_t>(place), std::move(taken));
     ASSERT_EQ(traces_of(list), before);
   }
 }
 
 /// Fails to take, by both forms, and sees that the list is as it was.
-void expect_error(std::vector<listen_fd>& list, errc error, kind kind, const sd::which& which = {},
+void expect_error(std::vector<listen_fd>& list, errc error, kind wanted, const sd::selector& which = {},
                   const std::optional<std::string>& what = {}) {
   const auto before = traces_of(list);
   auto ec = stale();
-  EXPECT_FALSE(sd::take(list, kind, which, ec));
+  EXPECT_FALSE(sd::take(list, wanted, which, ec).fd);
   EXPECT_EQ(ec, error);
   EXPECT_EQ(traces_of(list), before);
   try {
-    const auto fd = sd::take(list, kind, which);
-    ADD_FAILURE() << "no error: " << fd.get();
+    const auto taken = sd::take(list, wanted, which);
+    ADD_FAILURE() << "no error: " << taken.fd.get();
   } catch (const std::system_error& thrown) {
     EXPECT_EQ(thrown.code(), error);
     if (what) {
@@ -220,7 +220,7 @@ TEST_F(take, leaves_the_rest) {
 
 TEST_F(take, keeps_the_flags_of_the_descriptor) {
   const int flags = ::fcntl(list_[2].fd.get(), F_GETFL);
-  const auto fd = sd::take(list_, kind::fifo);
+  const auto fd = sd::take(list_, kind::fifo).fd;
   EXPECT_EQ(::fcntl(fd.get(), F_GETFL), flags);
   EXPECT_EQ(::fcntl(fd.get(), F_GETFD), FD_CLOEXEC);
 }
@@ -289,25 +289,26 @@ TEST_F(take, explains_what_is_wrong) {
   const struct {
     errc error;
     sd::kind kind;
-    sd::which which;
+    sd::selector which;
     std::string asked;
     std::string advice;
   } rows[] = {
-      {errc::ambiguous, kind::stream, {}, "stream", "; choose by FileDescriptorName="},
-      {errc::ambiguous, kind::stream, named("web"), "stream named \"web\"",
-       "; each needs a socket unit of its own with another FileDescriptorName="},
-      {errc::not_passed, kind::datagram, {}, "datagram", "; the socket unit needs ListenDatagram="},
-      {errc::not_passed, kind::stream, named("x\n\""), R"(stream named "x\x0a\"")",
+      {errc::ambiguous, kind::stream, {}, "more than one stream socket", "; select one by its FileDescriptorName="},
+      {errc::ambiguous, kind::stream, named("web"), "more than one stream socket named \"web\"",
+       "; give each its own socket unit with another FileDescriptorName="},
+      {errc::not_passed, kind::datagram, {}, "no datagram socket", "; the socket unit needs ListenDatagram="},
+      {errc::not_passed, kind::stream, named("x\n\""), R"(no stream socket named "x\x0a\"")",
        R"(; the socket unit needs ListenStream= and FileDescriptorName=x\x0a\")"},
-      {errc::not_passed, kind::stream, address("/run/x\n"), R"(stream at /run/x\x0a)",
+      {errc::not_passed, kind::stream, address("/run/x\n"), R"(no stream socket at /run/x\x0a)",
        R"(; the socket unit needs ListenStream=/run/x\x0a)"},
-      {errc::not_passed, kind::connection, address("[::]:80"), "connection at [::]:80",
+      {errc::not_passed, kind::connection, address("[::]:80"), "no connection at [::]:80",
        "; the socket unit needs Accept=yes and ListenStream=[::]:80"},
-      {errc::wrong_kind, kind::seqpacket, named("web"), "seqpacket named \"web\"",
+      {errc::wrong_kind, kind::seqpacket, named("web"),
+       "the descriptor named \"web\" is not a sequential-packet socket",
        "; the socket unit needs ListenSequentialPacket= and FileDescriptorName=web"},
-      {errc::wrong_kind, kind::datagram, at("127.0.0.1", list[0]), "datagram at " + where,
-       "; the socket unit needs ListenDatagram=" + where},
-      {errc::wrong_kind, kind::directory, named("web"), "directory named \"web\"", ""},
+      {errc::wrong_kind, kind::datagram, at("127.0.0.1", list[0]),
+       "the descriptor at " + where + " is not a datagram socket", "; the socket unit needs ListenDatagram=" + where},
+      {errc::wrong_kind, kind::directory, named("web"), "the descriptor named \"web\" is not a directory", ""},
   };
   for (const auto& row : rows) expect_error(list, row.error, row.kind, row.which, row.asked + passed + row.advice);
 }
@@ -325,24 +326,25 @@ TEST_F(take, explains_an_ambiguous_address) {
   const auto where = to_string(at("127.0.0.1", list[0]));
   const auto each = " datagram inet " + where + " reuse-port";
   expect_error(list, errc::ambiguous, kind::datagram, at("127.0.0.1", list[0]),
-               "datagram at " + where + ", passed: #0" + each + ", #1" + each + "; choose by FileDescriptorName=");
+               "more than one datagram socket at " + where + ", passed: #0" + each + ", #1" + each +
+                   "; select one by its FileDescriptorName=");
   EXPECT_EQ(sd::take_all(list, kind::datagram, address(where)).size(), 2U);
 }
 
 TEST_F(take, knows_the_directive_of_each_kind) {
   const std::pair<kind, const char*> rows[] = {
-      {kind::stream, "stream, passed: nothing; the socket unit needs ListenStream="},
-      {kind::seqpacket, "seqpacket, passed: nothing; the socket unit needs ListenSequentialPacket="},
-      {kind::connection, "connection, passed: nothing; the socket unit needs Accept=yes and ListenStream="},
-      {kind::unconnected, "unconnected, passed: nothing"},
-      {kind::datagram, "datagram, passed: nothing; the socket unit needs ListenDatagram="},
-      {kind::raw, "raw, passed: nothing"},
-      {kind::netlink, "netlink, passed: nothing; the socket unit needs ListenNetlink="},
-      {kind::fifo, "fifo, passed: nothing; the socket unit needs ListenFIFO="},
-      {kind::special, "special, passed: nothing; the socket unit needs ListenSpecial="},
-      {kind::message_queue, "message-queue, passed: nothing; the socket unit needs ListenMessageQueue="},
-      {kind::directory, "directory, passed: nothing"},
-      {kind::other, "other, passed: nothing"},
+      {kind::stream, "no stream socket, passed: nothing; the socket unit needs ListenStream="},
+      {kind::seqpacket, "no sequential-packet socket, passed: nothing; the socket unit needs ListenSequentialPacket="},
+      {kind::connection, "no connection, passed: nothing; the socket unit needs Accept=yes and ListenStream="},
+      {kind::unconnected, "no unconnected socket, passed: nothing"},
+      {kind::datagram, "no datagram socket, passed: nothing; the socket unit needs ListenDatagram="},
+      {kind::raw, "no raw socket, passed: nothing"},
+      {kind::netlink, "no netlink socket, passed: nothing; the socket unit needs ListenNetlink="},
+      {kind::fifo, "no fifo, passed: nothing; the socket unit needs ListenFIFO="},
+      {kind::special, "no special file, passed: nothing; the socket unit needs ListenSpecial="},
+      {kind::message_queue, "no message queue, passed: nothing; the socket unit needs ListenMessageQueue="},
+      {kind::directory, "no directory, passed: nothing"},
+      {kind::other, "no descriptor of another kind, passed: nothing"},
   };
   std::vector<listen_fd> nothing;
   for (const auto& [kind, what] : rows) expect_error(nothing, errc::not_passed, kind, {}, what);
@@ -350,8 +352,61 @@ TEST_F(take, knows_the_directive_of_each_kind) {
 
 TEST_F(take, says_what_is_wrong_with_what_was_passed) {
   EXPECT_EQ(make_error_code(errc::not_passed).message(), "no such descriptor was passed");
-  EXPECT_EQ(make_error_code(errc::wrong_kind).message(), "the descriptor is of another kind");
+  EXPECT_EQ(make_error_code(errc::wrong_kind).message(), "wrong kind of descriptor");
   EXPECT_EQ(make_error_code(errc::ambiguous).message(), "more than one such descriptor was passed");
+}
+
+// --- try_take and require_all_taken ----------------------------------------------------------------------------------
+
+TEST_F(take, try_take_returns_the_descriptor_or_nothing) {
+  for (const bool throwing : {false, true}) {
+    auto ec = stale();
+    const auto missing = throwing ? sd::try_take(list_, kind::raw) : sd::try_take(list_, kind::raw, ec);
+    EXPECT_FALSE(missing);
+    if (!throwing) {
+      EXPECT_FALSE(ec);
+    }
+  }
+  const auto before = traces_of(list_);
+  const auto fifo = sd::try_take(list_, kind::fifo);
+  ASSERT_TRUE(fifo);
+  EXPECT_EQ(fifo->fd.get(), std::get<int>(before[2]));
+  auto ec = stale();
+  EXPECT_EQ(sd::try_take(list_, kind::stream, named("web"), ec)->name, "web");
+  EXPECT_FALSE(ec);
+}
+
+TEST_F(take, try_take_fails_for_another_kind_or_several) {
+  auto ec = stale();
+  EXPECT_FALSE(sd::try_take(list_, kind::stream, named("dns"), ec));
+  EXPECT_EQ(ec, errc::wrong_kind);
+  list_.push_back(tcp("web"));
+  EXPECT_FALSE(sd::try_take(list_, kind::stream, ec));
+  EXPECT_EQ(ec, errc::ambiguous);
+  EXPECT_THROW(static_cast<void>(sd::try_take(list_, kind::stream)), std::system_error);
+}
+
+TEST_F(take, name_and_address_together_select_one) {
+  auto list = list_of(tcp("web"), tcp("web"), tcp("admin"));
+  const auto where = at("127.0.0.1", list[1]);
+  expect_taken(list, 1, kind::stream, named("web").at(where));
+  expect_error(list, errc::not_passed, kind::stream, named("admin").at(where));
+}
+
+TEST_F(take, require_all_taken_fails_while_something_is_left) {
+  auto ec = stale();
+  sd::require_all_taken(list_, ec);
+  EXPECT_EQ(ec, errc::not_taken);
+  try {
+    sd::require_all_taken(list_);
+    ADD_FAILURE() << "no error";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.what(), to_string(list_) + ": a passed descriptor is not used by this program");
+  }
+  list_.clear();
+  sd::require_all_taken(list_, ec);
+  EXPECT_FALSE(ec);
+  EXPECT_NO_THROW(sd::require_all_taken(list_));
 }
 
 // --- which address is the same ---------------------------------------------------------------------------------------
@@ -514,11 +569,11 @@ TEST_F(take, by_an_abstract_name) {
 // --- all -------------------------------------------------------------------------------------------------------------
 
 /// Takes out of a list, and sees that these go, in order, and all others stay.
-void expect_all_taken(const std::vector<std::size_t>& expected, kind kind, const sd::which& which = {}) {
+void expect_all_taken(const std::vector<std::size_t>& expected, kind wanted, const sd::selector& which = {}) {
   auto list = list_of(tcp("a"), udp("a"), tcp("b"), null(), tcp("a"), udp("b"), tcp());
   if (which.where()) list[2] = open(kind::stream, to_string(*which.where()), "b");
   const auto before = traces_of(list);
-  const auto taken = sd::take_all(list, kind, which);
+  const auto taken = sd::take_all(list, wanted, which);
   EXPECT_EQ(places(taken, before), expected);
   std::vector<std::size_t> rest;
   for (std::size_t i = 0; i < before.size(); ++i) {
@@ -586,10 +641,10 @@ int failures(const std::vector<listen_fd>& list, Call call) {
 TEST_F(take, loses_nothing_for_want_of_memory) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   list_.push_back(tcp("a name that takes memory"));
-  unique_fd taken;
+  listen_fd taken;
   const auto which = named("a name that takes memory");
   EXPECT_GT(failures(list_, [&] { taken = sd::take(list_, kind::stream, which); }), 0);
-  EXPECT_TRUE(taken);
+  EXPECT_TRUE(taken.fd);
   EXPECT_EQ(list_.size(), 5U);
 }
 
@@ -617,13 +672,13 @@ TEST(list, is_a_line_whatever_it_holds) {
                    list));
 }
 
-TEST(which, holds_what_it_was_given) {
-  EXPECT_EQ(sd::which().name(), std::nullopt);
-  EXPECT_EQ(sd::which().where(), std::nullopt);
+TEST(selector, holds_what_it_was_given) {
+  EXPECT_EQ(sd::selector().name(), std::nullopt);
+  EXPECT_EQ(sd::selector().where(), std::nullopt);
   EXPECT_EQ(named("").name(), "");
   EXPECT_EQ(named("web").name(), "web");
   EXPECT_EQ(named("web").where(), std::nullopt);
-  const sd::which which = address("127.0.0.1:80");
+  const sd::selector which = address("127.0.0.1:80");
   EXPECT_EQ(which.where(), address("127.0.0.1:80"));
   EXPECT_EQ(which.name(), std::nullopt);
 }

@@ -79,7 +79,7 @@ int main() {
 
     asio::io_context io;
     acceptor listener(io);  // asio::ip::tcp::acceptor where it is to be TCP alone
-    sd::assign(listener, sd::take(fds, sd::kind::stream));
+    sd::assign(listener, sd::take(fds, sd::kind::stream).fd);
     accept(listener);
 
     asio::signal_set signals(io, SIGTERM);

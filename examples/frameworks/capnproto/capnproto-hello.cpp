@@ -37,7 +37,7 @@ int main() {
   try {
     kj::UnixEventPort::captureSignal(SIGTERM);
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto passed = sd::take(fds, sd::kind::stream);
+    auto passed = sd::take(fds, sd::kind::stream).fd;
 
     auto io = kj::setupAsyncIo();
     auto listener = io.lowLevelProvider->wrapListenSocketFd(kj::AutoCloseFd(passed.release()));

@@ -55,7 +55,7 @@ int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
 
-    activated_server server(sd::take(fds, sd::kind::stream));
+    activated_server server(sd::take(fds, sd::kind::stream).fd);
     server.Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("hello\n", "text/plain");
     });

@@ -50,7 +50,7 @@ gboolean on_sigterm(gpointer loop) {
 int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::stream);
+    auto fd = sd::take(fds, sd::kind::stream).fd;
 
     GError* error = nullptr;
     const owner<GSocket> listener(g_socket_new_from_fd(fd.release(), &error));  // closed by GIO from here on

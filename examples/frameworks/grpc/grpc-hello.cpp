@@ -66,7 +66,7 @@ int main() {
     const sd::unique_fd stop(check(::signalfd(-1, &signals, SFD_CLOEXEC), "signalfd"));
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    const auto listener = sd::take(fds, sd::kind::stream);
+    const auto listener = sd::take(fds, sd::kind::stream).fd;
     const int flags = check(::fcntl(listener.get(), F_GETFL), "fcntl");
     check(::fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK), "fcntl");
 

@@ -66,7 +66,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto passed = sd::take(fds, sd::kind::stream);
+    auto passed = sd::take(fds, sd::kind::stream).fd;
     auto sigterm = open_sigterm();
 
     h2o_config_init(&self.config);

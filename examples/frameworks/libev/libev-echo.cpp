@@ -104,7 +104,7 @@ int main() {
     auto fds = sd::listen_fds(sd::listen_options::required);
 
     ev::default_loop loop;
-    server echo(sd::take(fds, sd::kind::stream));
+    server echo(sd::take(fds, sd::kind::stream).fd);
 
     ev::sig sigterm;
     sigterm.set<on_sigterm>();

@@ -72,7 +72,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);  // libevent writes to clients that are gone
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::stream);
+    auto fd = sd::take(fds, sd::kind::stream).fd;
 
     const auto base = check(event_base_new(), "event_base_new");
     clients all;

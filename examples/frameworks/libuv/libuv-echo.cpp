@@ -106,7 +106,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);  // libuv writes to clients that are gone
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::stream);
+    auto fd = sd::take(fds, sd::kind::stream).fd;
     const auto type = sd::describe(fd.get()).family == AF_UNIX ? UV_NAMED_PIPE : UV_TCP;
 
     stream listener;

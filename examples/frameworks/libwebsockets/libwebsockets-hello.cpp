@@ -97,7 +97,7 @@ const std::array<lws_protocols, 4> protocols = {{
 int main() {
   try {
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto listener = sd::take(fds, sd::kind::stream);
+    auto listener = sd::take(fds, sd::kind::stream).fd;
 
     lws_set_log_level(LLL_ERR | LLL_WARN, nullptr);
     lws_context_creation_info info{};

@@ -47,7 +47,7 @@ int main() {
     pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto listener = sd::take(fds, sd::kind::stream);
+    auto listener = sd::take(fds, sd::kind::stream).fd;
     const unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     // Released in any case: where this fails, it has closed the socket or not, and does not say.
     MHD_Daemon* daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, answer, nullptr,  //

@@ -76,7 +76,7 @@ int main() {
   try {
     std::signal(SIGPIPE, SIG_IGN);
     auto fds = sd::listen_fds(sd::listen_options::required);
-    const auto listener = sd::take(fds, sd::kind::stream);
+    const auto listener = sd::take(fds, sd::kind::stream).fd;
     const auto sigterm = open_sigterm();
     // accept4() must not wait: a client may be gone again, or with another process that holds the socket.
     const int flags = check(::fcntl(listener.get(), F_GETFL), "F_GETFL");

@@ -63,7 +63,7 @@ int main() {
     pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);  // for all threads: sigwait fetches it
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    passed_socket listener(sd::take(fds, sd::kind::stream));
+    passed_socket listener(sd::take(fds, sd::kind::stream).fd);
     listener.setBlocking(false);  // a client may be gone again, and accept must not wait for the next one
 
     Poco::ThreadPool threads;

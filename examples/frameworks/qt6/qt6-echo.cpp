@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
     const sd::unique_fd terminations(check(::signalfd(-1, &sigterm, SFD_CLOEXEC), "signalfd"));
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::stream);
+    auto fd = sd::take(fds, sd::kind::stream).fd;
 
     QCoreApplication application(argc, argv);  // goes before the descriptors, and what serves them goes with it
     QSocketNotifier stop(terminations.get(), QSocketNotifier::Read);

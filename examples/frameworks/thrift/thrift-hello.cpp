@@ -92,7 +92,7 @@ int main() {
     const sd::unique_fd stop(check(::signalfd(-1, &signals, SFD_CLOEXEC), "signalfd"));
 
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto listener = std::make_shared<passed_socket>(sd::take(fds, sd::kind::stream), stop.get());
+    auto listener = std::make_shared<passed_socket>(sd::take(fds, sd::kind::stream).fd, stop.get());
 
     apache::thrift::server::TThreadedServer server(
         std::make_shared<hello::greeterProcessor>(std::make_shared<greeter>()), listener,

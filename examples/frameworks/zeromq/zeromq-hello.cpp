@@ -47,7 +47,7 @@ int main() {
   try {
     const auto sigterm = sigterm_as_descriptor();
     auto fds = sd::listen_fds(sd::listen_options::required);
-    auto fd = sd::take(fds, sd::kind::stream);
+    auto fd = sd::take(fds, sd::kind::stream).fd;
 
     // ZeroMQ leaves that as it is, but a client may be gone again, and accept must not wait for the next one.
     const int flags = check(::fcntl(fd.get(), F_GETFL), "F_GETFL");

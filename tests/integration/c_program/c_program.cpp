@@ -7,8 +7,8 @@
 
 int main() {
   sd::detail::fault why;
-  const auto offered = sd::detail::claim(sd::listen_options::none, sd::detail::reading::once, why);
-  if (offered.count > 0) sd::detail::mark(offered, why);
-  std::printf("%d\n", why ? 0 : offered.count);
+  const auto offered = sd::detail::claim(sd::listen_options::none, sd::detail::ownership::exclusive, why);
+  if (offered.range.count > 0) sd::detail::mark(offered, why);
+  std::printf("%d\n", why ? 0 : offered.range.count);
   return why ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 #include <sd/error.hpp>
-#include <sd/listener.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 
 #include "detail/choice.hpp"
 #include "detail/os/descriptors.hpp"
@@ -147,7 +147,7 @@ class binder {
   binder(const address& where, const bind_options& options)
       : where_(where), text_(to_string(where)), options_(options), type_(type_of(options.kind)) {}
 
-  listener open(failure& why) {
+  server_socket open(failure& why) {
     if (type_ == 0) {
       why = {std::make_error_code(std::errc::invalid_argument), std::string("bind a ") + to_string(options_.kind)};
       return {};
@@ -173,46 +173,44 @@ class binder {
     return ok(os::listen(fd.get(), options_.backlog < 0 ? INT_MAX : options_.backlog), "listen at", text_, why);
   }
 
-  listener open_address(failure& why) const {
-    listener result;
+  server_socket open_address(failure& why) const {
+    unique_fd fd;
     const int family = where_.family();
-    if (!open_socket(result.fd, family, why)) return {};
+    if (!open_socket(fd, family, why)) return {};
     const bool internet = family == AF_INET || family == AF_INET6;
-    if (internet && type_ != SOCK_DGRAM &&
-        !set_option(result.fd, SOL_SOCKET, SO_REUSEADDR, 1, "set SO_REUSEADDR for", why)) {
+    if (internet && type_ != SOCK_DGRAM && !set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "set SO_REUSEADDR for", why)) {
       return {};
     }
     if (family == AF_INET6 && options_.ipv6 != bind_ipv6_only::system_default &&
-        !set_option(result.fd, IPPROTO_IPV6, IPV6_V6ONLY, options_.ipv6 == bind_ipv6_only::ipv6_only ? 1 : 0,
+        !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options_.ipv6 == bind_ipv6_only::ipv6_only ? 1 : 0,
                     "set IPV6_V6ONLY for", why)) {
       return {};
     }
-    if (!ok(os::bind(result.fd.get(), where_.data(), where_.size()), "bind to", text_, why)) return {};
-    if (!listen(result.fd, why)) return {};
-    return result;
+    if (!ok(os::bind(fd.get(), where_.data(), where_.size()), "bind to", text_, why)) return {};
+    if (!listen(fd, why)) return {};
+    return {std::move(fd), {}};
   }
 
-  listener open_path(failure& why) const {
+  server_socket open_path(failure& why) const {
     std::string path(where_.path());
     if (!make_directories(parent(path), options_.directory_mode, why)) return {};
     const path_lock lock(path);
     if (!ok(lock.status(), "lock", lock.name(), why)) return {};
-    listener result;
-    if (!open_socket(result.fd, AF_UNIX, why) || !bind_path(result.fd, path, why)) return {};
+    unique_fd fd;
+    if (!open_socket(fd, AF_UNIX, why) || !bind_path(fd, path, why)) return {};
     half_bound bound(path);
     os::file file;
     if (!ok(os::link_status(path.c_str(), file), "look at", path, why) || !set_owner_and_mode(path, why) ||
-        !listen(result.fd, why)) {
+        !listen(fd, why)) {
       return {};
     }
     bound.keep();
-    result.path = bound_path(std::move(path), {file.device, file.inode, file.modified}, os::process_id());
-    return result;
+    return {std::move(fd), {std::move(path), {file.device, file.inode, file.modified}, os::process_id()}};
   }
 
   bool bind_path(const unique_fd& fd, const std::string& path, failure& why) const {
     // Where the system takes the path's mode from the socket, nobody can send to it before it has its owner.
-    if (options_.socket_mode) os::change_mode(fd.get(), 0);
+    os::change_mode(fd.get(), 0);
     int result = os::bind(fd.get(), where_.data(), where_.size());
     if (result == -EADDRINUSE && is_dead(where_)) {
       if (!ok(os::remove(path.c_str()), "remove the dead socket", path, why)) return false;
@@ -222,13 +220,12 @@ class binder {
   }
 
   bool set_owner_and_mode(const std::string& path, failure& why) const {
-    if (options_.socket_user || options_.socket_group) {
+    if (options_.socket_uid || options_.socket_gid) {
       const auto as_id = [](const std::optional<unsigned>& id) { return static_cast<int>(id.value_or(UINT_MAX)); };
-      const int result = os::change_owner(path.c_str(), as_id(options_.socket_user), as_id(options_.socket_group));
+      const int result = os::change_owner(path.c_str(), as_id(options_.socket_uid), as_id(options_.socket_gid));
       if (!ok(result, "change the owner of", path, why)) return false;
     }
-    return !options_.socket_mode ||
-           ok(os::change_mode(path.c_str(), *options_.socket_mode), "change the mode of", path, why);
+    return ok(os::change_mode(path.c_str(), options_.socket_mode), "change the mode of", path, why);
   }
 
   const address& where_;
@@ -240,36 +237,40 @@ class binder {
 /// Whether what was passed for this address leaves it free for a socket of this kind: TCP and UDP have ports of their
 /// own.
 bool leaves_free(const std::vector<listen_fd>& fds, const address& where, kind wanted) {
-  const auto passed = detail::all_marked(fds, where);
+  const auto passed = detail::describe_selected(fds, where);
   const auto is_same_protocol = [&](const description& what) {
     return (what.kind == kind::datagram) == (wanted == kind::datagram);
   };
   return where.family() != AF_UNIX && std::none_of(passed.begin(), passed.end(), is_same_protocol);
 }
 
-listener take_or_open(std::vector<listen_fd>& fds, const address& where, const bind_options& options, failure& why) {
+/// Opens the socket. A failure lists what was passed: often a passed socket holds the address.
+server_socket open(const std::vector<listen_fd>& fds, const address& where, const bind_options& options, failure& why) {
+  auto socket = binder(where, options).open(why);
+  if (why && !fds.empty()) why.step += ", passed: " + to_string(fds);
+  return socket;
+}
+
+server_socket take_or_open(std::vector<listen_fd>& fds, const selector& which, const address& where,
+                           const bind_options& options, failure& why) {
   std::error_code ec;
-  const auto index = detail::choose_one(fds, options.kind, where, ec);
-  if (ec == errc::not_passed || (ec == errc::wrong_kind && leaves_free(fds, where, options.kind))) {
-    return binder(where, options).open(why);
-  }
+  const auto index = detail::choose_one(fds, options.kind, which, ec);
+  const bool is_free = ec == errc::wrong_kind && !which.name() && leaves_free(fds, where, options.kind);
+  if (ec == errc::not_passed || is_free) return open(fds, where, options, why);
   if (ec) {
-    why = {ec, detail::explain(fds, options.kind, where, ec)};
+    why = {ec, detail::explain(fds, options.kind, which, ec)};
     return {};
   }
   if (options.nonblocking != nonblocking::leave) {
     const int result = os::set_nonblocking(fds[index].fd.get(), options.nonblocking == nonblocking::on);
     if (!ok(result, "make nonblocking", to_string(where), why)) return {};
   }
-  listener result;
-  result.fd = detail::remove(fds, index);
-  result.origin = origin::passed;
-  return result;
+  return server_socket(detail::take_at(fds, index).fd);
 }
 
 }  // namespace
 
-void bound_path::unlink() noexcept {
+void detail::bound_path::unlink() noexcept {
   if (os::process_id() != pid_) return;
   const path_lock lock(path_);
   os::file file;
@@ -279,20 +280,21 @@ void bound_path::unlink() noexcept {
   }
 }
 
-listener take_or_bind(std::vector<listen_fd>& fds, const address& where, const bind_options& options,
-                      std::error_code& ec) {
+server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which, const address& where,
+                           const bind_options& options, std::error_code& ec) {
   failure why;
-  auto result = take_or_open(fds, where, options, why);
+  auto socket = take_or_open(fds, which, where, options, why);
   ec = why.code;
-  return result;
+  return socket;
 }
 
 #if SD_HAS_EXCEPTIONS
-listener take_or_bind(std::vector<listen_fd>& fds, const address& where, const bind_options& options) {
+server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which, const address& where,
+                           const bind_options& options) {
   failure why;
-  auto result = take_or_open(fds, where, options, why);
+  auto socket = take_or_open(fds, which, where, options, why);
   if (why) throw std::system_error(why.code, why.step);
-  return result;
+  return socket;
 }
 #endif
 
