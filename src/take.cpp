@@ -161,8 +161,8 @@ std::string advice(kind kind, const which& which, const std::error_code& ec) {
   const char* const listen = directive(kind);
   if (listen == nullptr) return "";
   std::string text = std::string("; the socket unit needs ") + listen;
-  if (which.where()) text += detail::escaped(to_string(*which.where()));
-  if (which.name()) text += " and FileDescriptorName=" + detail::escaped(*which.name());
+  if (which.where()) text += detail::as_unit_value(to_string(*which.where()));
+  if (which.name()) text += " and FileDescriptorName=" + detail::as_unit_value(*which.name());
   return text;
 }
 
