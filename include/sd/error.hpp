@@ -20,6 +20,8 @@ enum class errc {
   already_claimed,              ///< a descriptor is close-on-exec already, so other code of this process owns it
   not_activated,                ///< nothing was passed to a service that cannot do without
   malformed_address,            ///< the text is no address of systemd.socket(5)
+  port_out_of_range,            ///< the port of an internet address exceeds 65535
+  host_name,                    ///< the text has a host name instead of an IP address
   not_passed,                   ///< no such descriptor was passed
   wrong_kind,                   ///< the descriptor is not of the kind that was asked for
   ambiguous,                    ///< more than one such descriptor was passed
