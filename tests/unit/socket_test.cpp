@@ -4,7 +4,9 @@
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/files.hpp"
 #include "directory.hpp"
+#include "failing_call.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,6 +36,8 @@
 #include <filesystem>
 #include <iterator>
 #include <optional>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -374,7 +379,7 @@ constexpr descriptor_row descriptor_table[] = {
     {"file", [](const directory& dir) { return sample{open_file(dir / "file", O_CREAT | O_RDWR)}; }, kind::special, 0,
      0, 0, "special {dir}/file", "special", "{dir}/file"},
     {"memfd", [](const directory&) { return sample{unique_fd(check(::memfd_create("x", MFD_CLOEXEC), "memfd"))}; },
-     kind::special, 0, 0, 0, "special /memfd:x (deleted)", "special", "/memfd:x (deleted)"},
+     kind::special, 0, 0, 0, "special /memfd:x", "special", "/memfd:x"},
     {"directory", [](const directory& dir) { return sample{open_file(dir.path(), O_DIRECTORY | O_RDONLY)}; },
      kind::directory, 0, 0, 0, "directory {dir}", "", "{dir}"},
     {"message_queue", [](const directory&) { return sample{open_queue(queue_name())}; }, kind::message_queue, 0, 0, 0,
@@ -613,11 +618,101 @@ TEST(description, does_not_take_a_path_for_an_address) {
   EXPECT_EQ(to_string(what), "stream unix [::]:80");
 }
 
-TEST(description, follows_a_file_that_is_deleted) {
+TEST(description, path_of_an_unlinked_file_is_the_last_one) {
   const directory dir;
-  const auto fd = open_file(dir / "file", O_CREAT | O_RDWR);
-  check(::unlink((dir / "file").c_str()), "unlink");
-  EXPECT_EQ(to_string(sd::describe(fd.get())), "special " + (dir / "file") + " (deleted)");
+  const auto path = dir / "file";
+  const auto fd = open_file(path, O_CREAT | O_RDWR);
+  check(::unlink(path.c_str()), "unlink");
+  EXPECT_EQ(to_string(sd::describe(fd.get())), "special " + path);
+}
+
+TEST(description, path_may_end_in_the_marker_of_the_kernel) {
+  const directory dir;
+  const auto path = dir / "file (deleted)";
+  const auto fd = open_file(path, O_CREAT | O_RDWR);
+  EXPECT_EQ(sd::describe(fd.get()).path, path);
+  check(::unlink(path.c_str()), "unlink");
+  EXPECT_EQ(sd::describe(fd.get()).path, path);
+}
+
+TEST(description, path_of_a_removed_directory_is_the_last_one) {
+  const directory dir;
+  const auto path = dir / "directory";
+  check(::mkdir(path.c_str(), S_IRWXU), "mkdir");
+  const auto fd = open_file(path, O_DIRECTORY | O_RDONLY);
+  check(::rmdir(path.c_str()), "rmdir");
+  EXPECT_EQ(to_string(sd::describe(fd.get())), "directory " + path);
+}
+
+TEST(description, path_without_the_marker_is_not_cut) {
+  const directory dir;
+  for (const auto* const name : {"a", "0123456789"}) {  // shorter and as long
+    const auto fd = open_file(dir / name, O_CREAT | O_RDWR);
+    EXPECT_EQ(sd::describe(fd.get()).path, dir / name);
+  }
+  const unique_fd pipe(pipe_end(0).fd);
+  EXPECT_EQ(sd::describe(pipe.get()).path, "");
+}
+
+/// A system call that describe() makes about a socket, by the option that it asks for.
+struct failing_option {
+  const char* name;
+  int option;
+  kind expected;
+  const char* text;
+};
+
+TEST(description, of_a_socket_whose_options_cannot_be_read_is_of_no_kind) {
+  const failing_option rows[] = {
+      {"SO_DOMAIN", SO_DOMAIN, kind::other, "other"},
+      {"SO_TYPE", SO_TYPE, kind::other, "other inet type-0 protocol-6 127.0.0.1:{port}"},
+      {"SO_ACCEPTCONN", SO_ACCEPTCONN, kind::other, "other inet stream 127.0.0.1:{port}"},
+      {"SO_PROTOCOL", SO_PROTOCOL, kind::stream, "stream inet 127.0.0.1:{port}"},
+      {"SO_REUSEPORT", SO_REUSEPORT, kind::stream, "stream inet 127.0.0.1:{port}"},
+  };
+  const auto fd = listener(address("127.0.0.1:0"));
+  for (const auto& row : rows) {
+    const auto option = static_cast<std::uint32_t>(row.option);
+    const auto text = sd::test::run_with({SYS_getsockopt, 2, option, EACCES}, [&] {
+      if (has_option(fd, SOL_SOCKET, row.option)) throw std::runtime_error("the filter has no effect");
+      const auto what = sd::describe(fd.get());
+      return to_string(what) + (what.kind == row.expected && what.family >= 0 && what.protocol >= 0 ? "" : " (wrong)");
+    });
+    if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+    std::string expected = row.text;
+    if (const auto at = expected.find("{port}"); at != std::string::npos) {
+      expected.replace(at, 6, std::to_string(local_of(fd).port()));
+    }
+    EXPECT_EQ(text, expected) << row.name;
+  }
+}
+
+TEST(description, of_an_o_path_descriptor_of_a_socket_is_its_path) {
+  const directory dir;
+  const auto server = bound(address(dir / "socket"), SOCK_DGRAM);
+  const auto fd = open_file(dir / "socket", O_PATH);
+  const auto what = sd::describe(fd.get());
+  EXPECT_EQ(what.kind, kind::other);
+  EXPECT_EQ(what.family, 0);
+  EXPECT_EQ(what.type, 0);
+  EXPECT_EQ(what.protocol, 0);
+  EXPECT_EQ(to_string(what), "other " + (dir / "socket"));
+}
+
+TEST(file, modified_after_2262_is_told_from_another) {
+  const unique_fd fd(check(::memfd_create("x", MFD_CLOEXEC), "memfd_create"));
+  std::set<std::int64_t> times;
+  for (const std::int64_t seconds : {std::int64_t{0}, std::int64_t{1} << 34, (std::int64_t{1} << 34) + 1}) {
+    for (const long nanoseconds : {0, 1}) {
+      const timespec time{static_cast<time_t>(seconds), nanoseconds};
+      const timespec both[] = {time, time};
+      check(::futimens(fd.get(), both), "futimens");
+      sd::detail::os::file file;
+      ASSERT_EQ(sd::detail::os::status(fd.get(), file), 0);
+      times.insert(file.modified);
+    }
+  }
+  EXPECT_EQ(times.size(), 6U);
 }
 
 // --- is_fifo, is_special ---------------------------------------------------------------------------------------------
