@@ -1,7 +1,9 @@
 // How descriptors of every kind are described and checked. Kinds that this kernel does not have are skipped.
 
 #include <sd/error.hpp>
+#include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
+#include <sd/take.hpp>
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/files.hpp"
@@ -697,6 +699,10 @@ TEST(description, o_path_descriptor_of_a_socket_is_other) {
   EXPECT_EQ(what.type, 0);
   EXPECT_EQ(what.protocol, 0);
   EXPECT_EQ(to_string(what), "other " + (dir / "socket"));
+
+  std::vector<sd::listen_fd> fds(1);
+  fds.front().fd = open_file(dir / "socket", O_PATH);
+  EXPECT_THAT(sd::take_all(fds, kind::datagram), testing::IsEmpty());
 }
 
 TEST(file, modification_times_after_2262_differ) {

@@ -44,9 +44,9 @@ int answer(int result, const struct stat& status, file& file) noexcept {
 #else
   const auto& modified = status.st_mtim;
 #endif
-  // Unsigned, because the times of some file systems exceed 63 bits in nanoseconds.
-  const auto nanoseconds = static_cast<std::uint64_t>(modified.tv_sec) * 1000000000U;
-  file.modified = static_cast<std::int64_t>(nanoseconds + static_cast<std::uint64_t>(modified.tv_nsec));
+  // Unsigned, so that times after 2262 wrap around: `modified` is only compared for equality.
+  file.modified = static_cast<std::int64_t>(static_cast<std::uint64_t>(modified.tv_sec) * 1000000000U +
+                                            static_cast<std::uint64_t>(modified.tv_nsec));
   file.links = status.st_nlink;
   return 0;
 }
