@@ -39,7 +39,6 @@
 #include <iterator>
 #include <optional>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -672,15 +671,17 @@ TEST(description, socket_with_unreadable_options) {
       {"SO_PROTOCOL", SO_PROTOCOL, kind::stream, "stream inet 127.0.0.1:{port}"},
       {"SO_REUSEPORT", SO_REUSEPORT, kind::stream, "stream inet 127.0.0.1:{port}"},
   };
+  const auto no_effect = "seccomp filters have no effect on getsockopt here"s;
   const auto fd = listener(address("127.0.0.1:0"));
   for (const auto& row : rows) {
     const auto option = static_cast<std::uint32_t>(row.option);
     const auto text = sd::test::run_with({SYS_getsockopt, 2, option, EACCES}, [&] {
-      if (has_option(fd, SOL_SOCKET, row.option)) throw std::runtime_error("the filter has no effect");
+      if (has_option(fd, SOL_SOCKET, row.option)) return no_effect;
       const auto what = sd::describe(fd.get());
       return to_string(what) + (what.kind == row.expected && what.family >= 0 && what.protocol >= 0 ? "" : " (wrong)");
     });
     if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+    if (text == no_effect) GTEST_SKIP() << "SKIPPED: " << no_effect;
     std::string expected = row.text;
     if (const auto at = expected.find("{port}"); at != std::string::npos) {
       expected.replace(at, 6, std::to_string(local_of(fd).port()));
