@@ -50,7 +50,8 @@ class address {
     return ec ? std::nullopt : std::optional<address>(parsed);
   }
 
-  /// Returns the address of this port on all addresses of the host: the same as of the text `PORT`.
+  /// Returns the address of a port on all addresses of the host, as the text `PORT` does. It is empty on platforms
+  /// without these sockets.
   [[nodiscard]] SD_EXPORT static address any(std::uint16_t port) noexcept;
 
   /// Copies a `sockaddr` of `size` bytes. Bytes beyond the size of a `sockaddr_storage` are cut off.
