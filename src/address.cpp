@@ -1,5 +1,6 @@
 #include <sd/address.hpp>
 #include <sd/error.hpp>
+#include <sd/unique_fd.hpp>
 
 #include "detail/os/sockets.hpp"
 
@@ -18,9 +19,10 @@
 #endif
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <optional>
+#include <functional>
 
 namespace sd {
 
@@ -35,7 +37,7 @@ Sockaddr as(const address& where) noexcept {
   return result;
 }
 
-/// A copy of the text that ends in a NUL. Empty where it does not fit or holds one.
+/// Copies text and ends it with a NUL. The copy is empty if the text does not fit or contains a NUL.
 template <std::size_t Size>
 class c_string {
  public:
@@ -48,20 +50,37 @@ class c_string {
   char text_[Size] = {};
 };
 
-std::optional<std::uint32_t> number(std::string_view text, std::uint64_t max) noexcept {
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+bool is_decimal(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+/// Whether text could be the name of a host: labels of letters, digits, hyphens and underscores, and not digits and
+/// dots alone, which are a malformed IPv4 address.
+bool is_host_name(std::string_view text) noexcept {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+  };
+  const auto is_allowed = [&](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; };
+  return std::all_of(text.begin(), text.end(), is_allowed) && std::any_of(text.begin(), text.end(), is_letter);
+}
+
+std::optional<std::uint32_t> number_up_to(std::uint64_t max, std::string_view text) noexcept {
+  if (!text.empty()) text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
   std::uint64_t value = 0;
   const c_string<16> digits(text);
   if (detail::parse_decimal(digits.get(), max, value) != detail::number::ok) return std::nullopt;
   return static_cast<std::uint32_t>(value);
 }
 
-std::optional<in_port_t> port_number(std::string_view text) noexcept {
-  const auto value = number(text, UINT16_MAX);
-  if (!value) return std::nullopt;
-  return htons(static_cast<std::uint16_t>(*value));
+std::error_code parse_port(std::string_view text, in_port_t& port) noexcept {
+  const auto value = number_up_to(UINT16_MAX, text);
+  if (!value) return is_decimal(text) ? errc::port_out_of_range : errc::malformed_address;
+  port = htons(static_cast<std::uint16_t>(*value));
+  return {};
 }
 
-/// What a unix socket is bound to: a path, an abstract name with its NUL in front, or nothing. It views the address.
+/// Returns a view of the name of a unix socket: a path, an abstract name including its leading NUL, or nothing.
 std::string_view unix_name(const address& where) noexcept {
   constexpr auto start = offsetof(sockaddr_un, sun_path);
   if (where.family() != AF_UNIX || where.size() <= start) return {};
@@ -82,34 +101,68 @@ std::error_code parse_unix(std::string_view text, address& result) noexcept {
   return {};
 }
 
+/// Parses the IP address of `HOST:PORT`.
+std::error_code parse_host(int family, const char* host, std::string_view text, std::string_view port,
+                           void* result) noexcept {
+  if (::inet_pton(family, host, result) == 1) return {};
+  return is_host_name(text) && is_decimal(port) ? errc::host_name : errc::malformed_address;
+}
+
 std::error_code parse_ipv4(std::string_view host, std::string_view port, address& result) noexcept {
   sockaddr_in inet{};
-  const auto port_value = port_number(port);
-  if (!port_value || ::inet_pton(AF_INET, c_string<INET_ADDRSTRLEN>(host).get(), &inet.sin_addr) != 1) {
-    return errc::malformed_address;
-  }
   inet.sin_family = AF_INET;
-  inet.sin_port = *port_value;
+  const c_string<INET_ADDRSTRLEN> copy(host);
+  if (const auto ec = parse_host(AF_INET, copy.get(), host, port, &inet.sin_addr)) return ec;
+  if (const auto ec = parse_port(port, inet.sin_port)) return ec;
   result = address::from_sockaddr(&inet, sizeof inet);
   return {};
+}
+
+std::error_code parse_scope(std::string_view text, std::uint32_t& scope) noexcept {
+  const auto value = number_up_to(UINT32_MAX, text);
+  if (value && *value != 0) {
+    scope = *value;
+    return {};
+  }
+  const int result = value ? -ENODEV : detail::os::interface_number(c_string<IF_NAMESIZE>(text).get(), scope);
+  return result < 0 ? std::error_code(-result, std::generic_category()) : std::error_code();
 }
 
 std::error_code parse_ipv6(std::string_view host, std::string_view port, std::string_view scope,
                            address& result) noexcept {
   sockaddr_in6 inet6{};
-  const auto port_value = port_number(port);
-  if (!port_value || ::inet_pton(AF_INET6, c_string<INET6_ADDRSTRLEN>(host).get(), &inet6.sin6_addr) != 1) {
-    return errc::malformed_address;
-  }
-  if (!scope.empty()) {
-    const auto as_number = number(scope, UINT32_MAX);
-    inet6.sin6_scope_id = as_number ? *as_number : detail::os::interface_number(c_string<IF_NAMESIZE>(scope).get());
-    if (inet6.sin6_scope_id == 0) return {ENODEV, std::generic_category()};
-  }
   inet6.sin6_family = AF_INET6;
-  inet6.sin6_port = *port_value;
+  const c_string<INET6_ADDRSTRLEN> copy(host);
+  if (const auto ec = parse_host(AF_INET6, copy.get(), host, port, &inet6.sin6_addr)) return ec;
+  if (const auto ec = parse_port(port, inet6.sin6_port)) return ec;
+  if (!scope.empty()) {
+    std::uint32_t number = 0;
+    if (const auto ec = parse_scope(scope, number)) return ec;
+    inet6.sin6_scope_id = number;
+  }
   result = address::from_sockaddr(&inet6, sizeof inet6);
   return {};
+}
+
+/// Whether the kernel has IPv6. Only EAFNOSUPPORT means that it has not: other errors, such as EMFILE, say nothing
+/// about it.
+bool has_ipv6() noexcept {
+  const int result = detail::os::open_socket(AF_INET6, SOCK_DGRAM);
+  const unique_fd probe(result < 0 ? -1 : result);
+  return result != -EAFNOSUPPORT;
+}
+
+address any_address(in_port_t port) noexcept {
+  if (!has_ipv6()) {
+    sockaddr_in inet{};
+    inet.sin_family = AF_INET;
+    inet.sin_port = port;
+    return address::from_sockaddr(&inet, sizeof inet);
+  }
+  sockaddr_in6 inet6{};
+  inet6.sin6_family = AF_INET6;
+  inet6.sin6_port = port;
+  return address::from_sockaddr(&inet6, sizeof inet6);
 }
 
 #if defined(__linux__)
@@ -117,8 +170,8 @@ std::error_code parse_vsock(std::string_view text, address& result) noexcept {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return errc::malformed_address;
   const auto cid =
-      colon == 0 ? std::optional<std::uint32_t>(VMADDR_CID_ANY) : number(text.substr(0, colon), UINT32_MAX);
-  const auto port = number(text.substr(colon + 1), UINT32_MAX);
+      colon == 0 ? std::optional<std::uint32_t>(VMADDR_CID_ANY) : number_up_to(UINT32_MAX, text.substr(0, colon));
+  const auto port = number_up_to(UINT32_MAX, text.substr(colon + 1));
   if (!cid || !port) return errc::malformed_address;
   sockaddr_vm vsock{};
   vsock.svm_family = AF_VSOCK;
@@ -129,7 +182,7 @@ std::error_code parse_vsock(std::string_view text, address& result) noexcept {
 }
 #endif
 
-/// [IPV6]:PORT, with %INTERFACE behind either.
+/// Parses [IPV6]:PORT, with %INTERFACE after either part.
 std::error_code parse_bracketed(std::string_view text, address& result) noexcept {
   const auto bracket = text.find(']');
   if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":") return errc::malformed_address;
@@ -148,7 +201,7 @@ std::error_code parse_bracketed(std::string_view text, address& result) noexcept
 
 }  // namespace
 
-std::error_code address::parse(std::string_view text) noexcept {
+std::error_code address::assign(std::string_view text) noexcept {
   if (text.empty()) return errc::malformed_address;
   if (text.front() == '/' || text.front() == '@') return parse_unix(text, *this);
   if (text.front() == '[') return parse_bracketed(text, *this);
@@ -157,9 +210,14 @@ std::error_code address::parse(std::string_view text) noexcept {
   if (text.substr(0, vsock.size()) == vsock) return parse_vsock(text.substr(vsock.size()), *this);
 #endif
   const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return parse_ipv6("::", text, {}, *this);
-  return parse_ipv4(text.substr(0, colon), text.substr(colon + 1), *this);
+  if (colon != std::string_view::npos) return parse_ipv4(text.substr(0, colon), text.substr(colon + 1), *this);
+  in_port_t port = 0;
+  if (const auto ec = parse_port(text, port)) return ec;
+  *this = any_address(port);
+  return {};
 }
+
+address address::any(std::uint16_t port) noexcept { return any_address(htons(port)); }
 
 address address::from_sockaddr(const void* sockaddr, std::size_t size) noexcept {
   address result;
@@ -190,22 +248,61 @@ std::string_view address::path() const noexcept {
   return name.empty() || name.front() == '\0' ? std::string_view() : name;
 }
 
-bool address::equals(const address& other) const noexcept {
-  if (family() != other.family()) return false;
-  switch (family()) {
-    case AF_INET:
-      return port() == other.port() && as<sockaddr_in>(*this).sin_addr.s_addr == as<sockaddr_in>(other).sin_addr.s_addr;
-    case AF_INET6: {
-      const auto a = as<sockaddr_in6>(*this);
-      const auto b = as<sockaddr_in6>(other);
-      return a.sin6_port == b.sin6_port && a.sin6_scope_id == b.sin6_scope_id &&
-             std::memcmp(&a.sin6_addr, &b.sin6_addr, sizeof a.sin6_addr) == 0;
+namespace {
+
+/// The bytes of an address that tell it from others of its family, in the order in which they are compared.
+class address_key {
+ public:
+  explicit address_key(const address& where) noexcept {
+    switch (where.family()) {
+      case AF_INET: {
+        const auto inet = as<sockaddr_in>(where);
+        append(inet.sin_addr);
+        append(inet.sin_port);
+        break;
+      }
+      case AF_INET6: {
+        const auto inet6 = as<sockaddr_in6>(where);
+        append(inet6.sin6_addr);
+        append(inet6.sin6_port);
+        append(inet6.sin6_scope_id);
+        break;
+      }
+      case AF_UNIX: {
+        const auto name = unix_name(where);
+        append(name.data(), name.size());
+        break;
+      }
+      default:
+        append(where.data(), where.size());
     }
-    case AF_UNIX:
-      return unix_name(*this) == unix_name(other);
-    default:
-      return size_ == other.size_ && std::memcmp(&storage_, &other.storage_, size_) == 0;
   }
+
+  [[nodiscard]] std::string_view get() const noexcept { return {bytes_, size_}; }
+
+ private:
+  template <class Value>
+  void append(const Value& value) noexcept {
+    append(&value, sizeof value);
+  }
+  void append(const void* bytes, std::size_t size) noexcept {
+    if (size != 0) std::memcpy(bytes_ + size_, bytes, size);
+    size_ += size;
+  }
+
+  char bytes_[128];
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+int address::compare(const address& other) const noexcept {
+  if (family() != other.family()) return family() < other.family() ? -1 : 1;
+  return address_key(*this).get().compare(address_key(other).get());
+}
+
+std::size_t address::hash() const noexcept {
+  return std::hash<std::string_view>()(address_key(*this).get()) ^ static_cast<std::size_t>(family());
 }
 
 std::string to_string(const address& where) {
@@ -246,7 +343,7 @@ std::string to_string(const address& where) {
 
 #if SD_HAS_EXCEPTIONS
 address::address(std::string_view text) {
-  if (const auto ec = parse(text)) throw std::system_error(ec, "address " + detail::quoted(text));
+  if (const auto ec = assign(text)) throw std::system_error(ec, "address " + detail::quoted(text));
 }
 #endif
 

@@ -37,6 +37,10 @@ class category final : public std::error_category {
         return "no descriptor was passed to this process; start it through its socket unit";
       case errc::malformed_address:
         return "not /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, [IPV6]:PORT%INTERFACE or vsock:CID:PORT";
+      case errc::port_out_of_range:
+        return "port exceeds 65535";
+      case errc::host_name:
+        return "host names are not resolved; write an IP address";
       case errc::not_passed:
         return "no such descriptor was passed";
       case errc::wrong_kind:

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -19,49 +20,72 @@ namespace sd {
 
 namespace {
 
-int ask(listening wanted) noexcept { return wanted == listening::any ? detail::any : wanted == listening::yes ? 1 : 0; }
+int number_of(listening state) noexcept {
+  return state == listening::any ? detail::any : state == listening::yes ? 1 : 0;
+}
 
-bool answer(int result, std::error_code& ec) noexcept {
+/// Returns the result of a check, and sets `ec` if the check failed.
+bool result_of_check(int result, std::error_code& ec) noexcept {
   ec.clear();
   if (result < 0) ec.assign(-result, std::generic_category());
   return result > 0;
 }
 
-/// The value of an option, 0 where the socket has none such.
-int option(int fd, int level, int name) noexcept {
+/// Whether an option can be read and is not 0.
+bool is_option_set(int fd, int level, int name) noexcept {
   int value = 0;
-  return detail::os::socket_option(fd, level, name, value) < 0 ? 0 : value;
+  return detail::os::socket_option(fd, level, name, value) >= 0 && value != 0;
 }
 
 using get_address = int (*)(int fd, void* address, std::size_t size) noexcept;
 
-address address_by(get_address get, int fd) noexcept {
+address address_of_socket(get_address get, int fd) noexcept {
   sockaddr_storage storage{};
   const int size = get(fd, &storage, sizeof storage);
   return size < 0 ? address() : address::from_sockaddr(&storage, static_cast<std::size_t>(size));
 }
 
+/// Finds out the kind of a socket whose family and type are known.
 kind kind_of_socket(int fd, const description& what) noexcept {
+#if defined(AF_NETLINK)
+  if (what.family == AF_NETLINK) return kind::netlink;
+#endif
   if (what.type == SOCK_RAW) return kind::raw;
   if (what.type != SOCK_STREAM && what.type != SOCK_SEQPACKET) return kind::datagram;
-  if (option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0) return what.type == SOCK_STREAM ? kind::stream : kind::seqpacket;
+  int is_listening = 0;
+  if (detail::os::socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN, is_listening) < 0) return kind::other;
+  if (is_listening != 0) return what.type == SOCK_STREAM ? kind::stream : kind::seqpacket;
   return what.peer.size() != 0 ? kind::connection : kind::unconnected;
 }
 
+/// Describes a socket as far as the system tells. Without its family nothing is known, and without its type not its
+/// kind.
 void describe_socket(int fd, description& what) noexcept {
-  what.family = detail::os::socket_family(fd);
-  what.type = option(fd, SOL_SOCKET, SO_TYPE);
-  what.protocol = detail::os::socket_protocol(fd);
-  what.local = address_by(detail::os::local_address, fd);
-  what.peer = address_by(detail::os::peer_address, fd);
-  if (what.family == AF_INET6) what.v6only = option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
-  if (what.family == AF_INET || what.family == AF_INET6) {
-    what.reuse_port = option(fd, SOL_SOCKET, SO_REUSEPORT) != 0;
-  }
+  const int family = detail::os::socket_family(fd);
+  if (family < 0) return;
+  what.family = family;
+  what.protocol = std::max(detail::os::socket_protocol(fd), 0);
+  what.local = address_of_socket(detail::os::local_address, fd);
+  what.peer = address_of_socket(detail::os::peer_address, fd);
+  what.v6only = what.family == AF_INET6 && is_option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  const bool is_internet = what.family == AF_INET || what.family == AF_INET6;
+  what.reuse_port = is_internet && is_option_set(fd, SOL_SOCKET, SO_REUSEPORT);
+  int type = 0;
+  if (detail::os::socket_option(fd, SOL_SOCKET, SO_TYPE, type) < 0) return;
+  what.type = type;
   what.kind = kind_of_socket(fd, what);
-#if defined(AF_NETLINK)
-  if (what.family == AF_NETLINK) what.kind = kind::netlink;
-#endif
+}
+
+/// Returns the path that a file was opened by. Linux appends a marker if the file has been unlinked since.
+std::string path_of_file(int fd, const detail::os::file& file) {
+  std::array<char, 4096> buffer;
+  const int length = detail::os::opened_path(fd, buffer.data(), buffer.size());
+  if (length <= 0) return "";
+  std::string_view path(buffer.data(), static_cast<std::size_t>(length));
+  constexpr std::string_view marker = " (deleted)";
+  const bool is_marked = path.size() > marker.size() && path.substr(path.size() - marker.size()) == marker;
+  if (file.links == 0 && is_marked) path.remove_suffix(marker.size());
+  return std::string(path);
 }
 
 kind kind_of_file(detail::os::file_type type) noexcept {
@@ -118,7 +142,7 @@ std::string word(const char* name, const char* what, int number) {
   return name != nullptr ? name : what + std::to_string(number);
 }
 
-/// The protocol, where it is not what family and type say already.
+/// Returns the protocol if family and type do not imply it.
 std::string other_protocol(const description& what) {
   const bool internet = what.family == AF_INET || what.family == AF_INET6;
   const bool usual = what.protocol == 0 || (what.type == SOCK_STREAM && what.protocol == IPPROTO_TCP) ||
@@ -147,8 +171,8 @@ std::string text_of_socket(const description& what) {
 
 }  // namespace
 
-const char* to_string(kind kind) noexcept {
-  switch (kind) {
+const char* to_string(kind value) noexcept {
+  switch (value) {
     case kind::stream:
       return "stream";
     case kind::seqpacket:
@@ -180,16 +204,14 @@ const char* to_string(kind kind) noexcept {
 description describe(int fd, std::error_code& ec) {
   description what;
   detail::os::file file;
-  const int result = detail::os::status(fd, file);
-  if (!answer(result < 0 ? result : 1, ec)) return what;
+  static_cast<void>(result_of_check(detail::os::status(fd, file), ec));
+  if (ec) return what;
   if (file.type == detail::os::file_type::socket) {
     describe_socket(fd, what);
   } else {
     what.kind = detail::os::is_message_queue(fd) > 0 ? kind::message_queue : kind_of_file(file.type);
-    std::array<char, 4096> path;
-    const int length = detail::os::opened_path(fd, path.data(), path.size());
-    if (length > 0) what.path.assign(path.data(), static_cast<std::size_t>(length));
   }
+  if (what.family == 0) what.path = path_of_file(fd, file);
   what.nonblocking = detail::os::is_nonblocking(fd) > 0;
   return what;
 }
@@ -206,27 +228,29 @@ std::string to_string(const description& what) {
   return text;
 }
 
-bool is_fifo(int fd, const char* path, std::error_code& ec) noexcept { return answer(detail::is_fifo(fd, path), ec); }
+bool is_fifo(int fd, const char* path, std::error_code& ec) noexcept {
+  return result_of_check(detail::is_fifo(fd, path), ec);
+}
 bool is_special(int fd, const char* path, std::error_code& ec) noexcept {
-  return answer(detail::is_special(fd, path), ec);
+  return result_of_check(detail::is_special(fd, path), ec);
 }
-bool is_socket(int fd, int family, int type, listening listening, std::error_code& ec) noexcept {
-  return answer(detail::is_socket(fd, family, type, ask(listening)), ec);
+bool is_socket(int fd, int family, int type, listening state, std::error_code& ec) noexcept {
+  return result_of_check(detail::is_socket(fd, family, type, number_of(state)), ec);
 }
-bool is_socket_inet(int fd, int family, int type, listening listening, unsigned port, std::error_code& ec) noexcept {
-  return answer(detail::is_socket_inet(fd, family, type, ask(listening), port), ec);
+bool is_socket_inet(int fd, int family, int type, listening state, unsigned port, std::error_code& ec) noexcept {
+  return result_of_check(detail::is_socket_inet(fd, family, type, number_of(state), port), ec);
 }
-bool is_socket_sockaddr(int fd, int type, const address& where, listening listening, std::error_code& ec) noexcept {
-  return answer(detail::is_socket_sockaddr(fd, type, where.data(), where.size(), ask(listening)), ec);
+bool is_socket_sockaddr(int fd, int type, const address& where, listening state, std::error_code& ec) noexcept {
+  return result_of_check(detail::is_socket_sockaddr(fd, type, where.data(), where.size(), number_of(state)), ec);
 }
-bool is_socket_unix(int fd, int type, listening listening, std::optional<std::string_view> path,
+bool is_socket_unix(int fd, int type, listening state, std::optional<std::string_view> path,
                     std::error_code& ec) noexcept {
-  // An empty view may have no data; here only the absence of a view is any path.
+  // A null pointer means any path, but an empty view may have one.
   const char* const data = !path ? nullptr : path->empty() ? "" : path->data();
-  return answer(detail::is_socket_unix(fd, type, ask(listening), data, path ? path->size() : 0), ec);
+  return result_of_check(detail::is_socket_unix(fd, type, number_of(state), data, path ? path->size() : 0), ec);
 }
 bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
-  return answer(detail::is_message_queue(fd, name), ec);
+  return result_of_check(detail::is_message_queue(fd, name), ec);
 }
 
 }  // namespace sd
@@ -262,24 +286,24 @@ bool is_special(int fd, const char* path) {
   const bool is = is_special(fd, path, ec);
   return checked(fd, ec, is);
 }
-bool is_socket(int fd, int family, int type, listening listening) {
+bool is_socket(int fd, int family, int type, listening state) {
   std::error_code ec;
-  const bool is = is_socket(fd, family, type, listening, ec);
+  const bool is = is_socket(fd, family, type, state, ec);
   return checked(fd, ec, is);
 }
-bool is_socket_inet(int fd, int family, int type, listening listening, unsigned port) {
+bool is_socket_inet(int fd, int family, int type, listening state, unsigned port) {
   std::error_code ec;
-  const bool is = is_socket_inet(fd, family, type, listening, port, ec);
+  const bool is = is_socket_inet(fd, family, type, state, port, ec);
   return checked(fd, ec, is);
 }
-bool is_socket_sockaddr(int fd, int type, const address& where, listening listening) {
+bool is_socket_sockaddr(int fd, int type, const address& where, listening state) {
   std::error_code ec;
-  const bool is = is_socket_sockaddr(fd, type, where, listening, ec);
+  const bool is = is_socket_sockaddr(fd, type, where, state, ec);
   return checked(fd, ec, is);
 }
-bool is_socket_unix(int fd, int type, listening listening, std::optional<std::string_view> path) {
+bool is_socket_unix(int fd, int type, listening state, std::optional<std::string_view> path) {
   std::error_code ec;
-  const bool is = is_socket_unix(fd, type, listening, path, ec);
+  const bool is = is_socket_unix(fd, type, state, path, ec);
   return checked(fd, ec, is);
 }
 bool is_mq(int fd, const char* name) {

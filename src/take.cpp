@@ -181,8 +181,8 @@ std::string advice(kind wanted, const selector& which, const std::error_code& ec
   const char* const directives = text_of(wanted).directives;
   if (directives == nullptr) return "";
   std::string text = std::string("; the socket unit needs ") + directives;
-  if (which.where()) text += detail::escaped(to_string(*which.where()));
-  if (which.name()) text += " and FileDescriptorName=" + detail::escaped(*which.name());
+  if (which.where()) text += detail::as_unit_value(to_string(*which.where()));
+  if (which.name()) text += " and FileDescriptorName=" + detail::as_unit_value(*which.name());
   return text;
 }
 

@@ -23,12 +23,14 @@ bool no(std::error_code& ec) noexcept {
 
 }  // namespace
 
-std::error_code address::parse(std::string_view) noexcept { return no_descriptors(); }
+std::error_code address::assign(std::string_view) noexcept { return no_descriptors(); }
+address address::any(std::uint16_t) noexcept { return {}; }
 address address::from_sockaddr(const void*, std::size_t) noexcept { return {}; }
 int address::family() const noexcept { return 0; }
 unsigned address::port() const noexcept { return 0; }
 std::string_view address::path() const noexcept { return {}; }
-bool address::equals(const address&) const noexcept { return true; }
+int address::compare(const address&) const noexcept { return 0; }
+std::size_t address::hash() const noexcept { return 0; }
 std::string to_string(const address&) { return ""; }
 
 const char* to_string(kind) noexcept { return "other"; }
@@ -55,7 +57,7 @@ server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const addre
 }
 
 #if SD_HAS_EXCEPTIONS
-address::address(std::string_view text) { throw std::system_error(parse(text), "address " + std::string(text)); }
+address::address(std::string_view text) { throw std::system_error(assign(text), "address " + std::string(text)); }
 server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const address&, const bind_options&) {
   throw std::system_error(no_descriptors(), "bind");
 }

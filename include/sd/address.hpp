@@ -3,51 +3,87 @@
 #include <sd/config.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 
 namespace sd {
 
-/// Where a socket is bound: what bind(2) takes, and as text what `ListenStream=` of a socket unit says.
-/// Shape:   `/path`, `@abstract`, `IPV4:PORT`, `[IPV6]:PORT`, `[IPV6]:PORT%INTERFACE`, `vsock:CID:PORT`, `vsock::PORT`
-///          for any context id, or `PORT` alone, which is `[::]:PORT`. No host or service names: nothing is resolved.
-/// Errors:  `errc::malformed_address`; `ENODEV` for an interface that is not there; `ENAMETOOLONG` for a path that
-///          does not fit; `ENOSYS` on platforms without these sockets.
-/// Threads: as an int.
-/// Source:  systemd.socket(5), sockaddr(3type)
+/// Holds the address of a socket, as bind(2) takes it and as `ListenStream=` of a socket unit writes it.
+///
+/// The text is one of `/path`, `@abstract`, `IPV4:PORT`, `[IPV6]:PORT`, `[IPV6]:PORT%INTERFACE`, `vsock:CID:PORT`,
+/// `vsock::PORT` for any context id, or `PORT` alone for all addresses of the host: `[::]:PORT`, or `0.0.0.0:PORT` if
+/// the kernel has no IPv6. Host and service names are not resolved. In a unit file, `%` must be written as `%%`.
+/// @threadsafety Distinct objects may be used from different threads, and one object may be read by several threads.
+/// @see systemd.socket(5), sockaddr(3type)
 class address {
  public:
-  /// No address at all: where there is no socket. (A unix socket without a name has an address that says so.)
+  /// Makes an empty address, which stands for no socket at all. A unix socket without a name has an address that is not
+  /// empty.
   constexpr address() noexcept = default;
-  /// On an error it is the empty one.
-  address(std::string_view text, std::error_code& ec) noexcept { ec = parse(text); }
+
 #if SD_HAS_EXCEPTIONS
-  /// An error is thrown as `std::system_error`, whose `what()` holds the text.
+  /// Parses an address.
+  ///
+  /// @throws std::system_error with one of the errors of the other constructor. Its `what()` contains the text.
   SD_EXPORT explicit address(std::string_view text);
 #endif
 
-  /// From a `sockaddr` of `size` bytes. What is longer than a `sockaddr_storage` is cut.
+  /// Parses an address. It is empty after an error.
+  ///
+  /// @par Errors
+  /// `errc::port_out_of_range` for an internet port above 65535; `errc::host_name` for `NAME:PORT`;
+  /// `errc::malformed_address` for other text that is no address; `ENODEV` if there is no such network interface, or
+  /// another errno if it cannot be looked up (such as `EMFILE`); `ENAMETOOLONG` for a path that does not fit; `ENOSYS`
+  /// on platforms without these sockets.
+  address(std::string_view text, std::error_code& ec) noexcept { ec = assign(text); }
+
+  /// Parses an address, for callers that do not need the reason of a failure.
+  ///
+  /// @returns Nothing on any error.
+  [[nodiscard]] static std::optional<address> parse(std::string_view text) noexcept {
+    std::error_code ec;
+    const address parsed(text, ec);
+    return ec ? std::nullopt : std::optional<address>(parsed);
+  }
+
+  /// Returns the address of a port on all addresses of the host, as the text `PORT` does. It is empty on platforms
+  /// without these sockets.
+  [[nodiscard]] SD_EXPORT static address any(std::uint16_t port) noexcept;
+
+  /// Copies a `sockaddr` of `size` bytes. Bytes beyond the size of a `sockaddr_storage` are cut off.
   [[nodiscard]] SD_EXPORT static address from_sockaddr(const void* sockaddr, std::size_t size) noexcept;
 
-  /// The `sockaddr`, for the calls of the system, and its size. An empty address has size 0.
+  /// Returns the `sockaddr` to pass to system calls, of `size()` bytes.
   [[nodiscard]] const void* data() const noexcept { return &storage_; }
+  /// Returns the size of the `sockaddr`, which is 0 for an empty address.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Returns whether the address is not empty.
   [[nodiscard]] explicit operator bool() const noexcept { return size_ != 0; }
 
-  /// `AF_INET`, `AF_INET6`, `AF_UNIX`, `AF_VSOCK`, ...; `AF_UNSPEC` (0) where the address is empty.
+  /// Returns `AF_INET`, `AF_INET6`, `AF_UNIX`, `AF_VSOCK` or another family, and `AF_UNSPEC` (0) for an empty address.
   [[nodiscard]] SD_EXPORT int family() const noexcept;
-  /// The port of an internet or vsock address; 0 for others.
+  /// Returns the port of an internet or vsock address, and 0 for other addresses.
   [[nodiscard]] SD_EXPORT unsigned port() const noexcept;
-  /// The path of a unix socket; empty for others, abstract ones included.
+  /// Returns the path of a unix socket. It is empty for other addresses, including abstract names.
   [[nodiscard]] SD_EXPORT std::string_view path() const noexcept;
 
-  [[nodiscard]] friend bool operator==(const address& a, const address& b) noexcept { return a.equals(b); }
-  [[nodiscard]] friend bool operator!=(const address& a, const address& b) noexcept { return !(a == b); }
+  /// Compares what the addresses refer to: bytes that the family does not use, and the flow label of IPv6, are ignored.
+  [[nodiscard]] friend bool operator==(const address& a, const address& b) noexcept { return a.compare(b) == 0; }
+  [[nodiscard]] friend bool operator!=(const address& a, const address& b) noexcept { return a.compare(b) != 0; }
+  /// Orders addresses, for use in containers. Addresses of one family are together; internet addresses with the same
+  /// host are sorted by port.
+  [[nodiscard]] friend bool operator<(const address& a, const address& b) noexcept { return a.compare(b) < 0; }
 
  private:
-  [[nodiscard]] SD_EXPORT bool equals(const address& other) const noexcept;
-  SD_EXPORT std::error_code parse(std::string_view text) noexcept;
+  friend struct std::hash<address>;
+
+  [[nodiscard]] SD_EXPORT int compare(const address& other) const noexcept;
+  [[nodiscard]] SD_EXPORT std::size_t hash() const noexcept;
+  SD_EXPORT std::error_code assign(std::string_view text) noexcept;
 
   struct alignas(8) {
     unsigned char bytes[128];
@@ -55,7 +91,19 @@ class address {
   std::size_t size_ = 0;
 };
 
-/// The form that `address` reads. Names of unix sockets are verbatim.
+/// Returns the address in the form that `address` parses. The names of unix sockets are not escaped.
 [[nodiscard]] SD_EXPORT std::string to_string(const address& where);
 
+/// Writes `to_string(where)`. The caller includes `<ostream>`.
+template <class Traits>
+std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, const address& where) {
+  return out << to_string(where);
+}
+
 }  // namespace sd
+
+/// Hashes an address consistently with `==`.
+template <>
+struct std::hash<sd::address> {
+  [[nodiscard]] std::size_t operator()(const sd::address& where) const noexcept { return where.hash(); }
+};

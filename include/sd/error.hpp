@@ -24,6 +24,8 @@ enum class errc {
   already_taken,            ///< this process has taken the descriptors before, which `required` does not accept
   not_activated,            ///< nothing was passed to this process, which `required` does not accept
   malformed_address,        ///< the text is no address of systemd.socket(5)
+  port_out_of_range,        ///< the port of an internet address exceeds 65535
+  host_name,                ///< the text has a host name instead of an IP address
   not_passed,               ///< no such descriptor was passed
   wrong_kind,               ///< the descriptor is not of the kind that was asked for
   ambiguous,                ///< more than one such descriptor was passed

@@ -21,7 +21,7 @@ namespace sd::detail {
 
 namespace {
 
-/// Room for any address, read as what its family says.
+/// Holds an address of any family.
 struct socket_address {
   alignas(8) unsigned char bytes[sizeof(sockaddr_storage)] = {};
   std::size_t size = 0;
@@ -42,10 +42,10 @@ int local_address(int fd, socket_address& local) noexcept {
   return 0;
 }
 
-/// What stat(2) says of nothing at all is "another one", not a failure.
+/// Whether stat(2) failed because there is nothing at the path. A check gives false then; it does not fail.
 bool is_absent(int result) noexcept { return result == -ENOENT || result == -ENOTDIR; }
 
-/// Whether the file is the one at this path.
+/// Returns whether the file is the one at this path.
 int is_at(const os::file& file, const char* path) noexcept {
   os::file other;
   if (const int result = os::status(path, other); result < 0) return is_absent(result) ? 0 : result;
@@ -154,14 +154,14 @@ int is_socket_unix(int fd, int type, int listening, const char* path, std::size_
   constexpr auto start = offsetof(sockaddr_un, sun_path);
   std::size_t actual = local.size > start ? local.size - start : 0;
   const auto* const bytes = reinterpret_cast<const char*>(local.bytes) + start;
-  // The kernel counts the NUL that ends a path, or not, as bind(2) was told.
+  // The size of a path includes a terminating NUL if it did in bind(2).
   if (actual > 0 && *bytes != '\0') actual = ::strnlen(bytes, actual);
   return actual == length && std::memcmp(bytes, path, length) == 0 ? 1 : 0;
 }
 
 int is_message_queue(int fd, const char* name) noexcept {
   if (const int result = os::is_message_queue(fd); result <= 0 || name == nullptr) return result;
-  // Where Linux shows the queues, if that is mounted; else it tells only by which name this one was opened.
+  // The file system of the queues, if it is mounted. If it is not, only the name that the queue was opened by is known.
   constexpr char queues[] = "/dev/mqueue";
   if (*name != '/') return -EINVAL;
   char path[PATH_MAX];

@@ -25,4 +25,10 @@ std::string quoted(std::string_view value) {
   return '"' + escaped(value.substr(0, longest)) + (value.size() > longest ? "...\"" : "\"");
 }
 
+std::string as_unit_value(std::string_view value) {
+  std::string text;
+  for (const char c : escaped(value)) text.append(c == '%' ? 2 : 1, c);
+  return text;
+}
+
 }  // namespace sd::detail

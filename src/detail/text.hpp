@@ -5,10 +5,15 @@
 
 namespace sd::detail {
 
-/// In quotes, fit for a log whatever the value holds: on one line, printable, and cut where it is long.
+/// Returns the value in quotes, for error messages and logs: on one line, printable, and cut if it is longer than 64
+/// bytes.
 std::string quoted(std::string_view value);
 
-/// The same without the quotes, and all of it: for values whose length has a limit.
+/// Returns the value printable and on one line, without quotes and not cut: for values whose length is limited.
 std::string escaped(std::string_view value);
+
+/// Returns the value, escaped, as the text to write into a unit file, which reads `%%` as one `%`.
+/// @see systemd.unit(5), "SPECIFIERS"
+std::string as_unit_value(std::string_view value);
 
 }  // namespace sd::detail

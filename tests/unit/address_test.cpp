@@ -1,9 +1,11 @@
 #include <sd/address.hpp>
 #include <sd/error.hpp>
+#include <sd/unique_fd.hpp>
 
 #include <gmock/gmock.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -15,12 +17,18 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <functional>
+#include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -37,8 +45,16 @@ constexpr address none;
 
 std::error_code system_error(int error) { return {error, std::generic_category()}; }
 
-/// What an error code holds before a call that is to succeed or fail by itself.
+/// What an error code holds before a call that must clear or replace it.
 std::error_code stale() { return std::make_error_code(std::errc::io_error); }
+
+bool has_ipv6() {
+  const sd::unique_fd probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return probe || errno != EAFNOSUPPORT;
+}
+int any_family() { return has_ipv6() ? AF_INET6 : AF_INET; }
+/// What a port alone stands for on this host.
+std::string at_any(const std::string& port) { return (has_ipv6() ? "[::]:" : "0.0.0.0:") + port; }
 
 std::string path_of(std::size_t length) { return '/' + std::string(length - 1, 'p'); }
 std::string abstract_of(std::size_t length) { return '@' + std::string(length - 1, 'a'); }
@@ -48,7 +64,7 @@ address from(const Sockaddr& where) {
   return address::from_sockaddr(&where, sizeof where);
 }
 
-/// A unix address as the kernel gives it: the family and these bytes.
+/// A unix address as the kernel returns it: the family and these bytes.
 address from_unix(std::string_view bytes) {
   std::array<char, 256> where{};
   const sa_family_t family = AF_UNIX;
@@ -67,21 +83,21 @@ Sockaddr as(const address& where) {
 
 std::string_view bytes_of(const address& where) { return {static_cast<const char*>(where.data()), where.size()}; }
 
-// --- what is an address ----------------------------------------------------------------------------------------------
+// --- valid addresses -------------------------------------------------------------------------------------------------
 
-struct good_row {
+struct valid_row {
   std::string text;
   int family;
   unsigned port = 0;
   std::string path = {};
-  std::string canonical = {};  // as text, where that is not what was read
+  std::string canonical = {};  // as text, if it differs from what was parsed
 };
 
-std::ostream& operator<<(std::ostream& out, const good_row& row) { return out << row.text; }
+std::ostream& operator<<(std::ostream& out, const valid_row& row) { return out << row.text; }
 
-class good_addresses : public testing::TestWithParam<good_row> {};
+class valid_addresses : public testing::TestWithParam<valid_row> {};
 
-TEST_P(good_addresses, are_read_and_written) {
+TEST_P(valid_addresses, are_parsed_and_printed) {
   const auto& row = GetParam();
   auto ec = stale();
   const address where(row.text, ec);
@@ -97,10 +113,13 @@ TEST_P(good_addresses, are_read_and_written) {
   EXPECT_EQ(again, where);
   EXPECT_EQ(bytes_of(again), bytes_of(where));
   EXPECT_EQ(bytes_of(address(row.text)), bytes_of(where));
+  const auto parsed = address::parse(row.text);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(bytes_of(*parsed), bytes_of(where));
   EXPECT_EQ(bytes_of(address::from_sockaddr(where.data(), where.size())), bytes_of(where));
 }
 
-std::vector<good_row> good_table() {
+std::vector<valid_row> valid_table() {
   return {
       {"/run/x", AF_UNIX, 0, "/run/x"},
       {"/", AF_UNIX, 0, "/"},
@@ -115,10 +134,12 @@ std::vector<good_row> good_table() {
       {abstract_of(107), AF_UNIX},
       {abstract_of(108), AF_UNIX},
 
-      {"80", AF_INET6, 80, "", "[::]:80"},
-      {"0", AF_INET6, 0, "", "[::]:0"},
-      {"65535", AF_INET6, 65535, "", "[::]:65535"},
-      {"0080", AF_INET6, 80, "", "[::]:80"},  // decimal, not octal
+      {"80", any_family(), 80, "", at_any("80")},
+      {"0", any_family(), 0, "", at_any("0")},
+      {"65535", any_family(), 65535, "", at_any("65535")},
+      {"0080", any_family(), 80, "", at_any("80")},  // decimal, not octal
+      {std::string(100, '0'), any_family(), 0, "", at_any("0")},
+      {std::string(100, '0') + "65535", any_family(), 65535, "", at_any("65535")},
       {"127.0.0.1:80", AF_INET, 80},
       {"0.0.0.0:0", AF_INET, 0},
       {"255.255.255.255:65535", AF_INET, 65535},
@@ -130,7 +151,7 @@ std::vector<good_row> good_table() {
       {"[0000:0000:0000:0000:0000:ffff:192.168.100.200]:080", AF_INET6, 80, "", "[::ffff:192.168.100.200]:80"},
       {"[fe80::1]:80%lo", AF_INET6, 80},
       {"[fe80::1%lo]:80", AF_INET6, 80, "", "[fe80::1]:80%lo"},
-      {"[fe80::1]:80%4294967295", AF_INET6, 80},  // no interface has this number, nor need it
+      {"[fe80::1]:80%4294967295", AF_INET6, 80},  // an interface with this number need not exist
       {"[fe80::1%4294967294]:80", AF_INET6, 80, "", "[fe80::1]:80%4294967294"},
 
       {"vsock:2:1234", AF_VSOCK, 1234},
@@ -141,20 +162,21 @@ std::vector<good_row> good_table() {
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(address, good_addresses, testing::ValuesIn(good_table()));
+INSTANTIATE_TEST_SUITE_P(address, valid_addresses, testing::ValuesIn(valid_table()));
 
-// --- what is not -----------------------------------------------------------------------------------------------------
+// --- invalid addresses
+// -----------------------------------------------------------------------------------------------------
 
-struct bad_row {
+struct invalid_row {
   std::error_code expected;
   std::vector<std::string> texts;
 };
 
-std::ostream& operator<<(std::ostream& out, const bad_row& row) { return out << row.expected; }
+std::ostream& operator<<(std::ostream& out, const invalid_row& row) { return out << row.expected; }
 
-class bad_addresses : public testing::TestWithParam<bad_row> {};
+class invalid_addresses : public testing::TestWithParam<invalid_row> {};
 
-TEST_P(bad_addresses, are_an_error_and_empty) {
+TEST_P(invalid_addresses, cause_an_error_and_are_empty) {
   const auto& row = GetParam();
   for (const auto& text : row.texts) {
     auto ec = stale();
@@ -162,20 +184,29 @@ TEST_P(bad_addresses, are_an_error_and_empty) {
     EXPECT_EQ(ec, row.expected) << '"' << text << '"';
     EXPECT_FALSE(where) << '"' << text << '"';
     EXPECT_EQ(where, none) << '"' << text << '"';
+    EXPECT_EQ(address::parse(text), std::nullopt) << '"' << text << '"';
   }
 }
 
-std::vector<bad_row> bad_table() {
+std::vector<invalid_row> invalid_table() {
   return {
       {errc::malformed_address, {""}},
-      // names are not resolved
-      {errc::malformed_address,
-       {"localhost:80", "localhost", "http", "127.0.0.1:http", "[::1]:http", "*:80", "a.b:80"}},
-      // no path
+      // host names and service names
+      {errc::host_name,
+       {"localhost:80", "vsock2:3", "a.b:80", "web-1:80", "my_host.example.:99999", "1and1.example:080"}},
+      {errc::host_name,
+       {"[localhost]:80", "[a.b%lo]:80", "[a.b]:80%lo",
+        "b\xc3\xbc"
+        "cher.example:80",
+        "cafe:80"}},
+      {errc::malformed_address, {"localhost", "http", "127.0.0.1:http", "[::1]:http", "*:80", "localhost:http"}},
+      {errc::malformed_address, {"localhost:", "localhost:-1", "local host:80", "http://localhost:80", "a@b:80"}},
+      // neither a path nor an abstract name
       {errc::malformed_address, {"relative/path", "./x", "~/x", "unix:/run/x", " /run/x"}},
       {errc::malformed_address, {"@", "/a\0b"s, "/a\0"s, "\0/a"s}},
       // ports
-      {errc::malformed_address, {"65536", "127.0.0.1:65536", "[::1]:65536", "4294967376", "18446744073709551696"}},
+      {errc::port_out_of_range, {"65536", "99999", "127.0.0.1:65536", "[::1]:65536", "[::1]:65536%lo"}},
+      {errc::port_out_of_range, {"4294967376", "18446744073709551696", std::string(1000, '9'), "00065536"}},
       {errc::malformed_address, {"-1", "+80", "-0", "127.0.0.1:+80", "127.0.0.1:-80", "[::1]:+80", "[::1]:-80"}},
       {errc::malformed_address,
        {" 80", "80 ", "\t80", "80\n", "127.0.0.1: 80", "127.0.0.1:80 ", "[::1]: 80", "[::1]:80 "}},
@@ -204,17 +235,16 @@ std::vector<bad_row> bad_table() {
        {"[fe80::1%lo%lo]:80", "[fe80::1]:80%lo%lo", "[fe80::1]:80%lo ", "[fe80::1]:80%sd]", "[fe80::1]:80%lo\0"s}},
       // vsock
       {errc::malformed_address, {"vsock", "vsock:", "vsock:2", "vsock::", "vsock:2:", "vsock:2:3:4", "VSOCK:2:3"}},
-      {errc::malformed_address,
-       {"vsock:x:2", "vsock:2:x", "vsock:-1:2", "vsock:2:-1", "vsock: :2", "vsock:2: 3", "vsock2:3"}},
+      {errc::malformed_address, {"vsock:x:2", "vsock:2:x", "vsock:-1:2", "vsock:2:-1", "vsock: :2", "vsock:2: 3"}},
       {errc::malformed_address, {"vsock:4294967296:1", "vsock:2:4294967296", "vsock:2:18446744073709551617"}},
       // length
       {system_error(ENAMETOOLONG), {path_of(108), path_of(109), path_of(5000), abstract_of(109), abstract_of(5000)}},
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(address, bad_addresses, testing::ValuesIn(bad_table()));
+INSTANTIATE_TEST_SUITE_P(address, invalid_addresses, testing::ValuesIn(invalid_table()));
 
-TEST(address, that_is_wrong_is_named_by_the_exception) {
+TEST(address, exception_names_text_and_cause) {
   const std::string malformed =
       ": not /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, [IPV6]:PORT%INTERFACE or vsock:CID:PORT";
   const struct {
@@ -222,7 +252,10 @@ TEST(address, that_is_wrong_is_named_by_the_exception) {
     std::error_code code;
     std::string what;
   } rows[] = {
-      {"localhost:80", errc::malformed_address, "address \"localhost:80\"" + malformed},
+      {"localhost", errc::malformed_address, "address \"localhost\"" + malformed},
+      {"99999", errc::port_out_of_range, "address \"99999\": port exceeds 65535"},
+      {"127.0.0.1:99999", errc::port_out_of_range, "address \"127.0.0.1:99999\": port exceeds 65535"},
+      {"localhost:80", errc::host_name, "address \"localhost:80\": host names are not resolved; write an IP address"},
       {"", errc::malformed_address, "address \"\"" + malformed},
       {"8\n\"\\\0\xff"s, errc::malformed_address, R"(address "8\x0a\"\\\x00\xff")" + malformed},
       {"[fe80::1]:80%sd-none0", system_error(ENODEV), R"(address "[fe80::1]:80%sd-none0": No such device)"},
@@ -239,16 +272,48 @@ TEST(address, that_is_wrong_is_named_by_the_exception) {
   }
 }
 
-// --- what the system is given ----------------------------------------------------------------------------------------
+/// Leaves this process no free descriptors for as long as it lives.
+class no_free_descriptors {
+ public:
+  no_free_descriptors() {
+    if (::getrlimit(RLIMIT_NOFILE, &limit_) < 0) throw std::system_error(system_error(errno), "getrlimit");
+    set(0);
+  }
+  no_free_descriptors(const no_free_descriptors&) = delete;
+  no_free_descriptors& operator=(const no_free_descriptors&) = delete;
+  ~no_free_descriptors() { set(limit_.rlim_cur); }
 
-TEST(address, is_a_sockaddr_in) {
+ private:
+  void set(rlim_t number) {
+    const rlimit limit{number, limit_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  rlimit limit_{};
+};
+
+TEST(address, without_free_descriptors) {
+  const no_free_descriptors none_left;
+  auto ec = stale();
+  const address scoped("[fe80::1]:80%lo", ec);
+  EXPECT_EQ(ec, system_error(EMFILE));
+  EXPECT_FALSE(scoped);
+
+  const address port("80", ec);
+  EXPECT_EQ(ec, std::error_code());
+  EXPECT_EQ(to_string(port), "[::]:80");  // EMFILE does not mean that there is no IPv6
+}
+
+// --- as a sockaddr
+// -----------------------------------------------------------------------------------------------------
+
+TEST(address, sockaddr_in) {
   const auto inet = as<sockaddr_in>(address("1.2.3.4:258"));
   EXPECT_EQ(inet.sin_family, AF_INET);
   EXPECT_EQ(inet.sin_port, htons(258));
   EXPECT_EQ(inet.sin_addr.s_addr, htonl(0x01020304));
 }
 
-TEST(address, is_a_sockaddr_in6) {
+TEST(address, sockaddr_in6) {
   const unsigned lo = ::if_nametoindex("lo");
   if (lo == 0) GTEST_SKIP() << "SKIPPED: there is no interface lo";
   const auto number = std::to_string(lo);
@@ -263,7 +328,7 @@ TEST(address, is_a_sockaddr_in6) {
   EXPECT_EQ(to_string(address("[fe80::102]:258%" + number)), "[fe80::102]:258%lo");
 }
 
-TEST(address, is_a_sockaddr_un_of_no_more_than_its_name) {
+TEST(address, sockaddr_un_ends_after_the_name) {
   const struct {
     std::string text;
     std::string name;
@@ -277,7 +342,7 @@ TEST(address, is_a_sockaddr_un_of_no_more_than_its_name) {
   for (const auto& row : rows) EXPECT_EQ(bytes_of(address(row.text)), bytes_of(from_unix(row.name))) << row.text;
 }
 
-TEST(address, is_a_sockaddr_vm) {
+TEST(address, sockaddr_vm) {
   const auto some = as<sockaddr_vm>(address("vsock:2:65536"));
   EXPECT_EQ(some.svm_family, AF_VSOCK);
   EXPECT_EQ(some.svm_cid, 2U);
@@ -285,9 +350,9 @@ TEST(address, is_a_sockaddr_vm) {
   EXPECT_EQ(as<sockaddr_vm>(address("vsock::1")).svm_cid, VMADDR_CID_ANY);
 }
 
-// --- what the system gives -------------------------------------------------------------------------------------------
+// --- from a sockaddr -------------------------------------------------------------------------------------------------
 
-TEST(address, that_is_empty_has_nothing) {
+TEST(address, empty) {
   for (const auto& where : {none, address(), address::from_sockaddr("", 0), address::from_sockaddr(nullptr, 0)}) {
     EXPECT_FALSE(where);
     EXPECT_EQ(where.size(), 0U);
@@ -299,7 +364,7 @@ TEST(address, that_is_empty_has_nothing) {
   }
 }
 
-TEST(address, of_a_unix_socket_ends_where_its_path_ends) {
+TEST(address, unix_path_ends_at_the_first_nul) {
   const struct {
     std::string bytes;
     std::string path;
@@ -310,7 +375,7 @@ TEST(address, of_a_unix_socket_ends_where_its_path_ends) {
       {"/run/x\0"s, "/run/x", "/run/x"},
       {"/run/x\0\0junk"s, "/run/x", "/run/x"},
       {"relative\0"s, "relative", "relative"},
-      {path_of(108) + '\0', path_of(108), path_of(108)},  // no address by text, but the kernel has it
+      {path_of(108) + '\0', path_of(108), path_of(108)},  // cannot be parsed, but the kernel returns it
       {"\0x"s, "", "@x"},
       {"\0x\0\0"s, "", "@x\0\0"s},
       {"\0"s, "", "@"},
@@ -325,7 +390,7 @@ TEST(address, of_a_unix_socket_ends_where_its_path_ends) {
   }
 }
 
-TEST(address, that_is_longer_than_any_is_cut) {
+TEST(address, oversized_sockaddr_is_cut) {
   std::string bytes(256, '\x5a');
   const sa_family_t family = AF_UNIX;
   std::memcpy(bytes.data(), &family, sizeof family);
@@ -336,7 +401,7 @@ TEST(address, that_is_longer_than_any_is_cut) {
   }
 }
 
-TEST(address, that_is_cut_short_is_read_as_zeros) {
+TEST(address, truncated_sockaddr_is_filled_with_zeros) {
   const sa_family_t family = AF_INET;
   EXPECT_EQ(to_string(from(family)), "0.0.0.0:0");
   EXPECT_EQ(from(family), address("0.0.0.0:0"));
@@ -345,7 +410,7 @@ TEST(address, that_is_cut_short_is_read_as_zeros) {
   EXPECT_EQ(to_string(one_byte), "");
 }
 
-TEST(address, of_another_family_says_so) {
+TEST(address, other_families_are_printed_as_a_number) {
   sockaddr_storage storage{};
   storage.ss_family = AF_APPLETALK;
   const auto where = from(storage);
@@ -357,7 +422,7 @@ TEST(address, of_another_family_says_so) {
 
 // --- equality --------------------------------------------------------------------------------------------------------
 
-TEST(address, equals_itself_and_no_other) {
+TEST(address, comparisons_and_hash_of_different_addresses) {
   std::vector<address> all = {none, from_unix("")};
   for (const auto& text : {"80"s,
                            "81"s,
@@ -396,26 +461,66 @@ TEST(address, equals_itself_and_no_other) {
       all.push_back(from(storage));
     }
   }
+  std::set<std::size_t> hashes;
+  for (const auto& each : all) hashes.insert(std::hash<address>()(each));
+  EXPECT_EQ(hashes.size(), all.size());
+  std::sort(all.begin(), all.end());
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t j = 0; j < all.size(); ++j) {
       const auto copy = all[j];
       EXPECT_EQ(all[i] == copy, i == j) << to_string(all[i]) << " and " << to_string(all[j]);
       EXPECT_EQ(all[i] != copy, i != j) << to_string(all[i]) << " and " << to_string(all[j]);
+      EXPECT_EQ(all[i] < copy, i < j) << to_string(all[i]) << " and " << to_string(all[j]);
     }
   }
 }
 
-TEST(address, equals_another_way_to_say_it) {
-  EXPECT_EQ(from_unix("/a"), address("/a"));
-  EXPECT_EQ(from_unix("/a\0junk"sv), address("/a"));
-  EXPECT_EQ(address("80"), address("[0:0::0]:080"));
-  EXPECT_EQ(address("[FE80::1%lo]:80"), address("[fe80::1]:80%lo"));
-  auto inet6 = as<sockaddr_in6>(address("[::1]:80"));
-  inet6.sin6_flowinfo = htonl(1);  // says how to send, not where
-  EXPECT_EQ(from(inet6), address("[::1]:80"));
-  auto inet = as<sockaddr_in>(address("127.0.0.1:80"));
-  std::memset(&inet.sin_zero, 1, sizeof inet.sin_zero);
-  EXPECT_EQ(from(inet), address("127.0.0.1:80"));
+TEST(address, different_forms_of_one_address_are_equal) {
+  auto flow = as<sockaddr_in6>(address("[::1]:80"));
+  flow.sin6_flowinfo = htonl(1);  // concerns how packets are sent, not the address
+  auto padded = as<sockaddr_in>(address("127.0.0.1:80"));
+  std::memset(&padded.sin_zero, 1, sizeof padded.sin_zero);
+  const std::pair<address, address> rows[] = {
+      {from_unix("/a"), address("/a")},
+      {from_unix("/a\0junk"sv), address("/a")},
+      {address(at_any("80")), address("080")},
+      {address("[0:0::0]:80"), address("[::]:080")},
+      {address("[FE80::1%lo]:80"), address("[fe80::1]:80%lo")},
+      {from(flow), address("[::1]:80")},
+      {from(padded), address("127.0.0.1:80")},
+  };
+  for (const auto& [a, b] : rows) {
+    EXPECT_EQ(a, b);
+    EXPECT_FALSE(a != b);
+    EXPECT_FALSE(a < b);
+    EXPECT_FALSE(b < a);
+    EXPECT_EQ(std::hash<address>()(a), std::hash<address>()(b)) << a;
+  }
+}
+
+TEST(address, order_of_one_host_is_by_port) {
+  const std::set<address> all = {address("127.0.0.1:8080"), address("127.0.0.2:1"), address("127.0.0.1:443"),
+                                 address("127.0.0.1:80"), address("127.0.0.1:080")};
+  EXPECT_THAT(all, testing::ElementsAre(address("127.0.0.1:80"), address("127.0.0.1:443"), address("127.0.0.1:8080"),
+                                        address("127.0.0.2:1")));
+}
+
+TEST(address, key_of_an_unordered_container) {
+  std::unordered_map<address, int> counts;
+  for (const auto* const text : {"80", "/run/x", "080", "@x", "80"}) ++counts[address(text)];
+  EXPECT_EQ(counts.size(), 3U);
+  EXPECT_EQ(counts[address("80")], 3);
+}
+
+// --- any -------------------------------------------------------------------------------------------------------------
+
+TEST(address, any_is_the_port_alone) {
+  for (const auto port : std::vector<std::uint16_t>{0, 1, 258, 65535}) {
+    const auto where = address::any(port);
+    EXPECT_EQ(bytes_of(where), bytes_of(address(std::to_string(port))));
+    EXPECT_EQ(where.port(), port);
+    EXPECT_EQ(to_string(where), at_any(std::to_string(port)));
+  }
 }
 
 }  // namespace

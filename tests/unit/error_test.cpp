@@ -20,6 +20,8 @@ constexpr sd::errc all[] = {
     sd::errc::already_claimed,
     sd::errc::not_activated,
     sd::errc::malformed_address,
+    sd::errc::port_out_of_range,
+    sd::errc::host_name,
     sd::errc::not_passed,
     sd::errc::wrong_kind,
     sd::errc::ambiguous,

@@ -1,10 +1,14 @@
-// What descriptors are said to be: real ones of every kind. A kind that the kernel here does not have is skipped.
+// How descriptors of every kind are described and checked. Kinds that this kernel does not have are skipped.
 
 #include <sd/error.hpp>
+#include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
+#include <sd/take.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/files.hpp"
 #include "directory.hpp"
+#include "failing_call.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -16,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,6 +38,7 @@
 #include <filesystem>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -55,7 +61,7 @@ constexpr int never_open = 1'000'000'000;
 
 std::error_code system_error(int error) { return {error, std::generic_category()}; }
 
-/// What an error code holds before a call that is to succeed or fail by itself.
+/// What an error code holds before a call that must clear or replace it.
 std::error_code stale() { return std::make_error_code(std::errc::io_error); }
 
 // --- descriptors -----------------------------------------------------------------------------------------------------
@@ -66,7 +72,7 @@ Number check(Number result, const char* call) {
   return result;
 }
 
-/// Whether it says that the kernel here, or this user, has no such descriptors.
+/// Whether the error means that this kernel has no such descriptors, or does not let this user open one.
 bool is_unsupported(const std::error_code& ec) {
   constexpr int errors[] = {EACCES,     EAFNOSUPPORT, EADDRNOTAVAIL,   ENODEV,         ENOSYS,
                             EOPNOTSUPP, EPERM,        EPROTONOSUPPORT, ESOCKTNOSUPPORT};
@@ -151,7 +157,7 @@ unique_fd open_fifo(const std::string& path, int flags = O_RDWR) {
   return open_file(path, flags);
 }
 
-/// What is an abstract name all the way to the end of a sockaddr_un: qemu-user adds a NUL to shorter ones.
+/// An abstract name that fills a sockaddr_un: qemu-user appends a NUL to shorter ones.
 std::string abstract_name() {
   auto name = "sd-socket-test-" + std::to_string(::getpid()) + '-';
   name.resize(sizeof(sockaddr_un::sun_path) - 1, 'x');
@@ -172,7 +178,7 @@ struct queue_remover {
   ~queue_remover() { ::mq_unlink(queue_name().c_str()); }
 };
 
-/// A descriptor, and what has to stay open beside it.
+/// A descriptor, and others that must stay open with it.
 struct sample {
   unique_fd fd;
   std::vector<unique_fd> others = {};
@@ -206,8 +212,8 @@ sample accepted(const address& where, int type = SOCK_STREAM) {
 
 // --- the kinds -------------------------------------------------------------------------------------------------------
 
-/// {dir}, {abstract} and {queue} stand for where the descriptor is, {port} and {peer} for the ports that the kernel
-/// chose.
+/// In the texts, {dir}, {abstract} and {queue} stand for the directory and the names of the test, and {port} and {peer}
+/// for the ports that the kernel chose.
 struct descriptor_row {
   const char* name;
   sample (*open)(const directory& dir);
@@ -216,8 +222,8 @@ struct descriptor_row {
   int type;
   int protocol;
   const char* text;
-  const char* checks;     // those that hold
-  const char* path = "";  // of what is no socket
+  const char* checks;     // the checks that pass
+  const char* path = "";  // of a file
 };
 
 constexpr descriptor_row descriptor_table[] = {
@@ -277,7 +283,7 @@ constexpr descriptor_row descriptor_table[] = {
      [](const directory& dir) { return sample{listener(address(dir / "socket"), SOCK_SEQPACKET)}; }, kind::seqpacket,
      AF_UNIX, SOCK_SEQPACKET, 0, "seqpacket unix {dir}/socket", "socket listening seqpacket unix"},
 
-    // connected ones
+    // connected sockets
     {"tcp4_connection", [](const directory&) { return accepted(address("127.0.0.1:0")); }, kind::connection, AF_INET,
      SOCK_STREAM, IPPROTO_TCP, "connection inet stream 127.0.0.1:{port} from 127.0.0.1:{peer}",
      "socket not-listening stream inet inet4"},
@@ -304,7 +310,7 @@ constexpr descriptor_row descriptor_table[] = {
      kind::connection, AF_UNIX, SOCK_SEQPACKET, 0, "connection unix seqpacket unnamed nonblocking",
      "socket not-listening seqpacket unix"},
 
-    // neither
+    // sockets that are neither listening nor connected
     {"tcp4_new", [](const directory&) { return sample{open_socket(AF_INET, SOCK_STREAM)}; }, kind::unconnected, AF_INET,
      SOCK_STREAM, IPPROTO_TCP, "unconnected inet stream 0.0.0.0:0", "socket not-listening stream inet inet4"},
     {"tcp4_bound", [](const directory&) { return sample{bound(address("127.0.0.1:0"), SOCK_STREAM)}; },
@@ -374,7 +380,7 @@ constexpr descriptor_row descriptor_table[] = {
     {"file", [](const directory& dir) { return sample{open_file(dir / "file", O_CREAT | O_RDWR)}; }, kind::special, 0,
      0, 0, "special {dir}/file", "special", "{dir}/file"},
     {"memfd", [](const directory&) { return sample{unique_fd(check(::memfd_create("x", MFD_CLOEXEC), "memfd"))}; },
-     kind::special, 0, 0, 0, "special /memfd:x (deleted)", "special", "/memfd:x (deleted)"},
+     kind::special, 0, 0, 0, "special /memfd:x", "special", "/memfd:x"},
     {"directory", [](const directory& dir) { return sample{open_file(dir.path(), O_DIRECTORY | O_RDONLY)}; },
      kind::directory, 0, 0, 0, "directory {dir}", "", "{dir}"},
     {"message_queue", [](const directory&) { return sample{open_queue(queue_name())}; }, kind::message_queue, 0, 0, 0,
@@ -387,7 +393,7 @@ constexpr descriptor_row descriptor_table[] = {
 
 // --- the checks ------------------------------------------------------------------------------------------------------
 
-/// Both forms of each check, with nothing asked for but what the check is about.
+/// Both forms of each check, with all other arguments set to match anything.
 struct check_row {
   const char* name;
   bool (*with_code)(int fd, std::error_code& ec);
@@ -479,7 +485,7 @@ TEST_P(descriptors, are_described) {
   EXPECT_EQ(what.protocol, row.protocol);
   EXPECT_EQ(what.path, filled(row.path));
 
-  // And what the kernel says itself.
+  // The rest is compared with the results of the system calls.
   const bool internet = row.family == AF_INET || row.family == AF_INET6;
   EXPECT_EQ(what.local, local_of(fd()));
   EXPECT_EQ(what.local.size(), local_of(fd()).size());
@@ -493,7 +499,7 @@ TEST_P(descriptors, are_described) {
   EXPECT_EQ(to_string(sd::describe(fd().get())), to_string(what));
 }
 
-TEST_P(descriptors, pass_these_checks_and_no_others) {
+TEST_P(descriptors, pass_the_checks_of_their_kind) {
   const auto wanted = " "s + GetParam().checks + ' ';
   for (const auto& check : check_table) {
     const bool expected = wanted.find(" "s + check.name + ' ') != std::string::npos;
@@ -504,7 +510,7 @@ TEST_P(descriptors, pass_these_checks_and_no_others) {
   }
 }
 
-TEST_P(descriptors, stay_as_they_are) {
+TEST_P(descriptors, are_not_changed) {
   const auto flags = ::fcntl(fd().get(), F_GETFL);
   const auto close_on_exec = ::fcntl(fd().get(), F_GETFD);
   (void)sd::describe(fd().get());
@@ -517,7 +523,7 @@ std::string name_of(const testing::TestParamInfo<descriptor_row>& info) { return
 
 INSTANTIATE_TEST_SUITE_P(socket, descriptors, testing::ValuesIn(descriptor_table), name_of);
 
-TEST(socket, that_is_not_open_is_an_error_of_everything) {
+TEST(socket, closed_descriptor_is_ebadf) {
   for (const int fd : {-1, never_open}) {
     auto ec = stale();
     const auto what = sd::describe(fd, ec);
@@ -542,7 +548,7 @@ void expect_throw(Call call, int error, const std::string& what) {
   }
 }
 
-TEST(socket, that_is_not_open_is_named_by_the_exception) {
+TEST(socket, exception_names_the_descriptor) {
   for (const int fd : {-1, never_open}) {
     const auto what = "descriptor " + std::to_string(fd) + ": Bad file descriptor";
     expect_throw([&] { (void)sd::describe(fd); }, EBADF, what);
@@ -552,7 +558,7 @@ TEST(socket, that_is_not_open_is_named_by_the_exception) {
 
 // --- as text ---------------------------------------------------------------------------------------------------------
 
-TEST(kind, has_a_name) {
+TEST(kind, names) {
   const std::pair<kind, const char*> rows[] = {
       {kind::stream, "stream"},         {kind::seqpacket, "seqpacket"},
       {kind::connection, "connection"}, {kind::unconnected, "unconnected"},
@@ -562,12 +568,12 @@ TEST(kind, has_a_name) {
       {kind::directory, "directory"},   {kind::other, "other"},
       {static_cast<kind>(99), "?"},
   };
-  for (const auto& [kind, name] : rows) EXPECT_STREQ(to_string(kind), name);
+  for (const auto& [value, name] : rows) EXPECT_STREQ(to_string(value), name);
 }
 
-sd::description described(kind kind, int family, int type, int protocol = 0, const address& local = {}) {
+sd::description described(kind value, int family, int type, int protocol = 0, const address& local = {}) {
   sd::description what;
-  what.kind = kind;
+  what.kind = value;
   what.family = family;
   what.type = type;
   what.protocol = protocol;
@@ -575,7 +581,7 @@ sd::description described(kind kind, int family, int type, int protocol = 0, con
   return what;
 }
 
-TEST(description, is_a_line_whatever_it_holds) {
+TEST(description, text_of_sockets) {
   const address web("127.0.0.1:80");
   const std::pair<sd::description, const char*> rows[] = {
       {{}, "other"},
@@ -597,7 +603,7 @@ TEST(description, is_a_line_whatever_it_holds) {
   for (const auto& [what, text] : rows) EXPECT_EQ(to_string(what), text);
 }
 
-TEST(description, of_a_file_says_where_and_how) {
+TEST(description, text_of_files) {
   sd::description what;
   what.kind = kind::special;
   what.path = "/a b\x7f";
@@ -605,7 +611,7 @@ TEST(description, of_a_file_says_where_and_how) {
   EXPECT_EQ(to_string(what), R"(special /a b\x7f nonblocking)");
 }
 
-TEST(description, does_not_take_a_path_for_an_address) {
+TEST(description, path_that_looks_like_a_wildcard_address) {
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
   std::strcpy(where.sun_path, "[::]:80");  // a relative path, and nothing else
@@ -613,18 +619,114 @@ TEST(description, does_not_take_a_path_for_an_address) {
   EXPECT_EQ(to_string(what), "stream unix [::]:80");
 }
 
-TEST(description, follows_a_file_that_is_deleted) {
+TEST(description, unlinked_file_has_its_last_path) {
   const directory dir;
-  const auto fd = open_file(dir / "file", O_CREAT | O_RDWR);
-  check(::unlink((dir / "file").c_str()), "unlink");
-  EXPECT_EQ(to_string(sd::describe(fd.get())), "special " + (dir / "file") + " (deleted)");
+  const auto path = dir / "file";
+  const auto fd = open_file(path, O_CREAT | O_RDWR);
+  check(::unlink(path.c_str()), "unlink");
+  EXPECT_EQ(to_string(sd::describe(fd.get())), "special " + path);
+}
+
+TEST(description, name_that_ends_in_deleted_is_kept) {
+  const directory dir;
+  const auto path = dir / "file (deleted)";
+  const auto fd = open_file(path, O_CREAT | O_RDWR);
+  EXPECT_EQ(sd::describe(fd.get()).path, path);
+  check(::unlink(path.c_str()), "unlink");
+  EXPECT_EQ(sd::describe(fd.get()).path, path);
+}
+
+TEST(description, removed_directory_has_its_last_path) {
+  const directory dir;
+  const auto path = dir / "directory";
+  check(::mkdir(path.c_str(), S_IRWXU), "mkdir");
+  const auto fd = open_file(path, O_DIRECTORY | O_RDONLY);
+  check(::rmdir(path.c_str()), "rmdir");
+  EXPECT_EQ(to_string(sd::describe(fd.get())), "directory " + path);
+}
+
+TEST(description, path_without_deleted_is_not_cut) {
+  const directory dir;
+  for (const auto* const name : {"a", "0123456789"}) {  // shorter and as long
+    const auto fd = open_file(dir / name, O_CREAT | O_RDWR);
+    EXPECT_EQ(sd::describe(fd.get()).path, dir / name);
+  }
+  const unique_fd pipe(pipe_end(0).fd);
+  EXPECT_EQ(sd::describe(pipe.get()).path, "");
+}
+
+/// What a socket is described as if this option of SOL_SOCKET cannot be read.
+struct failing_option {
+  const char* name;
+  int option;
+  kind expected;
+  const char* text;
+};
+
+TEST(description, socket_with_unreadable_options) {
+  const failing_option rows[] = {
+      {"SO_DOMAIN", SO_DOMAIN, kind::other, "other"},
+      {"SO_TYPE", SO_TYPE, kind::other, "other inet type-0 protocol-6 127.0.0.1:{port}"},
+      {"SO_ACCEPTCONN", SO_ACCEPTCONN, kind::other, "other inet stream 127.0.0.1:{port}"},
+      {"SO_PROTOCOL", SO_PROTOCOL, kind::stream, "stream inet 127.0.0.1:{port}"},
+      {"SO_REUSEPORT", SO_REUSEPORT, kind::stream, "stream inet 127.0.0.1:{port}"},
+  };
+  const auto no_effect = "seccomp filters have no effect on getsockopt here"s;
+  const auto fd = listener(address("127.0.0.1:0"));
+  for (const auto& row : rows) {
+    const auto option = static_cast<std::uint32_t>(row.option);
+    const auto text = sd::test::run_with({SYS_getsockopt, 2, option, EACCES}, [&] {
+      if (has_option(fd, SOL_SOCKET, row.option)) return no_effect;
+      const auto what = sd::describe(fd.get());
+      return to_string(what) + (what.kind == row.expected && what.family >= 0 && what.protocol >= 0 ? "" : " (wrong)");
+    });
+    if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+    if (text == no_effect) GTEST_SKIP() << "SKIPPED: " << no_effect;
+    std::string expected = row.text;
+    if (const auto at = expected.find("{port}"); at != std::string::npos) {
+      expected.replace(at, 6, std::to_string(local_of(fd).port()));
+    }
+    EXPECT_EQ(text, expected) << row.name;
+  }
+}
+
+TEST(description, o_path_descriptor_of_a_socket_is_other) {
+  const directory dir;
+  const auto server = bound(address(dir / "socket"), SOCK_DGRAM);
+  const auto fd = open_file(dir / "socket", O_PATH);
+  const auto what = sd::describe(fd.get());
+  EXPECT_EQ(what.kind, kind::other);
+  EXPECT_EQ(what.family, 0);
+  EXPECT_EQ(what.type, 0);
+  EXPECT_EQ(what.protocol, 0);
+  EXPECT_EQ(to_string(what), "other " + (dir / "socket"));
+
+  std::vector<sd::listen_fd> fds(1);
+  fds.front().fd = open_file(dir / "socket", O_PATH);
+  EXPECT_THAT(sd::take_all(fds, kind::datagram), testing::IsEmpty());
+}
+
+TEST(file, modification_times_after_2262_differ) {
+  const unique_fd fd(check(::memfd_create("x", MFD_CLOEXEC), "memfd_create"));
+  std::set<std::int64_t> times;
+  for (const std::int64_t seconds : {std::int64_t{0}, std::int64_t{1} << 34, (std::int64_t{1} << 34) + 1}) {
+    for (const long nanoseconds : {0, 1}) {
+      const timespec time{static_cast<time_t>(seconds), nanoseconds};
+      const timespec both[] = {time, time};
+      check(::futimens(fd.get(), both), "futimens");
+      sd::detail::os::file file;
+      ASSERT_EQ(sd::detail::os::status(fd.get(), file), 0);
+      times.insert(file.modified);
+    }
+  }
+  EXPECT_EQ(times.size(), 6U);
 }
 
 // --- is_fifo, is_special ---------------------------------------------------------------------------------------------
 
 using path_check = bool (*)(int fd, const char* path, std::error_code& ec) noexcept;
 
-/// The names in the directory, and paths outside, that the check says the descriptor is at.
+/// Returns the names in the directory, and the paths outside, for which the check passes.
 std::vector<std::string> places(path_check check, const unique_fd& fd, const directory& dir) {
   std::vector<std::string> found;
   for (const char* name : {"fifo", "file", "other-fifo", "other-file", "linked", "symlink", "none", "file/none", "",
@@ -636,7 +738,7 @@ std::vector<std::string> places(path_check check, const unique_fd& fd, const dir
   return found;
 }
 
-/// Something at each of these names, with two more for the first.
+/// A directory with files of each kind, and a hard link and a symbolic link to one of them.
 struct crowded_directory : directory {
   explicit crowded_directory(const std::string& first) {
     for (const char* name : {"fifo", "other-fifo"}) open_fifo(*this / name);
@@ -648,7 +750,7 @@ struct crowded_directory : directory {
   unique_fd socket;
 };
 
-TEST(is_fifo, at_a_path_is_the_one_that_is_there) {
+TEST(is_fifo, path) {
   const crowded_directory dir("fifo");
   EXPECT_THAT(places(sd::is_fifo, open_file(dir / "fifo", O_RDWR), dir),
               testing::ElementsAre("fifo", "linked", "symlink"));
@@ -656,7 +758,7 @@ TEST(is_fifo, at_a_path_is_the_one_that_is_there) {
   EXPECT_THAT(places(sd::is_fifo, pipe_end(0).fd, dir), testing::IsEmpty());
 }
 
-TEST(is_special, at_a_path_is_the_one_that_is_there) {
+TEST(is_special, path) {
   const crowded_directory dir("file");
   EXPECT_THAT(places(sd::is_special, open_file(dir / "file", O_RDWR), dir),
               testing::ElementsAre("file", "linked", "symlink"));
@@ -665,7 +767,7 @@ TEST(is_special, at_a_path_is_the_one_that_is_there) {
   EXPECT_THAT(places(sd::is_special, open_file("/dev/zero", O_RDWR), dir), testing::ElementsAre("/dev/zero"));
 }
 
-TEST(is_special, knows_a_device_by_its_number) {
+TEST(is_special, devices_are_compared_by_number) {
   const directory dir;
   const auto null = open_file("/dev/null", O_RDWR);
   const auto node = dir / "node";
@@ -675,13 +777,13 @@ TEST(is_special, knows_a_device_by_its_number) {
   EXPECT_TRUE(sd::is_special(null.get(), node.c_str()));
   const auto zero = open_file("/dev/zero", O_RDWR);
   EXPECT_FALSE(sd::is_special(zero.get(), node.c_str()));
-  // Block devices have numbers of their own.
+  // A block device with the same number is another device.
   const auto block = dir / "block";
   check(::mknod(block.c_str(), S_IFBLK | S_IRUSR, makedev(1, 3)), "mknod");
   EXPECT_FALSE(sd::is_special(null.get(), block.c_str()));
 }
 
-TEST(is_fifo, at_a_path_that_cannot_be_followed_is_an_error) {
+TEST(is_fifo, path_that_cannot_be_followed_is_an_error) {
   const directory dir;
   const auto loop = dir / "loop";
   std::filesystem::create_symlink("loop", loop);
@@ -703,7 +805,7 @@ TEST(is_fifo, at_a_path_that_cannot_be_followed_is_an_error) {
 
 // --- is_socket, is_socket_inet ---------------------------------------------------------------------------------------
 
-TEST(is_socket, is_all_that_is_asked_for) {
+TEST(is_socket, family_type_and_state) {
   const auto fd = listener(address("127.0.0.1:0"));
   for (const int family : {0, AF_INET, AF_INET6, AF_UNIX}) {
     for (const int type : {0, int{SOCK_STREAM}, int{SOCK_DGRAM}}) {
@@ -717,7 +819,7 @@ TEST(is_socket, is_all_that_is_asked_for) {
   }
 }
 
-TEST(is_socket_inet, knows_the_port) {
+TEST(is_socket_inet, port) {
   for (const char* where : {"127.0.0.1:0", "[::1]:0"}) {
     auto fd = unique_fd();
     try {
@@ -739,7 +841,7 @@ TEST(is_socket_inet, knows_the_port) {
   }
 }
 
-TEST(is_socket, refuses_what_no_socket_has) {
+TEST(is_socket, negative_family_or_type_is_einval) {
   const auto inet = listener(address("127.0.0.1:0"));
   for (const auto& [family, type] : {std::pair(-1, 0), std::pair(0, -1), std::pair(-1, -1)}) {
     auto ec = stale();
@@ -750,7 +852,7 @@ TEST(is_socket, refuses_what_no_socket_has) {
   }
 }
 
-TEST(is_socket_inet, is_of_the_internet_alone) {
+TEST(is_socket_inet, other_family_is_einval) {
   const auto inet = listener(address("127.0.0.1:0"));
   const auto pair = socket_pair(SOCK_STREAM);
   for (const auto* fd : {&inet, &pair.fd}) {
@@ -775,7 +877,7 @@ bool is_at(const unique_fd& fd, const address& where, int type = 0, listening st
   return is;
 }
 
-TEST(is_socket_sockaddr, is_at_this_ipv4_address) {
+TEST(is_socket_sockaddr, ipv4_address) {
   const auto fd = listener(address("127.0.0.1:0"));
   const auto port = ':' + std::to_string(local_of(fd).port());
   EXPECT_TRUE(is_at(fd, address("127.0.0.1" + port)));
@@ -797,7 +899,7 @@ address with_flow_label(const address& where, std::uint32_t label) {
   return address::from_sockaddr(&inet6, sizeof inet6);
 }
 
-TEST(is_socket_sockaddr, is_at_this_ipv6_address) {
+TEST(is_socket_sockaddr, ipv6_address) {
   unique_fd fd;
   try {
     fd = bound_v6("[ff02::1]:0%lo", SOCK_DGRAM, true);
@@ -819,7 +921,7 @@ TEST(is_socket_sockaddr, is_at_this_ipv6_address) {
   }
 }
 
-TEST(is_socket_sockaddr, is_at_this_path) {
+TEST(is_socket_sockaddr, path) {
   const directory dir;
   const auto path = dir / "socket";
   const auto fd = listener(address(path));
@@ -833,7 +935,7 @@ TEST(is_socket_sockaddr, is_at_this_path) {
   EXPECT_FALSE(is_at(fd, address()));
 }
 
-TEST(is_socket_sockaddr, is_at_this_abstract_name) {
+TEST(is_socket_sockaddr, abstract_name) {
   const address where('@' + abstract_name());
   const auto fd = listener(where);
   EXPECT_TRUE(is_at(fd, where));
@@ -841,7 +943,7 @@ TEST(is_socket_sockaddr, is_at_this_abstract_name) {
   EXPECT_FALSE(is_at(fd, address('/' + abstract_name().substr(1))));
 }
 
-TEST(is_socket_sockaddr, is_at_this_vsock_port) {
+TEST(is_socket_sockaddr, vsock_port) {
   unique_fd fd;
   try {
     fd = listener(address("vsock::" + std::to_string(VMADDR_PORT_ANY)));
@@ -857,7 +959,7 @@ TEST(is_socket_sockaddr, is_at_this_vsock_port) {
   EXPECT_FALSE(is_at(fd, address("vsock:2:0")));
 }
 
-TEST(is_socket_sockaddr, is_nothing_that_is_no_socket) {
+TEST(is_socket_sockaddr, files_do_not_match) {
   EXPECT_FALSE(is_at(pipe_end(0).fd, address("127.0.0.1:0")));
   EXPECT_FALSE(is_at(open_file("/dev/null", O_RDWR), address("/dev/null")));
 }
@@ -873,7 +975,7 @@ bool is_unix_at(const unique_fd& fd, std::optional<std::string_view> path, int t
   return is;
 }
 
-TEST(is_socket_unix, is_at_this_path) {
+TEST(is_socket_unix, path) {
   const directory dir;
   const auto path = dir / "socket";
   const auto fd = listener(address(path));
@@ -888,7 +990,7 @@ TEST(is_socket_unix, is_at_this_path) {
   EXPECT_FALSE(is_unix_at(fd, std::string_view()));
 }
 
-TEST(is_socket_unix, is_at_a_path_that_fills_the_address) {
+TEST(is_socket_unix, path_that_fills_the_address) {
   const directory dir;
   for (const std::size_t length : {107U, 108U}) {
     auto path = dir / "";
@@ -906,7 +1008,7 @@ TEST(is_socket_unix, is_at_a_path_that_fills_the_address) {
   }
 }
 
-TEST(is_socket_unix, is_at_this_abstract_name) {
+TEST(is_socket_unix, abstract_name) {
   const auto name = '\0' + abstract_name();
   const auto fd = listener(address('@' + abstract_name()));
   EXPECT_TRUE(is_unix_at(fd, name));
@@ -916,7 +1018,7 @@ TEST(is_socket_unix, is_at_this_abstract_name) {
   }
 }
 
-TEST(is_socket_unix, that_is_not_bound_is_at_the_empty_path) {
+TEST(is_socket_unix, unbound_socket_has_the_empty_path) {
   const auto pair = socket_pair(SOCK_STREAM);
   EXPECT_TRUE(is_unix_at(pair.fd, ""));
   EXPECT_TRUE(is_unix_at(pair.fd, std::string_view()));
@@ -924,7 +1026,7 @@ TEST(is_socket_unix, that_is_not_bound_is_at_the_empty_path) {
   EXPECT_FALSE(is_unix_at(pair.fd, "/"));
 }
 
-TEST(is_socket_unix, is_no_other_socket) {
+TEST(is_socket_unix, other_descriptors_do_not_match) {
   const auto fd = listener(address("127.0.0.1:0"));
   EXPECT_FALSE(is_unix_at(fd, ""));
   EXPECT_FALSE(is_unix_at(pipe_end(0).fd, ""));
@@ -957,12 +1059,12 @@ class is_mq : public testing::Test {
   queue_remover remover_;
 };
 
-TEST_F(is_mq, is_of_this_name) {
+TEST_F(is_mq, name) {
   EXPECT_TRUE(at(queue_name()));
   EXPECT_TRUE(sd::is_mq(queue(), queue_name().c_str()));
 }
 
-TEST_F(is_mq, is_not_of_another_name) {
+TEST_F(is_mq, other_names_do_not_match) {
   const auto other = queue_name() + "-other";
   const auto fd = open_queue(other);
   EXPECT_FALSE(at(other));
@@ -975,7 +1077,7 @@ TEST_F(is_mq, is_not_of_another_name) {
   EXPECT_FALSE(at(last));  // as long
 }
 
-TEST_F(is_mq, refuses_what_is_no_name) {
+TEST_F(is_mq, malformed_name_is_an_error) {
   auto ec = stale();
   for (const auto& name : {""s, queue_name().substr(1)}) {
     EXPECT_FALSE(sd::is_mq(queue(), name.c_str(), ec));
@@ -985,14 +1087,14 @@ TEST_F(is_mq, refuses_what_is_no_name) {
   EXPECT_EQ(ec, system_error(ENAMETOOLONG));
 }
 
-TEST_F(is_mq, is_not_the_directory_of_them) {
+TEST_F(is_mq, directory_of_queues_does_not_match) {
   const unique_fd fd(::open("/dev/mqueue", O_DIRECTORY | O_RDONLY | O_CLOEXEC));
   if (!fd) GTEST_SKIP() << "SKIPPED: /dev/mqueue: " << system_error(errno).message();
   EXPECT_FALSE(sd::is_mq(fd.get()));
   EXPECT_EQ(to_string(sd::describe(fd.get())), "directory /dev/mqueue");
 }
 
-TEST_F(is_mq, is_no_other_file) {
+TEST_F(is_mq, other_descriptors_do_not_match) {
   const auto null = open_file("/dev/null", O_RDWR);
   const auto sockets = socket_pair(SOCK_STREAM);
   EXPECT_FALSE(sd::is_mq(null.get(), queue_name().c_str()));

@@ -44,7 +44,10 @@ int answer(int result, const struct stat& status, file& file) noexcept {
 #else
   const auto& modified = status.st_mtim;
 #endif
-  file.modified = static_cast<std::int64_t>(modified.tv_sec) * 1000000000 + modified.tv_nsec;
+  // Unsigned, so that times after 2262 wrap around: `modified` is only compared for equality.
+  file.modified = static_cast<std::int64_t>(static_cast<std::uint64_t>(modified.tv_sec) * 1000000000U +
+                                            static_cast<std::uint64_t>(modified.tv_nsec));
+  file.links = status.st_nlink;
   return 0;
 }
 

@@ -16,7 +16,8 @@ struct file {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
   std::uint64_t number = 0;   ///< the device that a character device is
-  std::int64_t modified = 0;  ///< nanoseconds
+  std::int64_t modified = 0;  ///< in nanoseconds, modulo 2^64
+  std::uint64_t links = 0;    ///< the number of directory entries; 0 if the file has been unlinked
 };
 /// fstat(2)
 int status(int fd, file& result) noexcept;
@@ -26,7 +27,8 @@ int status(const char* path, file& result) noexcept;
 int link_status(const char* path, file& result) noexcept;
 /// Whether the descriptor is a POSIX message queue (1) or not (0).
 int is_message_queue(int fd) noexcept;
-/// The path that the descriptor was opened by: its length, not above `size`; 0 where the system cannot tell.
+/// The path that the descriptor was opened by: its length, not above `size`; 0 if the system cannot tell. Linux appends
+/// " (deleted)" if that path has been unlinked.
 int opened_path(int fd, char* result, std::size_t size) noexcept;
 
 int make_directory(const char* path, unsigned mode) noexcept;

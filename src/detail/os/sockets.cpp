@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -157,7 +158,26 @@ int is_readable(int fd) noexcept {
   return negated_errno(::poll(&readable, 1, 0));
 }
 
-unsigned interface_number(const char* name) noexcept { return ::if_nametoindex(name); }
+#if defined(__linux__)
+int interface_number(const char* name, unsigned& number) noexcept {
+  // As if_nametoindex(3), which reports ENOENT with glibc if it cannot open a socket.
+  const int fd = open_socket(AF_UNIX, SOCK_DGRAM);
+  if (fd < 0) return fd;
+  ifreq request{};
+  std::strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+  const int result = negated_errno(::ioctl(fd, SIOCGIFINDEX, &request));
+  close(fd);
+  number = static_cast<unsigned>(request.ifr_ifindex);
+  return result;
+}
+#else
+int interface_number(const char* name, unsigned& number) noexcept {
+  errno = 0;
+  number = ::if_nametoindex(name);
+  if (number != 0) return 0;
+  return errno == 0 || errno == ENXIO ? -ENODEV : -errno;
+}
+#endif
 const char* interface_name(unsigned number, char* name) noexcept { return ::if_indextoname(number, name); }
 
 }  // namespace sd::detail::os

@@ -27,15 +27,15 @@ int socket_option(int fd, int level, int option, int& value) noexcept;
 int set_socket_option(int fd, int level, int option, int value) noexcept;
 /// SO_SNDBUFFORCE, which needs privilege, else SO_SNDBUF.
 int set_send_buffer(int fd, int size) noexcept;
-/// SO_DOMAIN, where it is not there the family of the local address.
+/// SO_DOMAIN, or the family of the local address on platforms without that option.
 int socket_family(int fd) noexcept;
-/// SO_PROTOCOL, where it is not there 0.
+/// SO_PROTOCOL, or 0 on platforms without that option.
 int socket_protocol(int fd) noexcept;
 /// getsockname(2) and getpeername(2): the size of the address, of which at most `size` bytes are written.
 int local_address(int fd, void* address, std::size_t size) noexcept;
 int peer_address(int fd, void* address, std::size_t size) noexcept;
 
-/// A new socket, close-on-exec.
+/// Opens a socket that is close-on-exec.
 int open_socket(int family, int type) noexcept;
 int bind(int fd, const void* address, std::size_t size) noexcept;
 int listen(int fd, int backlog) noexcept;
@@ -48,9 +48,9 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
 /// Whether the descriptor can be read from (1) at once or not (0).
 int is_readable(int fd) noexcept;
 
-/// The number of the network interface, 0 if there is none.
-unsigned interface_number(const char* name) noexcept;
-/// IF_NAMESIZE bytes; null if there is none.
+/// if_nametoindex(3): -ENODEV if there is no such interface, and the negated errno of other failures.
+int interface_number(const char* name, unsigned& number) noexcept;
+/// if_indextoname(3): writes at most IF_NAMESIZE bytes. Returns null if there is no such interface.
 const char* interface_name(unsigned number, char* name) noexcept;
 
 #endif
