@@ -11,26 +11,32 @@
 
 namespace sd {
 
-/// One descriptor that the service manager passed, and its name.
-/// Shape:   `name` is what `FileDescriptorName=` says, byte for byte; it may be empty and need not be unique. `nullopt`
-///          where the manager passed fewer names than descriptors. `fd` is open and `FD_CLOEXEC`.
-/// Source:  sd_listen_fds(3), systemd.socket(5)
+/// A file descriptor that the service manager passed, and its name.
+/// @see sd_listen_fds(3), systemd.socket(5)
 struct listen_fd {
+  /// The name that `FileDescriptorName=` sets, byte for byte. It may be empty and need not be unique. `nullopt` if the
+  /// service manager passed fewer names than descriptors.
   std::optional<std::string> name;
+  /// The descriptor: open and close-on-exec.
   unique_fd fd;
 };
 
-/// How `listen_fds()` goes about it; combine with `|`.
+/// Options for `listen_fds()`. Combine them with `|`.
 enum class listen_options : unsigned {
+  /// No options.
   none = 0,
-  /// Remove `LISTEN_PID`, `LISTEN_PIDFDID`, `LISTEN_FDS` and `LISTEN_FDNAMES` from the environment, unless there is an
-  /// error. Not thread-safe, as any unsetenv(3).
+  /// Removes `LISTEN_PID`, `LISTEN_PIDFDID`, `LISTEN_FDS`, `LISTEN_FDS_FIRST_FD` and `LISTEN_FDNAMES` from the
+  /// environment unless
+  /// there is an error. Like unsetenv(3), this is not thread-safe.
   unset_environment = 1,
-  /// Accept a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or another process's, for programs that run under
-  /// a wrapper. Nothing proves then that the descriptors are meant for this process: in a child that only inherited
-  /// the variables, descriptor 3 may be anything.
+  /// Accepts a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or another process's, for programs that run under a
+  /// wrapper.
+  /// Nothing proves then that the descriptors are meant for this process: in a child that merely inherited the
+  /// variables,
+  /// descriptor 3 may be anything.
   any_pid = 2,
-  /// An empty answer is the error `errc::not_activated`, for services that cannot do without.
+  /// Makes an empty list an error, for services that cannot work without a socket: `errc::not_activated`, or
+  /// `errc::already_taken` on a second call.
   required = 4,
 };
 
@@ -42,24 +48,33 @@ enum class listen_options : unsigned {
 }
 constexpr listen_options& operator|=(listen_options& a, listen_options b) noexcept { return a = a | b; }
 
-/// Takes ownership of the descriptors that the service manager passed to this process.
-/// Shape:   0..n entries in the order passed; entry i is descriptor 3+i; all open, all `FD_CLOEXEC`. Empty where none
-///          was passed to this process, where they are taken already, and on platforms without the protocol.
-/// Errors:  the variables name this process and are wrong: any `sd::errc`; `EBADF` where a descriptor is not open; the
-///          `errno` of a failed check of `LISTEN_PIDFDID`. On an error, `std::bad_alloc` included, nothing is adopted,
-///          closed, marked or unset, and the next call finds it all as it was.
-/// Threads: safe from any thread, but see `listen_options::unset_environment`. Of all callers in the process exactly
-///          one receives the descriptors. While one is at it the others get an empty answer, whatever becomes of it.
-/// Source:  sd_listen_fds(3)
+/// Takes ownership of the file descriptors that the service manager passed to this process.
+///
+/// @returns One entry per descriptor, in the order in which they were passed: entry i was descriptor 3 + i, or
+///          `LISTEN_FDS_FIRST_FD` + i if that variable is set. All are open and close-on-exec. The list is empty if
+///          nothing was passed to this process, if the descriptors were taken before, and on platforms without the
+///          protocol.
+/// @par Errors
+///   An `sd::errc` if the variables are meant for this process but are wrong, `EBADF` if a descriptor is not open, or
+///   the errno of a failed check of `LISTEN_PIDFDID`. After an error, including `std::bad_alloc`, nothing has been
+///   adopted, closed, marked or unset, and the next call finds everything as it was.
+/// @threadsafety Safe from any thread, except with `listen_options::unset_environment`. If several threads call it at
+/// once, exactly
+///               one receives the descriptors. The others get an empty list, even if the one then fails.
+/// @see sd_listen_fds(3)
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
 
-/// The same with no options.
+/// Takes ownership of the passed file descriptors, without options.
 [[nodiscard]] inline std::vector<listen_fd> listen_fds(std::error_code& ec) {
   return listen_fds(listen_options::none, ec);
 }
 
 #if SD_HAS_EXCEPTIONS
-/// The same, but an error is thrown as `std::system_error`, whose `what()` names the variable and its value.
+/// Takes ownership of the file descriptors that the service manager passed to this process.
+///
+/// @returns As the form with `std::error_code&`.
+/// @throws std::system_error with the errors of that form. `what()` names the variable and its value.
+/// @threadsafety As the form with `std::error_code&`.
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options = listen_options::none);
 #endif
 

@@ -63,8 +63,8 @@ class selector {
 ///
 /// @returns The descriptor and its name.
 /// @par Errors
-///   `errc::not_passed` if there is no such descriptor, `errc::wrong_kind` if the name or address was passed, but not as a
-///   descriptor of this kind, `errc::ambiguous` if there is more than one. The list is unchanged then.
+///   `errc::not_passed` if there is no such descriptor, `errc::wrong_kind` if the name or address was passed, but not
+///   as a descriptor of this kind, `errc::ambiguous` if there is more than one. The list is unchanged then.
 /// @threadsafety Distinct lists may be used from different threads.
 /// @see systemd.socket(5)
 [[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which,

@@ -149,8 +149,9 @@ struct bind_options {
 /// @param which Selects the passed socket; `where` is used only if no passed socket is selected.
 /// @returns The socket. Keep it for as long as the socket is served: its destructor unlinks the path.
 /// @par Errors
-///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the address is being
-///   served; `EINVAL` for a kind that cannot be bound. The list is unchanged then, and no socket or path is left behind.
+///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the
+///   address is being served; `EINVAL` for a kind that cannot be bound. The list is unchanged then, and no socket or
+///   path is left behind.
 /// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this library
 /// binds the
 ///               same path.

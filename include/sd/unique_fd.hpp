@@ -7,19 +7,25 @@
 
 namespace sd {
 
-/// Owns one file descriptor and closes it when it goes.
-/// Shape:   the size of an int; moves, never copies; converts to or from int only by name. A negative number is "none".
-/// Errors:  none. A failed close is not retried, as POSIX leaves the number unspecified then. In a library that was
-///          built without NDEBUG, closing a number that somebody else has closed already stops the program.
-/// Threads: as an int: distinct objects from any thread, one object from one thread at a time.
-/// Source:  close(2)
+/// Owns one file descriptor and closes it on destruction.
+///
+/// The size of an int. Movable, not copyable, and not implicitly convertible to or from int. A negative number means
+/// "no descriptor".
+///
+/// A failed close(2) is not retried, because POSIX leaves the descriptor's state unspecified. If the library was built
+/// without NDEBUG, closing a descriptor that other code has already closed stops the program.
+///
+/// @threadsafety Distinct objects may be used from different threads.
+/// @see close(2)
 class unique_fd {
  public:
+  /// Owns no descriptor.
   constexpr unique_fd() noexcept = default;
+  /// Takes ownership of `fd`.
   explicit constexpr unique_fd(int fd) noexcept : fd_(fd) {}
   unique_fd(unique_fd&& other) noexcept : fd_(other.release()) {}
   unique_fd& operator=(unique_fd&& other) noexcept {
-    reset(other.release());  // itself, too: it is released first
+    reset(other.release());  // released first, so self-assignment is safe
     return *this;
   }
   unique_fd(const unique_fd&) = delete;
@@ -28,15 +34,16 @@ class unique_fd {
     if (fd_ >= 0) close(fd_);
   }
 
-  /// The number, still owned by this object.
+  /// Returns the descriptor, still owned by this object, or a negative number.
   [[nodiscard]] constexpr int get() const& noexcept { return fd_; }
   /// A temporary closes its descriptor at the end of the expression, so its number must not be kept.
   int get() const&& = delete;
-  /// Whether there is a descriptor.
+  /// Returns whether the object owns a descriptor.
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return fd_ >= 0; }
-  /// Gives the number away: from here on the caller closes it.
+  /// Gives up ownership and returns the descriptor. The caller must close it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-  /// Closes what is owned, if anything, and owns `fd` instead, which must be another one. `errno` stays as it was.
+  /// Closes the owned descriptor, if any, and takes ownership of `fd`, which must be another descriptor. Preserves
+  /// `errno`.
   void reset(int fd = -1) noexcept {
     assert(fd < 0 || fd != fd_);
     if (const int old = std::exchange(fd_, fd); old >= 0) close(old);

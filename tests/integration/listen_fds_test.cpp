@@ -1,5 +1,5 @@
 // What sd::listen_fds() answers to whatever a service manager may pass, in real processes: a test for each row of the
-// table in docs/answers.md.
+// table in docs/listen_fds.md.
 
 #include <sd/error.hpp>
 
@@ -71,7 +71,7 @@ void expect_error(activation program, const std::string& what) {
 
 // --- what is passed is received --------------------------------------------------------------------------------------
 
-TEST(answers, all_descriptors_in_order_with_their_names) {
+TEST(listen_fds, all_descriptors_in_order_with_their_names) {
   auto program = probe("take");
   program.descriptors = 3;
   program.environment["LISTEN_FDNAMES"] = "http:https:admin";
@@ -80,26 +80,26 @@ TEST(answers, all_descriptors_in_order_with_their_names) {
                                "open 3c 4c 5c\nset LISTEN_PID LISTEN_FDS LISTEN_FDNAMES\n");
 }
 
-TEST(answers, by_exception_or_error_code_alike) {
+TEST(listen_fds, by_exception_or_error_code_alike) {
   const auto result = answer_of(probe("take-by-exception"));
   EXPECT_EQ(result.output, received(result, 1) + "open\n" + both_set);  // the list is gone, and so is its descriptor
 }
 
-TEST(answers, a_thousand_descriptors) {
+TEST(listen_fds, a_thousand_descriptors) {
   auto program = probe("take");
   program.descriptors = 1000;
   const auto result = answer_of(program);
   EXPECT_THAT(result.output, testing::StartsWith(received(result, 1000)));
 }
 
-TEST(answers, two_descriptors) {  // marked one by one, where three and more are marked at once
+TEST(listen_fds, two_descriptors) {  // marked one by one, where three and more are marked at once
   auto program = probe("take");
   program.descriptors = 2;
   const auto result = answer_of(program);
   EXPECT_EQ(result.output, received(result, 2) + "open 3c 4c\n" + both_set);
 }
 
-TEST(answers, more_descriptors_than_passed_stay_as_they_are) {
+TEST(listen_fds, more_descriptors_than_passed_stay_as_they_are) {
   auto program = probe("take");
   program.descriptors = 4;
   program.environment["LISTEN_FDS"] = "3";
@@ -109,25 +109,25 @@ TEST(answers, more_descriptors_than_passed_stay_as_they_are) {
 
 // --- not for this process: empty -------------------------------------------------------------------------------------
 
-TEST(answers, no_variable_is_empty) {
+TEST(listen_fds, no_variable_is_empty) {
   auto program = probe("take");
   program.environment = {{"LISTEN_PID", {}}, {"LISTEN_FDS", {}}};
   expect_empty(program);
 }
 
-TEST(answers, no_listen_pid_is_empty) {
+TEST(listen_fds, no_listen_pid_is_empty) {
   auto program = probe("take");
   program.environment["LISTEN_PID"] = {};
   expect_empty(program);
 }
 
-TEST(answers, no_listen_fds_is_empty) {
+TEST(listen_fds, no_listen_fds_is_empty) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = {};
   expect_empty(program);
 }
 
-TEST(answers, another_pid_is_empty_whatever_else_there_is) {
+TEST(listen_fds, another_pid_is_empty_whatever_else_there_is) {
   for (const char* pid : {"1", "0", "{pid}0"}) {
     auto program = probe("take");
     program.environment = {{"LISTEN_PID", pid}, {"LISTEN_FDS", "junk"}, {"LISTEN_PIDFDID", "junk"}};
@@ -135,7 +135,7 @@ TEST(answers, another_pid_is_empty_whatever_else_there_is) {
   }
 }
 
-TEST(answers, listen_fds_0_is_empty) {
+TEST(listen_fds, listen_fds_0_is_empty) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = "0";
   expect_empty(program);
@@ -145,7 +145,7 @@ TEST(answers, listen_fds_0_is_empty) {
 
 // --- numbers ---------------------------------------------------------------------------------------------------------
 
-TEST(answers, a_malformed_number_is_an_error_that_names_variable_and_value) {
+TEST(listen_fds, a_malformed_number_is_an_error_that_names_variable_and_value) {
   const std::string not_a_number = " is not a decimal number";
   for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_PIDFDID"}) {
     for (const char* value : {"", "-1", "+1", " 1", "1 ", "0x1", "1x", "1:2"}) {
@@ -156,7 +156,7 @@ TEST(answers, a_malformed_number_is_an_error_that_names_variable_and_value) {
   }
 }
 
-TEST(answers, an_overflowing_number_is_an_error_that_names_variable_and_value) {
+TEST(listen_fds, an_overflowing_number_is_an_error_that_names_variable_and_value) {
   const std::pair<const char*, const char*> variables[] = {
       {"LISTEN_PID", "LISTEN_PID exceeds the largest possible pid"},
       {"LISTEN_FDS", "LISTEN_FDS exceeds the largest possible number of descriptors"},
@@ -169,13 +169,13 @@ TEST(answers, an_overflowing_number_is_an_error_that_names_variable_and_value) {
   }
 }
 
-TEST(answers, a_count_past_the_last_descriptor_number_is_an_error) {
+TEST(listen_fds, a_count_past_the_last_descriptor_number_is_an_error) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = "2147483645";  // INT_MAX - 2
   expect_error(program, R"(LISTEN_FDS="2147483645": LISTEN_FDS exceeds the largest possible number of descriptors)");
 }
 
-TEST(answers, descriptors_start_at_listen_fds_first_fd) {
+TEST(listen_fds, descriptors_start_at_listen_fds_first_fd) {
   for (const int count : {1, 2, 3}) {
     auto program = probe("take");
     program.descriptors = 5;
@@ -188,7 +188,7 @@ TEST(answers, descriptors_start_at_listen_fds_first_fd) {
   }
 }
 
-TEST(answers, holes_below_listen_fds_first_fd_do_not_matter) {
+TEST(listen_fds, holes_below_listen_fds_first_fd_do_not_matter) {
   auto program = probe("take");
   program.descriptors = 6;
   program.holes = {3, 4};
@@ -198,7 +198,7 @@ TEST(answers, holes_below_listen_fds_first_fd_do_not_matter) {
   EXPECT_THAT(result.output, testing::StartsWith(received(result, 4, {}, 5) + "open 5c 6c 7c 8c\n"));
 }
 
-TEST(answers, a_closed_descriptor_above_listen_fds_first_fd_is_ebadf) {
+TEST(listen_fds, a_closed_descriptor_above_listen_fds_first_fd_is_ebadf) {
   auto program = probe("take");
   program.descriptors = 5;
   program.holes = {7};
@@ -207,7 +207,7 @@ TEST(answers, a_closed_descriptor_above_listen_fds_first_fd_is_ebadf) {
   expect_error(program, "LISTEN_FDS=\"3\", descriptor 7: Bad file descriptor");
 }
 
-TEST(answers, a_first_descriptor_out_of_range_is_an_error) {
+TEST(listen_fds, a_first_descriptor_out_of_range_is_an_error) {
   for (const char* first : {"0", "2", "2147483647", "18446744073709551617"}) {
     auto program = probe("take");
     program.environment["LISTEN_FDS_FIRST_FD"] = first;
@@ -216,7 +216,7 @@ TEST(answers, a_first_descriptor_out_of_range_is_an_error) {
   }
 }
 
-TEST(answers, leading_zeros_are_decimal) {
+TEST(listen_fds, leading_zeros_are_decimal) {
   auto program = probe("take");
   program.descriptors = 10;
   program.environment = {{"LISTEN_FDS", "010"}, {"LISTEN_PID", "00{pid}"}};
@@ -224,7 +224,7 @@ TEST(answers, leading_zeros_are_decimal) {
   EXPECT_THAT(result.output, testing::StartsWith(received(result, 10)));
 }
 
-TEST(answers, an_unprintable_or_long_value_is_quoted) {
+TEST(listen_fds, an_unprintable_or_long_value_is_quoted) {
   auto program = probe("take");
   program.environment["LISTEN_FDS"] = "1\n\x1b\x7f\xff\\x0a\" ~";
   expect_error(program, R"(LISTEN_FDS="1\x0a\x1b\x7f\xff\\x0a\" ~": LISTEN_FDS is not a decimal number)");
@@ -273,7 +273,7 @@ TEST_F(listen_pidfdid, that_cannot_be_checked_is_an_error) {
 
 // --- older kernels ---------------------------------------------------------------------------------------------------
 
-TEST(answers, an_older_kernel_is_no_obstacle) {
+TEST(listen_fds, an_older_kernel_is_no_obstacle) {
   for (const int count : {1, 2, 3, 100}) {
     auto program = probe("take");
     program.descriptors = count;
@@ -287,7 +287,7 @@ TEST(answers, an_older_kernel_is_no_obstacle) {
 
 // --- descriptors that are not there ----------------------------------------------------------------------------------
 
-TEST(answers, a_descriptor_that_is_not_open_is_ebadf) {
+TEST(listen_fds, a_descriptor_that_is_not_open_is_ebadf) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind itself takes the free number";
   for (const int count : {1, 2, 3, 100}) {
     for (const int hole : {3, 3 + count / 2, 2 + count}) {
@@ -300,21 +300,21 @@ TEST(answers, a_descriptor_that_is_not_open_is_ebadf) {
   }
 }
 
-TEST(answers, a_count_past_the_last_open_descriptor_is_ebadf) {
+TEST(listen_fds, a_count_past_the_last_open_descriptor_is_ebadf) {
   auto program = probe("take");
   program.descriptors = 2;
   program.environment["LISTEN_FDS"] = "3";
   expect_error(program, R"(LISTEN_FDS="3", descriptor 5: Bad file descriptor)");
 }
 
-TEST(answers, a_huge_count_is_ebadf_and_allocates_nothing) {
+TEST(listen_fds, a_huge_count_is_ebadf_and_allocates_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto program = probe("measure-allocation");
   program.environment["LISTEN_FDS"] = "2147483644";  // INT_MAX - 3
   EXPECT_EQ(answer_of(program).output, "error system " + std::to_string(EBADF) + "\nlargest allocation 0\n");
 }
 
-TEST(answers, want_of_memory_loses_nothing) {
+TEST(listen_fds, want_of_memory_loses_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto program = probe("take-without-memory", {"unset_environment"});
   const std::vector<std::string> names = {"a name that takes memory", "another one, as long"};
@@ -327,7 +327,7 @@ TEST(answers, want_of_memory_loses_nothing) {
   EXPECT_EQ(result.output, expected + received(result, 2, names));
 }
 
-TEST(answers, no_free_descriptor_is_no_obstacle) {
+TEST(listen_fds, no_free_descriptor_is_no_obstacle) {
   for (const int count : {1, 2, 3, 100}) {
     auto program = probe("take");
     program.descriptors = count;
@@ -337,7 +337,7 @@ TEST(answers, no_free_descriptor_is_no_obstacle) {
   }
 }
 
-TEST(answers, a_hole_past_the_limit_is_ebadf) {
+TEST(listen_fds, a_hole_past_the_limit_is_ebadf) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind itself takes the free number";
   auto program = probe("take");
   program.descriptors = 100;
@@ -346,7 +346,7 @@ TEST(answers, a_hole_past_the_limit_is_ebadf) {
   expect_error(program, R"(LISTEN_FDS="100", descriptor 90: Bad file descriptor)");
 }
 
-TEST(answers, a_limit_below_the_descriptors_is_no_obstacle) {
+TEST(listen_fds, a_limit_below_the_descriptors_is_no_obstacle) {
   auto program = probe("take");
   program.descriptors = 100;
   program.environment["PROBE_LIMIT"] = "50";
@@ -354,7 +354,7 @@ TEST(answers, a_limit_below_the_descriptors_is_no_obstacle) {
   EXPECT_THAT(result.output, testing::StartsWith(received(result, 100)));
 }
 
-TEST(answers, a_first_descriptor_that_is_close_on_exec_is_claimed_already) {
+TEST(listen_fds, a_first_descriptor_that_is_close_on_exec_is_claimed_already) {
   const auto result = answer_of(probe("take-already-claimed"));
   EXPECT_EQ(result.output,
             "threw LISTEN_FDS=\"1\", descriptor 3: a passed descriptor is close-on-exec already, so other code of this "
@@ -392,19 +392,19 @@ INSTANTIATE_TEST_SUITE_P(answers, names,
 
 // --- one owner -------------------------------------------------------------------------------------------------------
 
-TEST(answers, a_second_call_is_empty) {
+TEST(listen_fds, a_second_call_is_empty) {
   const auto result = answer_of(probe("take-twice"));
   EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen 3c\n" + both_set);
 }
 
-TEST(answers, a_second_call_is_empty_whatever_took_the_numbers_since) {
+TEST(listen_fds, a_second_call_is_empty_whatever_took_the_numbers_since) {
   auto program = probe("take-after-close");
   program.descriptors = 3;
   const auto result = answer_of(program);
   EXPECT_EQ(result.output, received(result, 3) + "fds 0\nopen 3 4 5\n" + both_set);
 }
 
-TEST(answers, of_many_threads_one_receives_all) {
+TEST(listen_fds, of_many_threads_one_receives_all) {
   const int rounds = sd::test::emulator().empty() ? 50 : 4;
   for (int round = 0; round < rounds; ++round) {
     auto program = probe("take-in-threads");
@@ -414,7 +414,7 @@ TEST(answers, of_many_threads_one_receives_all) {
   }
 }
 
-TEST(answers, of_many_threads_none_receives_a_closed_descriptor) {
+TEST(listen_fds, of_many_threads_none_receives_a_closed_descriptor) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind itself takes the free number";
   const int rounds = sd::test::emulator().empty() ? 50 : 4;
   for (int round = 0; round < rounds; ++round) {
@@ -427,43 +427,43 @@ TEST(answers, of_many_threads_none_receives_a_closed_descriptor) {
   }
 }
 
-TEST(answers, a_forked_child_gets_none) {
+TEST(listen_fds, a_forked_child_gets_none) {
   for (const char* scenario : {"fork-then-take", "clone-then-take"}) {
     const auto result = answer_of(probe(scenario));
     EXPECT_EQ(result.output, "fds 0\n" + received(result, 1) + "open 3c\n" + both_set) << scenario;
   }
 }
 
-TEST(answers, a_child_forked_after_they_are_taken_gets_none) {
+TEST(listen_fds, a_child_forked_after_they_are_taken_gets_none) {
   for (const auto& options : {std::vector<std::string>{}, {"any_pid"}}) {
     const auto result = answer_of(probe("take-then-fork", options));
     EXPECT_EQ(result.output, received(result, 1) + "fds 0\nfds 0\nopen 3c\n" + both_set);
   }
 }
 
-TEST(answers, a_program_that_executes_itself_gets_them_if_it_has_not_taken_them) {
+TEST(listen_fds, a_program_that_executes_itself_gets_them_if_it_has_not_taken_them) {
   const auto result = answer_of(probe("execute-then-take"));
   EXPECT_EQ(result.output, received(result, 1) + "open 3c\n" + both_set);
 }
 
-TEST(answers, a_program_that_took_them_and_executes_itself_is_told_that_they_are_closed) {
+TEST(listen_fds, a_program_that_took_them_and_executes_itself_is_told_that_they_are_closed) {
   const auto result = answer_of(probe("take-then-execute"));
   EXPECT_EQ(result.output, received(result, 1) + "error system " + std::to_string(EBADF) + "\nopen\n" + both_set);
 }
 
-TEST(answers, a_program_that_unset_the_environment_and_executes_itself_gets_none) {
+TEST(listen_fds, a_program_that_unset_the_environment_and_executes_itself_gets_none) {
   const auto result = answer_of(probe("take-then-execute", {"unset_environment"}));
   EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen\nset\n");
 }
 
-TEST(answers, a_program_executed_by_a_child_gets_none) {
+TEST(listen_fds, a_program_executed_by_a_child_gets_none) {
   const auto result = answer_of(probe("take-then-execute-child"));
   EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen\n" + both_set);
 }
 
 // --- options ---------------------------------------------------------------------------------------------------------
 
-TEST(answers, unset_environment_unsets_all_on_success) {
+TEST(listen_fds, unset_environment_unsets_all_on_success) {
   auto program = probe("take", {"unset_environment"});
   program.environment["LISTEN_FDNAMES"] = "one";
   program.environment["LISTEN_FDS_FIRST_FD"] = "3";
@@ -472,18 +472,18 @@ TEST(answers, unset_environment_unsets_all_on_success) {
   EXPECT_EQ(result.output, received(result, 1, {"one"}) + "open 3c\nset\n");
 }
 
-TEST(answers, unset_environment_unsets_all_where_it_is_not_for_us) {
+TEST(listen_fds, unset_environment_unsets_all_where_it_is_not_for_us) {
   auto program = probe("take", {"unset_environment"});
   program.environment = {{"LISTEN_PID", "1"}, {"LISTEN_PIDFDID", "1"}, {"LISTEN_FDNAMES", "one"}};
   EXPECT_EQ(answer_of(program).output, "fds 0\nopen 3\nset\n");
 }
 
-TEST(answers, unset_environment_unsets_all_in_a_second_call) {
+TEST(listen_fds, unset_environment_unsets_all_in_a_second_call) {
   const auto result = answer_of(probe("take-twice", {"unset_environment"}));
   EXPECT_EQ(result.output, received(result, 1) + "fds 0\nopen 3c\nset\n");
 }
 
-TEST(answers, any_pid_accepts_a_missing_or_foreign_pid) {
+TEST(listen_fds, any_pid_accepts_a_missing_or_foreign_pid) {
   for (const auto& pid : {std::optional<std::string>(), {"1"}, {"{pid}"}}) {
     auto program = probe("take", {"any_pid"});
     program.environment["LISTEN_PID"] = pid;
@@ -495,24 +495,24 @@ TEST(answers, any_pid_accepts_a_missing_or_foreign_pid) {
   }
 }
 
-TEST(answers, any_pid_accepts_no_malformed_pid) {
+TEST(listen_fds, any_pid_accepts_no_malformed_pid) {
   auto program = probe("take", {"any_pid"});
   program.environment["LISTEN_PID"] = "self";
   EXPECT_THAT(answer_of(program).output, testing::StartsWith("error sd 1\nopen 3\n"));
 }
 
-TEST(answers, any_pid_without_listen_fds_is_empty) {
+TEST(listen_fds, any_pid_without_listen_fds_is_empty) {
   auto program = probe("take", {"any_pid"});
   program.environment["LISTEN_FDS"] = {};
   expect_empty(program);
 }
 
-TEST(answers, required_is_received_like_any) {
+TEST(listen_fds, required_is_received_like_any) {
   const auto result = answer_of(probe("take", {"required", "unset_environment"}));
   EXPECT_EQ(result.output, received(result, 1) + "open 3c\nset\n");
 }
 
-TEST(answers, required_error_names_the_variable_at_fault) {
+TEST(listen_fds, required_error_names_the_variable_at_fault) {
   const std::string not_activated = "no descriptor was passed to this process; start it through its socket unit\n";
   const auto expect = [&](const activation& program, const std::string& cause, const std::string& set) {
     const auto output = answer_of(program).output;
@@ -533,13 +533,13 @@ TEST(answers, required_error_names_the_variable_at_fault) {
   }
 }
 
-TEST(answers, required_in_a_second_call_is_already_taken) {
+TEST(listen_fds, required_in_a_second_call_is_already_taken) {
   const auto result = answer_of(probe("take-twice", {"required"}));
   const auto already_taken = std::to_string(static_cast<int>(sd::errc::already_taken));
   EXPECT_EQ(result.output, received(result, 1) + "error sd " + already_taken + "\nopen 3c\n" + both_set);
 }
 
-TEST(answers, required_does_not_hide_what_is_wrong) {
+TEST(listen_fds, required_does_not_hide_what_is_wrong) {
   auto program = probe("take", {"required"});
   program.environment["LISTEN_FDS"] = "one";
   EXPECT_THAT(answer_of(program).output, testing::StartsWith("error sd 5\nopen 3\n"));
