@@ -2,9 +2,9 @@
 
 #include <sd/address.hpp>
 #include <sd/listen_fds.hpp>
-#include <sd/listener.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
+#include <sd/take_or_bind.hpp>
 #include <sd/unique_fd.hpp>
 
 #include "failing_call.hpp"
@@ -71,7 +71,7 @@ TEST_F(without_ipv6, take_or_bind_takes_a_passed_ipv4_socket) {
     std::vector<sd::listen_fd> fds;
     fds.push_back(ipv4_socket());
     const auto server = sd::take_or_bind(fds, address(port_of(fds.front())));
-    return std::string(server.origin == sd::origin::passed ? "passed" : "bound") + ", left: " + to_string(fds);
+    return std::string(server.origin() == sd::origin::passed ? "passed" : "bound") + ", left: " + to_string(fds);
   });
   EXPECT_EQ(text, "passed, left: nothing");
 }
@@ -80,8 +80,9 @@ TEST_F(without_ipv6, take_or_bind_binds_an_ipv4_socket) {
   const auto text = run([] {
     std::vector<sd::listen_fd> fds;
     const auto server = sd::take_or_bind(fds, address("0"));
-    const auto what = sd::describe(server.fd.get());
-    return std::string(server.origin == sd::origin::passed ? "passed" : "bound") + ' ' + to_string(what).substr(0, 20);
+    const auto what = sd::describe(server.get());
+    return std::string(server.origin() == sd::origin::passed ? "passed" : "bound") + ' ' +
+           to_string(what).substr(0, 20);
   });
   EXPECT_EQ(text, "bound stream inet 0.0.0.0:");
 }
