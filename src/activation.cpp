@@ -24,15 +24,17 @@ namespace os = detail::os;
 
 constexpr std::string_view listen_pid = "LISTEN_PID=";
 constexpr std::string_view listen_pidfdid = "LISTEN_PIDFDID=";
-constexpr int cannot_start = 127;  // as of a shell
+constexpr const char* shell = "/bin/sh";
 
 [[noreturn]] void invalid(const std::string& what) {
   throw std::system_error(std::make_error_code(std::errc::invalid_argument), what);
 }
 
+bool has_nul(std::string_view text) noexcept { return text.find('\0') != std::string_view::npos; }
+
 bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-/// The variable LISTEN_FDNAMES; empty where it is not to be set.
+/// Returns the variable LISTEN_FDNAMES, which is empty if it must not be set.
 std::string names_of(const std::vector<listen_fd>& fds) {
   constexpr std::size_t longest = 255;
   const auto is_named = [](const listen_fd& entry) { return entry.name.has_value(); };
@@ -41,8 +43,9 @@ std::string names_of(const std::vector<listen_fd>& fds) {
   for (const auto& entry : fds) {
     const auto name = entry.name.value_or("unknown");
     const auto is_invalid = [](char c) { return c == ':' || is_control(c); };
-    if (name.size() > longest || std::any_of(name.begin(), name.end(), is_invalid)) {
-      invalid("name " + detail::quoted(name));
+    if (name.size() > longest) invalid("descriptor name " + detail::quoted(name) + ": longer than 255 bytes");
+    if (std::any_of(name.begin(), name.end(), is_invalid)) {
+      invalid("descriptor name " + detail::quoted(name) + ": contains a colon or a control character");
     }
     names += name + ':';
   }
@@ -50,8 +53,73 @@ std::string names_of(const std::vector<listen_fd>& fds) {
   return names;
 }
 
+std::vector<int> numbers_of(const std::vector<listen_fd>& fds) {
+  std::vector<int> numbers;
+  numbers.reserve(fds.size());
+  for (const auto& entry : fds) numbers.push_back(entry.fd.get());
+  return numbers;
+}
+
 bool is_of_the_protocol(std::string_view name) noexcept {
-  return name == "LISTEN_PID" || name == "LISTEN_PIDFDID" || name == "LISTEN_FDS" || name == "LISTEN_FDNAMES";
+  return name == "LISTEN_PID" || name == "LISTEN_PIDFDID" || name == "LISTEN_FDS" || name == "LISTEN_FDNAMES" ||
+         name == "LISTEN_FDS_FIRST_FD";
+}
+
+void check_command(const std::vector<std::string>& command) {
+  if (command.empty()) invalid("the command is empty");
+  for (const auto& word : command) {
+    if (has_nul(word)) invalid("word " + detail::quoted(word) + " of the command: contains a NUL byte");
+  }
+}
+
+void check_variable(const std::string& name, const std::string& value) {
+  const char* problem = nullptr;
+  if (name.empty()) problem = "the name is empty";
+  if (name.find('=') != std::string::npos) problem = "the name contains \"=\"";
+  if (has_nul(name)) problem = "the name contains a NUL byte";
+  if (has_nul(value)) problem = "the value contains a NUL byte";
+  if (problem != nullptr) invalid("variable " + detail::quoted(name) + ": " + problem);
+}
+
+/// Returns the variables of the program but for those of the protocol.
+std::vector<std::string> variables_of(const std::map<std::string, std::string>& environment) {
+  std::vector<std::string> variables;
+  for (char** own = os::environment(); own != nullptr && *own != nullptr; ++own) {
+    const std::string_view text = *own;
+    const auto name = text.substr(0, text.find('='));
+    if (!is_of_the_protocol(name) && environment.count(std::string(name)) == 0) variables.emplace_back(text);
+  }
+  for (const auto& [name, value] : environment) {
+    check_variable(name, value);
+    if (!is_of_the_protocol(name)) variables.emplace_back(name).append("=").append(value);
+  }
+  return variables;
+}
+
+/// Returns the paths that execvp(3) tries for a program if these are the variables.
+std::vector<std::string> candidates_of(const std::string& program, const std::vector<std::string>& variables) {
+  if (program.empty() || program.find('/') != std::string::npos) return {program};
+  constexpr std::string_view name = "PATH=";
+  std::string_view directories = "/bin:/usr/bin";
+  for (const auto& variable : variables) {
+    if (variable.compare(0, name.size(), name) != 0) continue;
+    directories = std::string_view(variable).substr(name.size());
+    break;
+  }
+  std::vector<std::string> candidates;
+  while (true) {
+    const auto colon = directories.find(':');
+    auto path = std::string(directories.substr(0, colon));
+    if (!path.empty()) path += '/';  // an empty element is the working directory
+    candidates.push_back(path + program);
+    if (colon == std::string_view::npos) return candidates;
+    directories.remove_prefix(colon + 1);
+  }
+}
+
+/// Whether execvp(3) tries the next candidate after this error.
+bool is_not_there(int error) noexcept {
+  return error == ENOENT || error == ENOTDIR || error == ESTALE || error == ENODEV || error == ETIMEDOUT;
 }
 
 /// Writes NAME= and the number. Async-signal-safe.
@@ -67,82 +135,98 @@ void write(char* variable, std::string_view name, std::uint64_t number) noexcept
   *end = '\0';
 }
 
+std::error_code failed(int error) noexcept { return {error, std::generic_category()}; }
+
 }  // namespace
 
 activation::activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
                        const std::map<std::string, std::string>& environment)
-    : command_(std::move(command)) {
-  if (command_.empty()) invalid("a command of no words");
+    : command_(std::move(command)),
+      variables_(variables_of(environment)),
+      fds_(numbers_of(fds)),
+      child_fds_(fds_),
+      stack_(new char[os::stack_size]) {
+  check_command(command_);
+  candidates_ = candidates_of(command_.front(), variables_);
   for (auto& word : command_) arguments_.push_back(word.data());
   arguments_.push_back(nullptr);
-  for (const auto& entry : fds) fds_.push_back(entry.fd.get());
+  shell_arguments_.push_back(const_cast<char*>(shell));
+  shell_arguments_.insert(shell_arguments_.end(), arguments_.begin(), arguments_.end());
 
-  char** const own = os::environment();  // null where it was cleared
-  for (char** variable = own; variable != nullptr && *variable != nullptr; ++variable) {
-    const std::string_view text = *variable;
-    const auto name = text.substr(0, text.find('='));
-    if (!is_of_the_protocol(name) && environment.count(std::string(name)) == 0) variables_.emplace_back(text);
+  if (!fds_.empty()) {
+    variables_.push_back("LISTEN_FDS=" + std::to_string(fds_.size()));
+    if (auto names = names_of(fds); !names.empty()) variables_.push_back(std::move(names));
   }
-  for (const auto& [name, value] : environment) {
-    if (!is_of_the_protocol(name)) variables_.emplace_back(name).append("=").append(value);
-  }
-  variables_.push_back("LISTEN_FDS=" + std::to_string(fds.size()));
-  if (auto names = names_of(fds); !names.empty()) variables_.push_back(std::move(names));
   for (auto& variable : variables_) environment_.push_back(variable.data());
-  environment_.push_back(listen_pid_);
-  environment_.push_back(listen_pidfdid_);
+  if (!fds_.empty()) environment_.insert(environment_.end(), {listen_pid_, nullptr});  // and LISTEN_PIDFDID
   environment_.push_back(nullptr);
 }
 
-std::error_code activation::exec() noexcept {
-  const auto failed = [](int result) { return std::error_code(-result, std::generic_category()); };
-  const int pid = os::process_id();
-  write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));
-  std::uint64_t pidfdid = 0;
-  const bool known = detail::pidfd_inode(pid, pidfdid) > 0;
-  if (known) write(listen_pidfdid_, listen_pidfdid, pidfdid);
-  environment_[environment_.size() - 2] = known ? listen_pidfdid_ : nullptr;
+std::error_code activation::exec() noexcept { return failed(execute(fds_)); }
 
-  // First out of each other's way, then in place.
-  const int end = detail::first_descriptor + static_cast<int>(fds_.size());
-  for (int& fd : fds_) {
+int activation::execute(std::vector<int>& fds) noexcept {
+  if (!fds.empty()) {
+    const int pid = os::process_id();
+    write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));
+    std::uint64_t pidfdid = 0;
+    const bool known = detail::pidfd_inode(pid, pidfdid) > 0;
+    if (known) write(listen_pidfdid_, listen_pidfdid, pidfdid);
+    environment_[environment_.size() - 2] = known ? listen_pidfdid_ : nullptr;
+  }
+
+  // Step aside first: a descriptor may occupy the number of another one.
+  const int end = detail::first_descriptor + static_cast<int>(fds.size());
+  for (int& fd : fds) {
     if (fd >= end) continue;
     const int moved = os::duplicate(fd, end);
-    if (moved < 0) return failed(moved);
+    if (moved < 0) return -moved;
     fd = moved;
   }
-  int place = detail::first_descriptor;
-  for (const int fd : fds_) {
-    if (const int result = os::duplicate_to(fd, place++); result < 0) return failed(result);
+  int number = detail::first_descriptor;
+  for (const int fd : fds) {
+    if (const int result = os::duplicate_to(fd, number++); result < 0) return -result;
   }
-  return failed(os::execute(arguments_.data(), environment_.data()));
+  return execute_candidates();
 }
 
-int activation::spawn(std::error_code& ec, preparation prepare, void* argument) noexcept {
-  ec.clear();
-  int report[2];
-  int result = os::open_pipe(report);
-  if (result >= 0) {
-    result = os::fork();
-    if (result == 0) {
-      // Where the descriptors go, the pipe must not be.
-      const int end = detail::first_descriptor + static_cast<int>(fds_.size());
-      const int moved = os::duplicate(report[1], end);
-      int error = moved < 0 ? -moved : prepare != nullptr ? prepare(argument) : 0;
-      if (error == 0) error = exec().value();
-      os::write(moved < 0 ? report[1] : moved, &error, sizeof error);
-      os::exit(cannot_start);
+/// Does what execvp(3) does, without allocating.
+int activation::execute_candidates() noexcept {
+  int error = ENOENT;
+  bool is_denied = false;
+  for (auto& path : candidates_) {
+    error = -os::execute(path.c_str(), arguments_.data(), environment_.data());
+    if (error == ENOEXEC) {
+      shell_arguments_[1] = path.data();
+      error = -os::execute(shell, shell_arguments_.data(), environment_.data());
     }
-    os::close(report[1]);
-    int error = 0;
-    if (result > 0 && os::read(report[0], &error, sizeof error) == sizeof error) {
-      os::wait_for_exit(result);
-      result = -error;
+    if (error == EACCES) {
+      is_denied = true;
+    } else if (!is_not_there(error)) {
+      return error;
     }
-    os::close(report[0]);
   }
-  if (result < 0) ec.assign(-result, std::generic_category());
-  return result;
+  return is_denied ? EACCES : error;
+}
+
+int activation::spawn(std::error_code& ec) noexcept { return start(nullptr, nullptr, ec); }
+
+int activation::start(int (*prepare)(void*) noexcept, void* argument, std::error_code& ec) noexcept {
+  std::copy(fds_.begin(), fds_.end(), child_fds_.begin());
+  const auto execute = [](void* self) noexcept {
+    auto& program = *static_cast<activation*>(self);
+    return program.execute(program.child_fds_);
+  };
+  os::child child{};
+  child.execute = execute;
+  child.self = this;
+  child.prepare = prepare;
+  child.argument = argument;
+  child.end_of_overwritten = detail::first_descriptor + static_cast<int>(fds_.size());
+  child.stack = stack_.get();
+  const int pid = os::start(child);
+  ec.clear();
+  if (pid < 0) ec = failed(-pid);
+  return pid;
 }
 
 #else
@@ -150,18 +234,23 @@ int activation::spawn(std::error_code& ec, preparation prepare, void* argument) 
 activation::activation(std::vector<std::string>, const std::vector<listen_fd>&,
                        const std::map<std::string, std::string>&) {}
 std::error_code activation::exec() noexcept { return {ENOSYS, std::generic_category()}; }
-int activation::spawn(std::error_code& ec, preparation, void*) noexcept {
+int activation::spawn(std::error_code& ec) noexcept { return start(nullptr, nullptr, ec); }
+int activation::start(int (*)(void*) noexcept, void*, std::error_code& ec) noexcept {
   ec.assign(ENOSYS, std::generic_category());
   return -ENOSYS;
 }
 
 #endif
 
-int activation::spawn(preparation prepare, void* argument) {
+int activation::spawn() {
   std::error_code ec;
-  const int pid = spawn(ec, prepare, argument);
-  if (ec) throw std::system_error(ec, "start " + (command_.empty() ? "" : command_.front()));
+  const int pid = spawn(ec);
+  if (ec) fail(ec);
   return pid;
+}
+
+void activation::fail(const std::error_code& ec) const {
+  throw std::system_error(ec, "start " + (command_.empty() ? "" : command_.front()));
 }
 
 }  // namespace sd

@@ -42,7 +42,7 @@ words lines_of(const std::string& text) {
   return lines;
 }
 
-std::string all_of(const std::string& path) {
+std::string contents_of(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   return text.str();
@@ -67,23 +67,26 @@ int wait_for(int pid) {
 
 words reporter() { return sd::test::command(HANDING, {"report"}); }
 
-std::error_code failure_of(sd::activation& program, const std::string& what, sd::activation::preparation prepare,
-                           void* argument) {
+std::error_code failure_of(const std::function<int(std::error_code&)>& with_code, const std::function<int()>& throwing,
+                           const std::string& message) {
   const auto before = open_descriptors();
   std::error_code ec;
-  const int pid = program.spawn(ec, prepare, argument);
-  EXPECT_LT(pid, 0);
+  EXPECT_LT(with_code(ec), 0);
   EXPECT_FALSE(has_children());
   try {
-    program.spawn(prepare, argument);
+    throwing();
     ADD_FAILURE() << "nothing was thrown";
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.code(), ec);
-    EXPECT_EQ(error.what(), what);
+    EXPECT_EQ(error.what(), message);
   }
   EXPECT_FALSE(has_children());
   EXPECT_EQ(open_descriptors(), before);
   return ec;
+}
+
+std::error_code failure_of(sd::activation& program, const std::string& message) {
+  return failure_of([&](std::error_code& ec) { return program.spawn(ec); }, [&] { return program.spawn(); }, message);
 }
 
 std::error_code system_error(int error) { return {error, std::generic_category()}; }

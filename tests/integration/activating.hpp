@@ -5,45 +5,54 @@
 
 #include "check.hpp"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
-// What the tests of sd::activation have in common: descriptors to pass, programs to start, and looks at what is left.
+// Shared by the tests of sd::activation: descriptors to pass, programs to start, and the state of this process.
 
 namespace sd::test {
 
 using words = std::vector<std::string>;
 
-/// The inode number of what is open there.
+/// Returns the inode number of an open file.
 std::string inode(int fd);
 
 listen_fd socket_named(std::optional<std::string> name = std::nullopt);
 
-/// Without names.
+/// Returns unnamed sockets.
 std::vector<listen_fd> sockets(int count);
 
 words lines_of(const std::string& text);
 
-/// What the file says.
-std::string all_of(const std::string& path);
+std::string contents_of(const std::string& path);
 
-/// What is open, with what, and how.
+/// Returns the open descriptors of this process, each with its inode number and whether it is close-on-exec.
 std::map<int, std::string> open_descriptors();
 
 bool has_children();
 
-/// The exit status, or 128 + signal.
+/// Waits for a child and returns its exit status, or 128 + the signal that killed it.
 int wait_for(int pid);
 
-/// The program that says what it finds.
+/// The command of a program that reports the descriptors and variables that it was started with.
 words reporter();
 
-/// The error of spawn() in both forms; nothing is left of it.
-std::error_code failure_of(sd::activation& program, const std::string& what,
-                           sd::activation::preparation prepare = nullptr, void* argument = nullptr);
+/// Calls spawn() in both forms, `with_code` and `throwing`, and checks that they fail with the same error and message
+/// and leave no child and no descriptor. Returns the error.
+std::error_code failure_of(const std::function<int(std::error_code&)>& with_code, const std::function<int()>& throwing,
+                           const std::string& message);
+
+std::error_code failure_of(sd::activation& program, const std::string& message);
+
+template <class Preparation>
+std::error_code failure_of(sd::activation& program, const std::string& message, Preparation prepare) {
+  return failure_of([&](std::error_code& ec) { return program.spawn(prepare, ec); },
+                    [&] { return program.spawn(prepare); }, message);
+}
 
 std::error_code system_error(int error);
 

@@ -1,5 +1,5 @@
-// The program that hands descriptors on: it activates another one by exec() or spawn() as its arguments say. It is also
-// that other one, which reports, in lines, what it found before it touches anything.
+// A wrapper that passes descriptors to another program with exec() or spawn(). Called as "handing report", it is that
+// other program, and prints the descriptors and variables that it was started with.
 
 #include <sd/activation.hpp>
 #include <sd/listen_fds.hpp>
@@ -38,7 +38,7 @@ std::uint64_t inode(int fd) {
   return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-/// What is open past standard error: numbers, inodes, and a c for close-on-exec.
+/// Returns the open descriptors past standard error: the number and the inode of each, and "c" if it is close-on-exec.
 std::string open_descriptors() {
   std::set<int> numbers;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
@@ -46,7 +46,7 @@ std::string open_descriptors() {
   }
   std::string text;
   for (const int fd : numbers) {
-    const int flags = fd > STDERR_FILENO ? ::fcntl(fd, F_GETFD) : -1;  // the directory is closed again
+    const int flags = fd > STDERR_FILENO ? ::fcntl(fd, F_GETFD) : -1;  // the directory's own is closed by now
     if (flags < 0) continue;
     text += ' ' + std::to_string(fd) + '=' + std::to_string(inode(fd)) + ((flags & FD_CLOEXEC) != 0 ? "c" : "");
   }
@@ -78,7 +78,7 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-/// Of NUMBER[@ELSEWHERE][=NAME]: the descriptor, first moved elsewhere if it is to be.
+/// Parses NUMBER[@ELSEWHERE][=NAME], and moves the descriptor to the number ELSEWHERE.
 sd::listen_fd descriptor_of(const std::string& text) {
   const auto equals = text.find('=');
   const auto at = text.find('@');
@@ -95,7 +95,7 @@ sd::listen_fd descriptor_of(const std::string& text) {
   return result;
 }
 
-/// What is handed on, and not closed here.
+/// The descriptors to pass. They are not closed here.
 class descriptors {
  public:
   explicit descriptors(const std::string& list) {
@@ -113,15 +113,22 @@ class descriptors {
   std::vector<sd::listen_fd> fds_;
 };
 
-/// An error on the way ends it: both forms have told it. What it leaves behind is told, too.
-int spawn(sd::activation& program) {
+/// Starts the program, with a preparation if `mode` is "prepare", between two failing writes that mark it in a trace.
+int start(sd::activation& program, const std::string& mode) {
+  [[maybe_unused]] auto marked = ::write(-1, "begin", 5);
+  const int pid = mode == "prepare" ? program.spawn([]() noexcept { return 0; }) : program.spawn();
+  marked = ::write(-1, "end", 3);
+  return pid;
+}
+
+/// Prints how the program ended or why it could not be started, and whether spawn() left a child or a descriptor
+/// behind.
+int spawn(sd::activation& program, const std::string& mode, bool twice) {
   const auto before = open_descriptors();
   int status = 0;
   try {
-    [[maybe_unused]] auto marked = ::write(-1, "begin", 5);
-    const int pid = program.spawn();
-    marked = ::write(-1, "end", 3);
-    check(::waitpid(pid, &status, 0), "waitpid");
+    if (twice) check(::waitpid(start(program, mode), nullptr, 0), "waitpid");
+    check(::waitpid(start(program, mode), &status, 0), "waitpid");
     say("child " + std::to_string(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
   } catch (const std::system_error& error) {
     say("error " + std::to_string(error.code().value()) + ' ' + error.what());
@@ -143,7 +150,7 @@ int exec(sd::activation& program) {
   return 1;
 }
 
-/// The option limit:N, which is for what is done here alone.
+/// Applies the option limit:N, which lowers the limit of open files of this process.
 void limit_descriptors(const std::set<std::string>& options) {
   for (const auto& option : options) {
     if (option.substr(0, 6) != "limit:") continue;
@@ -167,8 +174,8 @@ int hand_on(const std::string& mode, const std::set<std::string>& options, const
   const descriptors fds(list);
   limit_descriptors(options);
   sd::activation program(std::move(command), fds.get(), environment);
-  const int status = mode == "exec" ? exec(program) : spawn(program);
-  for (auto& [name, fd] : taken) static_cast<void>(fd.release());  // the list may have moved them
+  const int status = mode == "exec" ? exec(program) : spawn(program, mode, options.count("twice") != 0);
+  for (auto& [name, fd] : taken) static_cast<void>(fd.release());  // the wrapper may have closed or moved them
   return status;
 }
 
@@ -177,12 +184,14 @@ int hand_on(const std::string& mode, const std::set<std::string>& options, const
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments == std::vector<std::string>{"report"}) return report();
-  if (arguments.size() < 4 || (arguments[0] != "exec" && arguments[0] != "spawn")) {
-    std::fputs("usage: handing report | handing exec|spawn OPTION,...|- FD[@FD][=NAME],...|- COMMAND...\n", stderr);
+  if (arguments.size() < 4 || std::set<std::string>{"exec", "prepare", "spawn"}.count(arguments[0]) == 0) {
+    std::fputs("usage: handing report | handing exec|prepare|spawn OPTION,...|- FD[@FD][=NAME],...|- COMMAND...\n",
+               stderr);
     return 2;
   }
   try {
-    // A failure that strace injects into a child's n-th call hits the n-th one here, too: let it be one of these.
+    // strace counts calls per process, so a failure for the n-th call of the child hits the n-th one of this process,
+    // too: it must be one of these.
     for (int i = 0; i < 8; ++i) ::fcntl(-1, F_GETFD);
     const auto options = split(arguments[1]);
     return hand_on(arguments[0], {options.begin(), options.end()}, arguments[2],

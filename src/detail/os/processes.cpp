@@ -7,13 +7,21 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
+#include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
+#include <cstring>
 #include <ctime>
-#include <utility>
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
 
@@ -41,7 +49,7 @@ int open_pipe(int (&ends)[2]) noexcept {
 int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept {
   const std::int64_t start = monotonic_usec();
   while (true) {
-    // poll(2) counts in milliseconds, and no further than an int: so round up, and look again.
+    // poll(2) takes milliseconds in an int: round up, and repeat if that was too short.
     const std::int64_t left = timeout_usec - (monotonic_usec() - start);
     const std::int64_t wait = left <= 0 ? 0 : left / 1000 < INT_MAX ? left / 1000 + 1 : INT_MAX;
     pollfd hangup{fd, 0, 0};
@@ -51,36 +59,337 @@ int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept {
     if (timeout_usec >= 0 && left <= 0) return 0;
   }
 }
-int duplicate_to(int fd, int at) noexcept { return negated_errno(::dup2(fd, at)); }
+int duplicate_to(int fd, int number) noexcept { return negated_errno(::dup2(fd, number)); }
 char** environment() noexcept { return environ; }
-int execute(char* const* arguments, char** environment) noexcept {
-  char** const saved = std::exchange(environ, environment);
-  ::execvp(*arguments, arguments);
-  environ = saved;
-  return -errno;
+int execute(const char* path, char* const* arguments, char* const* environment) noexcept {
+  return negated_errno(::execve(path, arguments, environment));
 }
-int fork() noexcept { return negated_errno(::fork()); }
-void exit(int status) noexcept { ::_exit(status); }
-int wait_for_exit(int pid) noexcept {
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) return -errno;
+
+// --- start -----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int cannot_start = 127;  // the exit status that shells use
+
+// Signals, by system calls on Linux: a C library keeps tables and takes locks in sigaction(3), which a child that
+// shares the memory of its parent must not touch, and it leaves out the signals that it uses itself.
+#if defined(__linux__)
+
+constexpr std::size_t mask_size = _NSIG / 8;
+
+struct signal_mask {
+  alignas(unsigned long) unsigned char bits[mask_size];
+};
+
+void set_signal_mask(const signal_mask& mask, signal_mask* previous) noexcept {
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, previous, mask_size);
+}
+
+signal_mask block_signals() noexcept {
+  signal_mask all;
+  signal_mask previous{};
+  std::memset(&all, 0xff, sizeof all);
+  set_signal_mask(all, &previous);
+  return previous;
+}
+
+void reset_signals() noexcept {
+  // SIG_DFL without flags, whatever the layout of the structure on this architecture.
+  alignas(unsigned long) static constexpr unsigned char default_action[128]{};
+  for (std::size_t signal = 1; signal <= mask_size * 8; ++signal) {
+    // Sparc takes the size as the fifth argument.
+    ::syscall(SYS_rt_sigaction, signal, default_action, nullptr, mask_size, mask_size);
   }
-  return status;
+  set_signal_mask({}, nullptr);
 }
-int write(int fd, const void* data, std::size_t size) noexcept {
+
+#else
+
+using signal_mask = sigset_t;
+
+void set_signal_mask(const signal_mask& mask, signal_mask* previous) noexcept {
+  ::pthread_sigmask(SIG_SETMASK, &mask, previous);
+}
+
+signal_mask block_signals() noexcept {
+  signal_mask all;
+  signal_mask previous;
+  ::sigfillset(&all);
+  set_signal_mask(all, &previous);
+  return previous;
+}
+
+void reset_signals() noexcept {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  signal_mask none;
+  ::sigemptyset(&none);
+  set_signal_mask(none, nullptr);
+}
+
+#endif
+
+/// Blocks all signals of this thread, so that none of the handlers runs in the child.
+class all_signals_blocked {
+ public:
+  all_signals_blocked() noexcept = default;
+  all_signals_blocked(const all_signals_blocked&) = delete;
+  all_signals_blocked& operator=(const all_signals_blocked&) = delete;
+  ~all_signals_blocked() { set_signal_mask(previous_, nullptr); }
+
+ private:
+  signal_mask previous_ = block_signals();
+};
+
+/// Defers the cancellation of this thread: a child that shares its memory would unwind the thread's stack, and the
+/// descriptors that are open meanwhile would stay open.
+class cancellation_disabled {
+ public:
+#if defined(__ANDROID__)  // which has no cancellation
+  cancellation_disabled() noexcept {}
+#else
+  cancellation_disabled() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &previous_); }
+  ~cancellation_disabled() { ::pthread_setcancelstate(previous_, nullptr); }
+#endif
+  cancellation_disabled(const cancellation_disabled&) = delete;
+  cancellation_disabled& operator=(const cancellation_disabled&) = delete;
+
+ private:
+  [[maybe_unused]] int previous_ = 0;
+};
+
+/// Waits for a child, which is killed first if it still runs.
+void end(int pid) noexcept {
+  int options = WNOHANG;
   while (true) {
-    const auto written = ::write(fd, data, size);
-    if (written >= 0) return static_cast<int>(written);
-    if (errno != EINTR) return -errno;
+    const int result = ::waitpid(pid, nullptr, options);
+    if (result == 0) {
+      ::kill(pid, SIGKILL);
+      options = 0;
+    } else if (result > 0 || errno != EINTR) {
+      return;
+    }
   }
 }
-int read(int fd, void* data, std::size_t size) noexcept {
-  while (true) {
-    const auto count = ::read(fd, data, size);
-    if (count >= 0) return static_cast<int>(count);
-    if (errno != EINTR) return -errno;
+
+/// The pid of a child that runs its program. Ends the child if there was an error.
+int result_of(int pid, int error) noexcept {
+  if (error == 0) return pid;
+  end(pid);
+  return -error;
+}
+
+// A forked child creates a pipe, and sends its read end to the parent: no other child that is forked meanwhile can hold
+// the write end, so that the pipe ends when the program is executed or the child exits. The child writes 0 before it
+// executes the program, and an errno if that fails.
+
+/// What the child sends: an errno, or 0 and the read end.
+struct message {
+  int error = 0;
+  iovec data{&error, sizeof error};
+  alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int))]{};
+  msghdr header{};
+
+  message() noexcept {
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
   }
+  message(const message&) = delete;
+  message& operator=(const message&) = delete;
+  ~message() = default;
+
+  void attach_control() noexcept {
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+  }
+};
+
+void send_pipe(int channel, int error, int fd) noexcept {
+  message sent;
+  sent.error = error;
+  if (error == 0) {
+    sent.attach_control();
+    cmsghdr* const attached = CMSG_FIRSTHDR(&sent.header);
+    attached->cmsg_level = SOL_SOCKET;
+    attached->cmsg_type = SCM_RIGHTS;
+    attached->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(attached), &fd, sizeof fd);
+  }
+  while (::sendmsg(channel, &sent.header, 0) < 0 && errno == EINTR) {
+  }
+}
+
+/// Returns the read end of the child's pipe, or a negated errno.
+int receive_pipe(int channel) noexcept {
+#if defined(MSG_CMSG_CLOEXEC)
+  constexpr int flags = MSG_CMSG_CLOEXEC;
+#else
+  constexpr int flags = 0;
+#endif
+  message received;
+  received.attach_control();
+  ssize_t count = 0;
+  while ((count = ::recvmsg(channel, &received.header, flags)) < 0 && errno == EINTR) {
+  }
+  if (count < 0) return -errno;
+  if (count == 0) return -ECANCELED;
+  if (received.error != 0) return -received.error;
+  const cmsghdr* const attached = CMSG_FIRSTHDR(&received.header);
+  if (attached == nullptr) return -EMFILE;  // the message was cut
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(attached), sizeof fd);
+  if (flags == 0) set_close_on_exec(fd, true);
+  return fd;
+}
+
+/// Reads what the child writes until the pipe ends. Returns 0 if the program was executed, and an errno if not.
+int read_status(int pipe) noexcept {
+  int status = ECANCELED;
+  while (true) {
+    int next = 0;
+    const auto count = ::read(pipe, &next, sizeof next);
+    if (count == sizeof next) {
+      status = next;
+    } else if (count >= 0 || errno != EINTR) {
+      return status;
+    }
+  }
+}
+
+void write_status(int pipe, int status) noexcept {
+  while (::write(pipe, &status, sizeof status) < 0 && errno == EINTR) {
+  }
+}
+
+[[noreturn]] void run_forked(const child& program, int channel) noexcept {
+  reset_signals();
+  int ends[2];
+  int result = open_pipe(ends);
+  if (result >= 0) result = duplicate(ends[1], program.end_of_overwritten);
+  send_pipe(channel, result < 0 ? -result : 0, ends[0]);
+  if (result < 0) ::_exit(cannot_start);
+  const int report = result;
+  for (const int fd : ends) close(fd);
+  close(channel);
+  int error = program.prepare != nullptr ? program.prepare(program.argument) : 0;
+  if (error < 0) error = EINVAL;
+  if (error == 0) {
+    write_status(report, 0);
+    error = program.execute(program.self);
+  }
+  write_status(report, error);
+  ::_exit(cannot_start);
+}
+
+int open_channel(int (&ends)[2]) noexcept {
+#if defined(SOCK_CLOEXEC)
+  return negated_errno(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+#else
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0) return -errno;
+  for (const int end : ends) set_close_on_exec(end, true);
+  return 0;
+#endif
+}
+
+int start_by_fork(const child& program) noexcept {
+  int channel[2];
+  if (const int result = open_channel(channel); result < 0) return result;
+  int pid = 0;
+  {
+    const all_signals_blocked blocked;
+    pid = negated_errno(::fork());
+    if (pid == 0) run_forked(program, channel[1]);
+  }
+  close(channel[1]);
+  int result = pid;
+  if (pid > 0) {
+    const int pipe = receive_pipe(channel[0]);
+    result = result_of(pid, pipe < 0 ? -pipe : read_status(pipe));
+    if (pipe >= 0) close(pipe);
+  }
+  close(channel[0]);
+  return result;
+}
+
+#if defined(__linux__) && !defined(__ia64__)
+
+int clone_sharing_memory(int (*function)(void*), const child& program, int flags, void* argument) noexcept {
+#if defined(__hppa__)  // where stacks grow upwards
+  char* const stack = program.stack;
+#else
+  char* const stack = program.stack + stack_size;
+#endif
+  return negated_errno(::clone(function, stack, CLONE_VM | CLONE_VFORK | flags, argument));
+}
+
+/// Whether a child shares memory and suspends this thread (1). Emulators such as qemu and valgrind fork instead (0).
+int can_share_memory(const child& program) noexcept {
+  enum { unknown, yes, no };
+  static std::atomic<int> known{unknown};
+  if (const int answer = known.load(std::memory_order_relaxed); answer != unknown) return answer == yes ? 1 : 0;
+  constexpr int only_clones = INT_MIN;  // __WCLONE, which the headers define as unsigned
+  int shared = 0;
+  const auto mark = [](void* argument) {
+    *static_cast<int*>(argument) = 1;
+    return 0;
+  };
+  const int pid = clone_sharing_memory(mark, program, 0, &shared);  // no SIGCHLD, so that nobody else sees the child
+  if (pid < 0 && pid != -EINVAL) return pid;
+  while (pid > 0 && ::waitpid(pid, nullptr, only_clones) < 0 && errno == EINTR) {
+  }
+  known.store(shared != 0 ? yes : no, std::memory_order_relaxed);
+  return shared;
+}
+
+struct shared_child {
+  const child& program;
+  int status;  // as written to the pipe of a forked child
+};
+
+/// Runs in the memory of the parent, while its thread is suspended. Returns the exit status.
+int run_sharing_memory(void* argument) noexcept {
+  auto& self = *static_cast<shared_child*>(argument);
+  reset_signals();
+  self.status = 0;
+  self.status = self.program.execute(self.program.self);
+  return cannot_start;
+}
+
+int start_sharing_memory(const child& program, bool& is_possible) noexcept {
+  shared_child child{program, ECANCELED};
+  int pid = 0;
+  {
+    const all_signals_blocked blocked;
+    pid = can_share_memory(program);
+    is_possible = pid != 0;
+    if (pid <= 0) return pid;
+    pid = clone_sharing_memory(run_sharing_memory, program, SIGCHLD, &child);
+  }
+  return pid < 0 ? pid : result_of(pid, child.status);
+}
+
+#else
+
+int start_sharing_memory(const child&, bool& is_possible) noexcept {
+  is_possible = false;
+  return 0;
+}
+
+#endif
+
+}  // namespace
+
+// A preparation is code of the caller, which gets a copy of the memory: what it calls may be unsafe in shared memory
+// even if it is async-signal-safe. In musl, setuid(2) signals every thread that it finds in the C library's list.
+int start(const child& program) noexcept {
+  const cancellation_disabled disabled;
+  if (program.prepare == nullptr) {
+    bool is_possible = false;
+    const int result = start_sharing_memory(program, is_possible);
+    if (is_possible) return result;
+  }
+  return start_by_fork(program);
 }
 
 }  // namespace sd::detail::os

@@ -5,31 +5,44 @@
 #include <cstddef>
 #include <cstdint>
 
-// Processes and pipes.
+// Processes, programs and pipes.
 #if SD_HAS_DESCRIPTORS
 
 namespace sd::detail::os {
 
-/// A pipe, close-on-exec.
+/// Opens a pipe whose ends are close-on-exec.
 int open_pipe(int (&ends)[2]) noexcept;
-/// Whether the other end of a pipe was closed (1) or the time ran out (0), in microseconds; negative: any. Again on
-/// EINTR.
+/// Waits until the other end of a pipe is closed (1), or until the time in microseconds is over (0). A negative time
+/// does not end. Retries on EINTR.
 int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept;
 
-/// dup2(2): the copy survives exec.
-int duplicate_to(int fd, int at) noexcept;
-/// The environment of this process.
+/// dup2(2). The copy is inherited by programs.
+int duplicate_to(int fd, int number) noexcept;
+/// Returns the environment of this process, which is null if it was cleared.
 char** environment() noexcept;
-/// exec(3) of `arguments[0]`, looked for in PATH, with another environment. Returns only where it fails.
-int execute(char* const* arguments, char** environment) noexcept;
-int fork() noexcept;
-/// _exit(2)
-[[noreturn]] void exit(int status) noexcept;
-/// waitpid(2), again on EINTR.
-int wait_for_exit(int pid) noexcept;
-/// write(2) and read(2) of what fits a pipe, again on EINTR.
-int write(int fd, const void* data, std::size_t size) noexcept;
-int read(int fd, void* data, std::size_t size) noexcept;
+/// execve(2). Returns only if it fails.
+int execute(const char* path, char* const* arguments, char* const* environment) noexcept;
+
+/// A child process from its start to the execution of its program.
+struct child {
+  /// Executes the program. Returns an errno if that fails.
+  int (*execute)(void* self) noexcept;
+  void* self;
+  /// Called before `execute` unless it is null. Returns 0 or the errno with which `start()` fails.
+  int (*prepare)(void* argument) noexcept;
+  void* argument;
+  /// `execute` may overwrite all descriptors below this number.
+  int end_of_overwritten;
+  /// Memory of `stack_size` bytes, which the child uses if there is no preparation.
+  char* stack;
+};
+constexpr std::size_t stack_size = 65536;
+
+/// Starts a child with the default action for every signal and an empty signal mask, and returns its pid when it has
+/// executed its program. On failure no child remains. ECANCELED: the child ended before it executed the program.
+///
+/// Without a preparation, the child shares the memory of this process if the system supports it.
+int start(const child& program) noexcept;
 
 }  // namespace sd::detail::os
 

@@ -1,0 +1,10 @@
+#include <sd/activation.hpp>
+
+// "true", which mostly stands for success, would be an errno.
+int start(sd::activation& program) {
+#ifdef MISUSE
+  return program.spawn([]() noexcept { return true; });
+#else
+  return program.spawn([]() noexcept { return 0; });
+#endif
+}
