@@ -18,6 +18,7 @@
 #endif
 
 #include <cerrno>
+#include <csignal>
 #include <sstream>
 #include <system_error>
 
@@ -34,17 +35,17 @@ int check(int result, const std::string& what) {
   throw std::system_error(std::make_error_code(std::errc::invalid_argument), what);
 }
 
-unique_fd open_socket(kind kind, const std::string& where) {
+unique_fd open_socket(kind type, const std::string& where) {
   std::vector<listen_fd> none;
   bind_options options;
-  options.kind = kind;
+  options.kind = type;
   auto socket = take_or_bind(none, address(where), options);
   socket.keep_path();
   return socket.release_fd();
 }
 
 unique_fd open_fifo(const std::string& path) {
-  if (::mkfifo(path.c_str(), S_IRUSR | S_IWUSR) < 0 && errno != EEXIST) check(-1, "make the fifo " + path);
+  if (::mkfifo(path.c_str(), S_IRUSR | S_IWUSR) < 0 && errno != EEXIST) check(-1, "create the fifo " + path);
   return unique_fd(check(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK), "open " + path));
 }
 
@@ -71,12 +72,12 @@ unique_fd open_netlink(const std::string& where) {
 }
 #endif
 
-unique_fd open_by(kind kind, const std::string& where) {
-  switch (kind) {
+unique_fd open_by(kind type, const std::string& where) {
+  switch (type) {
     case kind::stream:
     case kind::seqpacket:
     case kind::datagram:
-      return open_socket(kind, where);
+      return open_socket(type, where);
     case kind::fifo:
       return open_fifo(where);
     case kind::special:
@@ -88,7 +89,7 @@ unique_fd open_by(kind kind, const std::string& where) {
       return open_netlink(where);
 #endif
     default:
-      invalid(std::string("open a ") + to_string(kind) + " by " + where);
+      invalid(std::string("open a ") + to_string(type) + " by " + where);
   }
 }
 
@@ -102,32 +103,36 @@ int wait_for(int pid) noexcept {
 
 }  // namespace
 
-listen_fd open(kind kind, const std::string& where, std::optional<std::string> name) {
-  return {std::move(name), open_by(kind, where)};
+listen_fd open(kind type, const std::string& where, std::optional<std::string> name) {
+  return {std::move(name), open_by(type, where)};
 }
 
 std::pair<listen_fd, unique_fd> connection(std::optional<std::string> name) {
   int ends[2];
+#if defined(SOCK_CLOEXEC)
+  check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+#else
   check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
-  listen_fd passed{std::move(name), unique_fd(ends[0])};
-  unique_fd client(ends[1]);
-  for (const int end : ends) check(::fcntl(end, F_SETFD, FD_CLOEXEC), "FD_CLOEXEC");
-  return {std::move(passed), std::move(client)};
+  for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
+#endif
+  return {listen_fd{std::move(name), unique_fd(ends[0])}, unique_fd(ends[1])};
 }
 
 process::process(const std::vector<std::string>& command, const std::vector<listen_fd>& fds,
                  const std::map<std::string, std::string>& environment)
-    : pid_(activation(command, fds, environment).spawn()) {}
+    : pid_(activation(command, fds, environment).spawn()), owner_(::getpid()) {}
 
 process::~process() { stop(SIGKILL); }
 
 int process::wait() noexcept {
-  if (pid_ != 0) status_ = wait_for(std::exchange(pid_, 0));
+  if (pid_ != 0 && owner_ == ::getpid()) status_ = wait_for(std::exchange(pid_, 0));
   return status_;
 }
 
+int process::stop() noexcept { return stop(SIGTERM); }
+
 int process::stop(int signal) noexcept {
-  if (pid_ != 0) ::kill(pid_, signal);
+  if (pid_ != 0 && owner_ == ::getpid()) ::kill(pid_, signal);
   return wait();
 }
 

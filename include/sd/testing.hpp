@@ -1,13 +1,12 @@
 #pragma once
 
-// For the tests of activated services: link `sd::testing`. It needs exceptions.
+// For the tests of activated services. Link `sd::testing`. Needs exceptions.
 
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
-#include <csignal>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,51 +17,76 @@
 
 namespace sd::testing {
 
-/// Opens what a service manager would pass. A list of these is what `sd::listen_fds()` answers, for code that takes the
-/// list from its caller; `process` passes it to a program.
-/// Shape:   `where` is what the unit's directive says: an `sd::address` as text for sockets, of which a port 0 stands for
-///          a free one that `sd::describe(fd).local` names; the path of a fifo, which is made, or of a special file;
-///          `/name` of a message queue, which is made; a family and group as in `kobject-uevent 1` or `route 1` for
-///          netlink. Paths and queues are the caller's to remove, and are best in a directory of the test's own.
-/// Errors:  thrown as `std::system_error` that names `where`; `EINVAL` for a kind that cannot be opened by a text.
-/// Threads: safe from any thread.
-/// Source:  systemd.socket(5)
-[[nodiscard]] listen_fd open(kind kind, const std::string& where, std::optional<std::string> name = std::nullopt);
+/// Opens a file descriptor as a service manager would, to pass it with `process` or to give it to code that takes the
+/// list that `sd::listen_fds()` returns.
+///
+/// @param type  The kind that the directive of the socket unit creates.
+/// @param where The value of the directive. For a socket, an `sd::address` as text: port 0 stands for a free port,
+/// which
+///              `sd::describe(fd).local` tells. For a fifo its path, and for a message queue its `/name`: both are
+///              created. For a special file its path. For netlink the family and the group, as in `route 1` or
+///              `kobject-uevent 1`.
+/// @param name  The name, as `FileDescriptorName=` sets it.
+/// @returns The descriptor, close-on-exec. The caller must remove paths and message queues, so it is best to create
+/// them
+///          in a directory that the test removes.
+/// @throws std::system_error if the descriptor cannot be opened, with `EINVAL` for a kind that no directive creates.
+/// The
+///         message names `where`.
+/// @threadsafety Safe from any thread.
+/// @see systemd.socket(5)
+[[nodiscard]] listen_fd open(kind type, const std::string& where, std::optional<std::string> name = std::nullopt);
 
-/// A connection as `Accept=yes` passes it, and the client's end of it.
+/// Opens a connection as `Accept=yes` passes it.
+///
+/// @returns The descriptor to pass, and the end of the client. Both are close-on-exec.
+/// @throws std::system_error if there are no free descriptors.
+/// @threadsafety Safe from any thread.
 [[nodiscard]] std::pair<listen_fd, unique_fd> connection(std::optional<std::string> name = "connection");
 
-/// A program that is started as a service manager would start it, and killed when this object goes.
-/// Shape:   what it finds is what `sd::activation` gives it. The caller keeps its descriptors: a second program can be
-///          started with the same ones.
-/// Errors:  thrown as `std::system_error`: those of `sd::activation` and its `spawn()`.
-/// Threads: safe from any thread; one object from one thread at a time.
-/// Source:  sd_listen_fds(3)
+/// A program that is started with descriptors as a service manager would start it, and killed by the destructor.
+///
+/// In a child that was forked from the process that started the program, the object does nothing: `wait()` and `stop()`
+/// return -1 there.
+///
+/// @threadsafety Distinct objects may be used from different threads. One object may be used by one thread at a time.
+/// @see sd::activation
 class process {
  public:
+  /// Starts a program.
+  ///
+  /// @param command     The program and its arguments.
+  /// @param fds         The descriptors to pass. The caller keeps them, so it can start another program with them.
+  /// @param environment Variables to add to those of this process or to replace them with.
+  /// @throws std::system_error as the constructor and `spawn()` of `sd::activation`.
   process(const std::vector<std::string>& command, const std::vector<listen_fd>& fds,
           const std::map<std::string, std::string>& environment = {});
-  process(process&& other) noexcept : pid_(std::exchange(other.pid_, 0)), status_(other.status_) {}
+  process(process&& other) noexcept
+      : pid_(std::exchange(other.pid_, 0)), status_(other.status_), owner_(other.owner_) {}
   process& operator=(process&& other) noexcept {
     process moved(std::move(other));
     std::swap(pid_, moved.pid_);
     std::swap(status_, moved.status_);
+    std::swap(owner_, moved.owner_);
     return *this;
   }
   process(const process&) = delete;
   process& operator=(const process&) = delete;
   ~process();
 
-  /// The number of the running program; 0 once it has been waited for.
+  /// Returns the pid of the running program, or 0 after `wait()` or `stop()`.
   [[nodiscard]] int pid() const noexcept { return pid_; }
-  /// Waits for its end: the exit status, or 128 + the signal that killed it.
+  /// Waits for the end of the program, and returns its exit status, or 128 + the signal that killed it.
   int wait() noexcept;
-  /// Sends a signal and waits for the end.
-  int stop(int signal = SIGTERM) noexcept;
+  /// Sends SIGTERM, and does what `wait()` does.
+  int stop() noexcept;
+  /// Sends a signal, and does what `wait()` does.
+  int stop(int signal) noexcept;
 
  private:
   int pid_ = 0;
   int status_ = -1;
+  int owner_ = 0;  // the process that started the program
 };
 
 }  // namespace sd::testing

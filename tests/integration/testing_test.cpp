@@ -1,19 +1,23 @@
-// What the test helper starts and opens: seen from inside programs that it starts.
+// The helpers of <sd/testing.hpp>, as the programs that they start see them.
 
 #include <sd/testing.hpp>
 
 #include "directory.hpp"
 #include "process.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <map>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -21,7 +25,7 @@
 
 namespace {
 
-/// All that comes until the other side closes.
+/// Reads until the other end is closed.
 std::string read_all(const sd::unique_fd& from) {
   std::string text;
   std::array<char, 4096> buffer;
@@ -31,7 +35,7 @@ std::string read_all(const sd::unique_fd& from) {
   return text;
 }
 
-/// What a shell command prints to descriptor 3, a connection, when the given ones follow that.
+/// Returns what a shell command prints to descriptor 3, which is a connection. The given descriptors follow it.
 std::string printed(const std::string& command, std::vector<sd::listen_fd> more = {},
                     const std::map<std::string, std::string>& environment = {}) {
   auto [passed, client] = sd::testing::connection();
@@ -52,19 +56,19 @@ std::vector<sd::listen_fd> two_sockets() {
   return fds;
 }
 
-TEST(testing_process, has_the_variables_and_the_descriptors) {
+TEST(testing_process, variables_and_descriptors_are_passed) {
   EXPECT_EQ(printed("[ $LISTEN_PID = $$ ] && echo $LISTEN_FDS $LISTEN_FDNAMES", two_sockets()),
             "3 connection:web:unknown\n");
   EXPECT_EQ(printed("[ -S /dev/fd/4 ] && [ -S /dev/fd/5 ] && [ ! -e /dev/fd/6 ] && echo open", two_sockets()),
             "open\n");
 }
 
-TEST(testing_process, has_its_pidfdid_where_there_is_one) {
+TEST(testing_process, pidfdid_is_set_if_the_kernel_has_pidfs) {
   const auto set = printed("echo ${LISTEN_PIDFDID:+set}");
   EXPECT_EQ(set, sd::test::pidfd_inode(::getpid()) ? "set\n" : "\n");
 }
 
-TEST(testing_process, inherits_the_environment_but_for_what_is_given) {
+TEST(testing_process, environment_is_inherited_and_replaced) {
   ::setenv("SD_TEST_INHERITED", "yes", 1);
   ::setenv("SD_TEST_REPLACED", "no", 1);
   ::setenv("LISTEN_FDNAMES", "stale:names:of:another", 1);
@@ -73,7 +77,7 @@ TEST(testing_process, inherits_the_environment_but_for_what_is_given) {
   ::unsetenv("LISTEN_FDNAMES");
 }
 
-TEST(testing_process, leaves_the_descriptors_to_the_caller) {
+TEST(testing_process, caller_keeps_the_descriptors) {
   const auto fds = two_sockets();
   for (int i = 0; i < 2; ++i) {
     sd::testing::process shell({"sh", "-c", "[ -S /dev/fd/3 ] && [ -S /dev/fd/4 ]"}, fds);
@@ -82,14 +86,19 @@ TEST(testing_process, leaves_the_descriptors_to_the_caller) {
   EXPECT_EQ(sd::describe(fds[0].fd.get()).kind, sd::kind::stream);
 }
 
-TEST(testing_process, without_names_sets_none) {
+TEST(testing_process, unnamed_descriptors_set_no_names) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0"));
   sd::testing::process shell({"sh", "-c", "[ $LISTEN_FDS = 1 ] && [ -z \"${LISTEN_FDNAMES+set}\" ]"}, fds);
   EXPECT_EQ(shell.wait(), 0);
 }
 
-TEST(testing_process, tells_how_the_program_ended) {
+TEST(testing_process, empty_list_sets_no_variable) {
+  sd::testing::process shell({"sh", "-c", "! env | grep ^LISTEN_"}, {});
+  EXPECT_EQ(shell.wait(), 0);
+}
+
+TEST(testing_process, exit_status_or_signal) {
   sd::testing::process status({"sh", "-c", "exit 7"}, {});
   EXPECT_EQ(status.wait(), 7);
   EXPECT_EQ(status.wait(), 7);
@@ -101,7 +110,7 @@ TEST(testing_process, tells_how_the_program_ended) {
   EXPECT_EQ(stopped.stop(), 128 + SIGTERM);
 }
 
-TEST(testing_process, is_killed_when_it_goes) {
+TEST(testing_process, destructor_kills_the_program) {
   int pid = 0;
   {
     const sd::testing::process process({"sleep", "100"}, {});
@@ -111,7 +120,25 @@ TEST(testing_process, is_killed_when_it_goes) {
   EXPECT_EQ(::kill(pid, 0), -1);
 }
 
-TEST(testing_process, that_cannot_be_started_is_an_error_that_names_it) {
+TEST(testing_process, forked_copy_does_nothing) {
+  auto process =
+      std::make_unique<sd::testing::process>(std::vector<std::string>{"sleep", "100"}, std::vector<sd::listen_fd>());
+  const auto in_a_child = [](const auto& function) {
+    const int child = ::fork();
+    if (child == 0) ::_exit(function() ? 0 : 1);
+    int status = -1;
+    return ::waitpid(child, &status, 0) == child && status == 0;
+  };
+  EXPECT_TRUE(in_a_child([&] { return process->wait() == -1; }));
+  EXPECT_TRUE(in_a_child([&] { return process->stop(SIGKILL) == -1; }));
+  EXPECT_TRUE(in_a_child([&] {
+    const sd::testing::process moved(std::move(*process));
+    return moved.pid() != 0;
+  }));
+  EXPECT_EQ(process->stop(), 128 + SIGTERM);
+}
+
+TEST(testing_process, failure_names_the_program) {
   try {
     const sd::testing::process process({"/nowhere/program"}, two_sockets());
     FAIL();
@@ -121,7 +148,7 @@ TEST(testing_process, that_cannot_be_started_is_an_error_that_names_it) {
   }
 }
 
-TEST(testing_process, refuses_names_that_cannot_be_passed) {
+TEST(testing_process, names_that_cannot_be_passed) {
   for (const auto& name : {std::string("a:b"), std::string("a\nb"), std::string(256, 'a'), std::string("\x7f")}) {
     auto fds = two_sockets();
     fds.front().name = name;
@@ -129,7 +156,7 @@ TEST(testing_process, refuses_names_that_cannot_be_passed) {
   }
 }
 
-TEST(testing_open, opens_every_kind) {
+TEST(testing_open, every_kind) {
   const sd::test::directory directory;
   const std::vector<std::pair<sd::kind, std::string>> kinds = {
       {sd::kind::stream, "127.0.0.1:0"},
@@ -152,7 +179,7 @@ TEST(testing_open, opens_every_kind) {
   EXPECT_NE(sd::describe(opened.fd.get()).local.port(), 0U);
 }
 
-TEST(testing_open, says_what_it_could_not_open) {
+TEST(testing_open, failure_names_the_address) {
   const auto error_of = [](sd::kind kind, const std::string& where) {
     try {
       static_cast<void>(sd::testing::open(kind, where));
@@ -167,10 +194,26 @@ TEST(testing_open, says_what_it_could_not_open) {
   EXPECT_EQ(error_of(sd::kind::netlink, "nothing 1"), "netlink nothing 1: Invalid argument");
 }
 
-TEST(testing_connection, is_one) {
+TEST(testing_connection, is_a_connection) {
   const auto [passed, client] = sd::testing::connection();
   EXPECT_EQ(passed.name, "connection");
   EXPECT_EQ(sd::describe(passed.fd.get()).kind, sd::kind::connection);
 }
 
+/// The type that socketpair() below was called with.
+int pair_type = 0;
+
+TEST(testing_connection, is_close_on_exec_from_the_start) {
+  pair_type = 0;
+  const auto [passed, client] = sd::testing::connection();
+  EXPECT_EQ(pair_type, SOCK_STREAM | SOCK_CLOEXEC);
+  EXPECT_EQ(::fcntl(passed.fd.get(), F_GETFD), FD_CLOEXEC);
+  EXPECT_EQ(::fcntl(client.get(), F_GETFD), FD_CLOEXEC);
+}
+
 }  // namespace
+
+extern "C" int socketpair(int domain, int type, int protocol, int* ends) {
+  pair_type = type;
+  return static_cast<int>(::syscall(SYS_socketpair, domain, type, protocol, ends));
+}
