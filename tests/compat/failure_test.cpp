@@ -136,6 +136,33 @@ TEST_F(failure, of_too_many_descriptors_is_told_even_where_nobody_listens) {
   EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", fds.data(), 253), 0);
 }
 
+TEST_F(failure, null_descriptor_array_is_einval) {
+  ::unsetenv("NOTIFY_SOCKET");
+  for (const char* where : {"", "/nowhere/notify"}) {
+    if (*where != '\0') ::setenv("NOTIFY_SOCKET", where, 1);
+    for (const unsigned count : {1U, 253U}) {
+      EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", nullptr, count), -EINVAL) << where;
+      EXPECT_EQ(sd_pid_notifyf_with_fds(0, 0, nullptr, count, "FDSTORE=1"), -EINVAL) << where;
+    }
+  }
+  EXPECT_EQ(sd_pid_notify_with_fds(0, 1, "FDSTORE=1", nullptr, 1), -EINVAL);
+  EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
+}
+
+TEST_F(failure, null_format_is_einval) {
+  // By pointers, as the compiler checks the format of direct calls.
+  int (*const notifyf)(int, const char*, ...) = sd_notifyf;
+  int (*const pid_notifyf)(pid_t, int, const char*, ...) = sd_pid_notifyf;
+  int (*const pid_notifyf_with_fds)(pid_t, int, const int*, std::size_t, const char*, ...) = sd_pid_notifyf_with_fds;
+  ::setenv("NOTIFY_SOCKET", "/nowhere/notify", 1);
+  EXPECT_EQ(notifyf(0, nullptr), -EINVAL);
+  EXPECT_EQ(pid_notifyf(0, 0, nullptr), -EINVAL);
+  EXPECT_EQ(pid_notifyf_with_fds(0, 0, nullptr, 0, nullptr), -EINVAL);
+  EXPECT_NE(std::getenv("NOTIFY_SOCKET"), nullptr);
+  EXPECT_EQ(notifyf(1, nullptr), -EINVAL);
+  EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
+}
+
 TEST_F(failure, does_not_keep_the_next_from_asking) {
   mark_to_fail = 1;
   EXPECT_EQ(sd_listen_fds(1), -EPERM);

@@ -114,7 +114,8 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
   header.msg_name = const_cast<void*>(address);
   header.msg_namelen = static_cast<socklen_t>(size);
   header.msg_iov = text;
-  header.msg_iovlen = piece_count;
+  // Some C libraries have an int or a socklen_t here and below. Both take an unsigned short, and both numbers fit it.
+  header.msg_iovlen = static_cast<unsigned short>(piece_count);
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   cmsghdr* part = CMSG_FIRSTHDR(&header);
@@ -139,7 +140,7 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
 #else
   if (pid != 0) return -EOPNOTSUPP;
 #endif
-  header.msg_controllen = control_size;
+  header.msg_controllen = static_cast<unsigned short>(control_size);
   if (control_size == 0) header.msg_control = nullptr;
 
 #if defined(MSG_NOSIGNAL)
