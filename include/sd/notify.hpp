@@ -144,11 +144,12 @@ enum class notify_result {
 /// @par Errors
 /// The arguments are checked in any case, with a service manager or without one: `EINVAL` for no state, for text of
 /// more than one line, for a name that the file descriptor store does not accept, and for `state::main_pidfd()` unless
-/// exactly one descriptor is attached; `E2BIG` for more than 253 descriptors, `EBADF` for a negative one, `EMSGSIZE` for
-/// more than 21 states. `EAFNOSUPPORT`, `EINVAL` or `E2BIG` for a `NOTIFY_SOCKET` that is not an address; `EPERM` if this
-/// process may not send as another one; `EMSGSIZE` for a message that is too long; the errno of a failed system call, such
-/// as `ECONNREFUSED` or `ENOENT` if the manager is gone.
-/// @threadsafety Safe from any thread, and async-signal-safe, as long as no thread changes the environment. Allocates no
+/// exactly one descriptor is attached; `E2BIG` for more than 253 descriptors, `EBADF` for a negative one, `EMSGSIZE`
+/// for more than 21 states. `EAFNOSUPPORT`, `EINVAL` or `E2BIG` for a `NOTIFY_SOCKET` that is not an address; `EPERM`
+/// if this process may not send as another one; `EMSGSIZE` for a message that is too long; the errno of a failed system
+/// call, such as `ECONNREFUSED` or `ENOENT` if the manager is gone.
+/// @threadsafety Safe from any thread, and async-signal-safe, as long as no thread changes the environment. Allocates
+/// no
 ///               memory.
 /// @see sd_notify(3)
 SD_EXPORT notify_result notify(array_view<state> states, const notify_options& options, std::error_code& ec) noexcept;

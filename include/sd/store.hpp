@@ -9,7 +9,8 @@
 #include <system_error>
 #include <vector>
 
-// The file descriptor store: the service manager keeps descriptors, and passes them to the next instance of the service.
+// The file descriptor store: the service manager keeps descriptors, and passes them to the next instance of the
+// service.
 
 namespace sd {
 
@@ -21,8 +22,8 @@ enum class store_poll {
 
 /// Gives the service manager a copy of a descriptor to keep. The caller keeps its own descriptor.
 ///
-/// The manager does not report whether it keeps the descriptor. It does not if `FileDescriptorStoreMax=` is 0, which is the
-/// default, or if it keeps that many already. It keeps no second copy of a descriptor that it has.
+/// The manager does not report whether it keeps the descriptor. It does not if `FileDescriptorStoreMax=` is 0, which is
+/// the default, or if it keeps that many already. It keeps no second copy of a descriptor that it has.
 ///
 /// @param name The name to find the descriptor by: at most 248 ASCII characters, without ":" and control characters. It
 ///             need not be unique.
@@ -46,7 +47,8 @@ SD_EXPORT notify_result forget(std::string_view name, std::error_code& ec) noexc
 
 /// Removes the stored descriptors from the list and returns them.
 ///
-/// @returns The descriptors that `store()` gave to the service manager, in the order in which they were passed, with the
+/// @returns The descriptors that `store()` gave to the service manager, in the order in which they were passed, with
+/// the
 ///          names that were given to `store()`. The descriptors that stay in the list are those of socket units.
 /// @throws std::bad_alloc in which case the list is unchanged.
 /// @threadsafety As for the list.

@@ -25,8 +25,8 @@ namespace sd {
 ///       watchdog.keep_alive();
 ///     }
 ///
-/// Without a period it does nothing. Use it in the loop that does the work, because the watchdog is meant to notice if that
-/// loop hangs.
+/// Without a period it does nothing. Use it in the loop that does the work, because the watchdog is meant to notice if
+/// that loop hangs.
 ///
 /// @note Errors are not reported. If `WATCHDOG=1` cannot be sent, `keep_alive()` tries again after a quarter of the
 ///       interval, so there are three more attempts before the period is over.
@@ -36,11 +36,11 @@ class watchdog {
  public:
   SD_EXPORT explicit watchdog(std::optional<std::chrono::microseconds> period) noexcept;
 
-  /// Returns half of the period, at least a millisecond: how often a timer must call `keep_alive()`. `nullopt` if there is
-  /// no watchdog.
+  /// Returns half of the period, at least a millisecond: how often a timer must call `keep_alive()`. `nullopt` if there
+  /// is no watchdog.
   [[nodiscard]] std::optional<std::chrono::milliseconds> interval() const noexcept { return interval_; }
-  /// Returns how long to wait until the next call of `keep_alive()`, in milliseconds as poll(2) takes them: 0 if the call is
-  /// due, -1 if there is no watchdog.
+  /// Returns how long to wait until the next call of `keep_alive()`, in milliseconds as poll(2) takes them: 0 if the
+  /// call is due, -1 if there is no watchdog.
   [[nodiscard]] SD_EXPORT int timeout() const noexcept;
   /// Sends `WATCHDOG=1` if it is due. May be called at any time.
   SD_EXPORT void keep_alive() noexcept;

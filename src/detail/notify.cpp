@@ -131,8 +131,7 @@ int send(const message& message, const manager& to) noexcept {
       grown = true;
     }
   };
-  // The kernel adds the credentials of this process itself. Not adding them here leaves more room for descriptors, which
-  // is limited with musl.
+  // The kernel adds the credentials of this process itself.
   const int pid = message.pid != 0 && message.pid != os::process_id() ? message.pid : 0;
   int result = send_as(pid);
   if (result < 0 && pid != 0 && message.falls_back_to_self) result = send_as(0);

@@ -1,5 +1,5 @@
-// The program that notify_calls_test starts. It makes one call, between two marks in the trace of strace, and prints its
-// result.
+// The program that notify_calls_test starts. It makes one call, between two marks in the trace of strace, and prints
+// its result.
 //
 //   notifier notify|attach|attach_as_self|status|barrier|booted [NUMBER]
 //

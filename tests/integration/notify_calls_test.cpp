@@ -1,5 +1,5 @@
-// Tests the system calls of sd::notify() and sd::notify_barrier(), and the results if one of them fails. Tests sd::booted()
-// in mount namespaces.
+// Tests the system calls of sd::notify() and sd::notify_barrier(), and the results if one of them fails. Tests
+// sd::booted() in mount namespaces.
 
 #include <sd/testing.hpp>
 #include <sd/unique_fd.hpp>
@@ -160,8 +160,8 @@ class notify_calls : public testing::Test {
         ASSERT_GT(hit.calls.size(), call);
         EXPECT_THAT(hit.calls[call], AllOf(StartsWith(name_of(sound.calls[call]) + '('), HasSubstr("(INJECTED)")));
         if (name_of(sound.calls[call]) == "close") {
-          // strace did not make the call, so the descriptor is still open. If it is the write end of the pipe, the barrier
-          // waits in vain. It must not be closed a second time.
+          // strace did not make the call, so the descriptor is still open. If it is the write end of the pipe, the
+          // barrier waits in vain. It must not be closed a second time.
           const bool is_waited_for =
               call + 1 < sound.calls.size() && sound.calls[call + 1].find("poll") != std::string::npos;
           EXPECT_EQ(hit.output, is_waited_for ? "false " + std::to_string(ETIMEDOUT) + " leaks\n" : "true 0 leaks\n");
@@ -209,7 +209,6 @@ TEST_F(notify_calls, three_for_a_message) {
 }
 
 TEST_F(notify_calls, own_pid_attaches_no_credentials) {
-  // musl has a fixed buffer for ancillary data. It has no room for 253 descriptors and credentials.
   const auto result = run({"attach_as_self", "253"});
   EXPECT_EQ(result.output, sent);
   EXPECT_EQ(count(result.calls, "sendmsg"), 1);
@@ -297,7 +296,7 @@ TEST_F(notify_calls, barrier_does_not_spin) {
 // The kernel need not support vsock: strace injects the results of the calls.
 
 const words connects = {"-e", "inject=socket:retval=100", "-e", "inject=connect:retval=0",
-                                 "-e", "inject=sendmsg:retval=7"};
+                        "-e", "inject=sendmsg:retval=7"};
 
 testing::Matcher<std::string> vsock_of(const std::string& type) {
   return StartsWith("socket(AF_VSOCK, " + type + "|SOCK_CLOEXEC, 0)");

@@ -1,6 +1,7 @@
-// notifier PATH [COMMAND]...: a service that executes the commands of its arguments, and then those of clients of the socket
-// PATH, which send one command each. A command is a word of the table below and its argument. The reply is "sent", "no
-// listener", "error: ..." or the information that the command asks for. On SIGHUP the service sends RELOADING=1.
+// notifier PATH [COMMAND]...: a service that executes the commands of its arguments, and then those of clients of the
+// socket PATH, which send one command each. A command is a word of the table below and its argument. The reply is
+// "sent", "no listener", "error: ..." or the information that the command asks for. On SIGHUP the service sends
+// RELOADING=1.
 
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
@@ -232,7 +233,8 @@ class notifier {
       {"open_pipe", [this](argument) { return open_pipe_end(); }},
       {"hang_up", [this](argument) { return hang_up(); }},
       {"store", [this](argument name) { return reply(sd::store(name, opened_.get())); }},
-      {"store_without_poll", [this](argument name) { return reply(sd::store(name, opened_.get(), sd::store_poll::off)); }},
+      {"store_without_poll",
+       [this](argument name) { return reply(sd::store(name, opened_.get(), sd::store_poll::off)); }},
       {"forget", [](argument name) { return reply(sd::forget(name)); }},
       {"kept", [this](argument) { return kept(); }},
       {"limit", [](argument) { return limit(); }},

@@ -1,5 +1,5 @@
-// Tests where sd::notify() and sd::notify_barrier() send to: the forms of NOTIFY_SOCKET, and the errors if it is not set,
-// malformed or leads nowhere.
+// Tests where sd::notify() and sd::notify_barrier() send to: the forms of NOTIFY_SOCKET, and the errors if it is not
+// set, malformed or leads nowhere.
 
 #include <sd/notify.hpp>
 #include <sd/testing.hpp>
@@ -308,10 +308,10 @@ TEST_F(notify, exceptions_name_the_cause) {
   EXPECT_EQ(manager().only(), "READY=1");
   const auto ours = "NOTIFY_SOCKET=\"" + manager().where() + '"';
   EXPECT_EQ(what([] { sd::notify_barrier(0us); }), ours + message(ETIMEDOUT));
-  for (const auto& [where, shown, number] : std::vector<std::tuple<std::string, std::string, int>>{
-           {"/nowhere/notify", "/nowhere/notify", ENOENT},
-           {"", "", EAFNOSUPPORT},
-           {"a\"b\n", R"(a\"b\x0a)", EAFNOSUPPORT}}) {
+  for (const auto& [where, shown, number] :
+       std::vector<std::tuple<std::string, std::string, int>>{{"/nowhere/notify", "/nowhere/notify", ENOENT},
+                                                              {"", "", EAFNOSUPPORT},
+                                                              {"a\"b\n", R"(a\"b\x0a)", EAFNOSUPPORT}}) {
     ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
     std::string all = "NOTIFY_SOCKET=\"";
     all.append(shown).append(1, '"').append(message(number));
@@ -320,7 +320,9 @@ TEST_F(notify, exceptions_name_the_cause) {
   }
   ::unsetenv("NOTIFY_SOCKET");
   EXPECT_EQ(what([] { sd::notify({}); }), "no state to send" + message(EINVAL));
-  EXPECT_EQ(what([] { sd::notify({state::ready(), state::status("a\nb")}); }),
+  EXPECT_EQ(what([] {
+              sd::notify({state::ready(), state::status("a\nb")});
+            }),
             R"(state STATUS="a\x0ab")" + message(EINVAL));
   const std::vector<int> fds(2, 0);
   EXPECT_EQ(what([&] { sd::notify(state::main_pidfd(), {fds}); }), "2 attached descriptors" + message(EINVAL));

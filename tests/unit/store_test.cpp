@@ -101,7 +101,8 @@ TEST_F(store, descriptor_and_name_arrive) {
   for (const auto poll : {store_poll::on, store_poll::off}) {
     for (const bool throws : {false, true}) {
       std::error_code ec = std::make_error_code(std::errc::io_error);
-      EXPECT_EQ(throws ? sd::store("users", fd.get(), poll) : sd::store("users", fd.get(), poll, ec), notify_result::sent);
+      EXPECT_EQ(throws ? sd::store("users", fd.get(), poll) : sd::store("users", fd.get(), poll, ec),
+                notify_result::sent);
       if (!throws) {
         EXPECT_FALSE(ec);
       }
