@@ -32,9 +32,6 @@ class array_view {
   constexpr array_view(const Container& elements SD_LIFETIMEBOUND) noexcept
       : array_view(elements.data(), elements.size()) {}
 
-  constexpr array_view(const array_view&) noexcept = default;
-  constexpr array_view& operator=(const array_view&) noexcept = default;
-  ~array_view() = default;
   /// A temporary would be gone by the end of the statement.
   template <class Temporary, std::enable_if_t<std::is_same_v<Temporary, T>, int> = 0>
   array_view& operator=(Temporary&&) = delete;
