@@ -104,7 +104,12 @@ int receive(char*** names) noexcept {
 
   // Marking comes last, because everything else can fail. If marking itself fails, it leaves nothing marked.
   name_array list;
-  int error = names != nullptr ? list.assign(offered) : 0;
+  int error = 0;
+  if (offered.range.first != SD_LISTEN_FDS_START) {
+    error = -EINVAL;  // callers look for the descriptors there
+  } else if (names != nullptr) {
+    error = list.assign(offered);
+  }
   if (error == 0) {
     mark(offered, why);
     if (why) error = negated_errno(why);

@@ -12,7 +12,7 @@ TEST(page, lists_the_differences) {
       testing::UnorderedElementsAre(
           "malformed variables that are for another process, or without `LISTEN_FDS`",
           "a number that is not plain decimal or is too large", "an error of `sd_listen_fds()`",
-          "a name with a backslash", "several threads that unset the environment at once",
+          "`LISTEN_FDS_FIRST_FD`", "a name with a backslash", "several threads that unset the environment at once",
           "`LISTEN_PIDFDID`, compared with libsystemd before 259",
           "more than 253 descriptors, compared with libsystemd before 257",
           "`sd_is_mq()` with a name that is not in `/dev/mqueue`", "`sd_is_socket_unix()` with the beginning of a path",

@@ -30,7 +30,7 @@ constexpr int first = SD_LISTEN_FDS_START;
 constexpr int last = 16;
 
 struct input {
-  variable pid, pidfdid, count, names;
+  variable pid, pidfdid, count, first_fd, names;
   int open = 0;   // how many descriptors are open, from the first one on
   int hole = -1;  // the one among them that is closed
   bool close_on_exec = false;
@@ -43,6 +43,7 @@ void arrange(const input& input) {
   sd::test::set("LISTEN_PID", input.pid);
   sd::test::set("LISTEN_PIDFDID", input.pidfdid);
   sd::test::set("LISTEN_FDS", input.count);
+  sd::test::set("LISTEN_FDS_FIRST_FD", input.first_fd);
   sd::test::set("LISTEN_FDNAMES", input.names);
   for (int fd = first; fd <= last; ++fd) {
     if (fd < first + input.open && fd != input.hole) {
@@ -64,7 +65,7 @@ std::string descriptors() {
 }
 
 void observe_environment(observation& seen) {
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"})
     sd::test::observe(seen, name);
 }
 
@@ -136,11 +137,19 @@ int expected_result(const input& input, std::uint64_t pidfdid) {
     if (pidfdid != 0 && number != pidfdid) return 0;
   }
   if (const int error = read(input.count, INT_MAX - first, number); error != 0) return error;
-  if (number == 0) return -EINVAL;
   const auto count = static_cast<int>(number);
-  if (count > input.open || (input.hole >= first && input.hole < first + count)) return -EBADF;
+  number = first;
+  if (input.first_fd) {
+    if (const int error = read(input.first_fd, INT_MAX, number); error != 0) return error;
+    if (number < first || number + static_cast<unsigned>(count) > INT_MAX) return -ERANGE;
+  }
+  if (count == 0) return -EINVAL;
+  const auto begin = static_cast<int>(number);
+  const auto end = begin + count;
+  if (end > first + input.open || (input.hole >= begin && input.hole < end)) return -EBADF;
+  if (begin != first) return -EINVAL;
   const bool wants_names = input.form == input::wants_names && input.names;
-  return wants_names && split(*input.names).size() != number ? -EINVAL : count;
+  return wants_names && split(*input.names).size() != static_cast<std::size_t>(count) ? -EINVAL : count;
 }
 
 observation expected(const input& input, std::uint64_t pidfdid) {
@@ -180,6 +189,10 @@ std::optional<documented> allowed(const input& input, const observation& theirs,
   if (input.pidfdid && !knows_pidfdid) return documented{"`LISTEN_PIDFDID`, compared with libsystemd before 259"};
   if (result == "0" && theirs.at("result").front() == '-') {
     return documented{"malformed variables that are for another process, or without `LISTEN_FDS`"};
+  }
+  const bool starts_elsewhere = input.first_fd && input.first_fd != std::to_string(first);
+  if ((starts_elsewhere && result.front() == '-') || (input.first_fd && input.unset_environment != 0)) {
+    return documented{"`LISTEN_FDS_FIRST_FD`"};
   }
   if (!is_plain(input.pid, 1, INT_MAX) || !is_plain(input.pidfdid, 0, UINT64_MAX) ||
       !is_plain(input.count, 0, INT_MAX - first)) {
@@ -275,6 +288,7 @@ class generator {
     if (!often()) result.pidfdid = often() ? pidfdids_[1] : one_of(pidfdids_);
     const int count = 1 + below(6);
     result.count = often() ? std::to_string(count) : one_of(counts_);
+    if (!often()) result.first_fd = one_of(first_fds_);
     result.open = often() ? count + below(3) : below(last - first);
     if (!often()) result.hole = first + below(last - first);
     result.close_on_exec = !often();
@@ -292,6 +306,23 @@ class generator {
  private:
   std::mt19937 random_{1};  // NOLINT(cert-msc*): the same inputs in each run
   std::vector<variable> pids_, pidfdids_, counts_;
+  std::vector<variable> first_fds_{"3",
+                                   "3",
+                                   "4",
+                                   "5",
+                                   "10",
+                                   "0",
+                                   "2",
+                                   "-1",
+                                   "",
+                                   "x",
+                                   "3 ",
+                                   "03",
+                                   "0x3",
+                                   "2147483640",
+                                   "2147483647",
+                                   "2147483648",
+                                   std::string(30, '9')};
   std::vector<std::string> names_{
       "web",  "web", "",   "a b", "unknown", "connection", "name.socket", "'q'",   "\"q\"", "\"",
       "\xff", " a ", "\t", "#c",  "$HOME",   "a\\b",       "\\",          "\\x41", "\\\\",  std::string(255, 'n')};
@@ -327,6 +358,7 @@ TEST_F(receive_by_both, same_results) {
       "a number that is not plain decimal or is too large",
       "an error of `sd_listen_fds()`",
       "a name with a backslash",
+      "`LISTEN_FDS_FIRST_FD`",
   };
   if (!theirs.knows_pidfdid) differences.insert("`LISTEN_PIDFDID`, compared with libsystemd before 259");
   both.expect(100'000, differences);

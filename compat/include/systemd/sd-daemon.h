@@ -45,8 +45,9 @@ extern "C" {
  * Returns how many descriptors were passed to this process, from SD_LISTEN_FDS_START on, and sets FD_CLOEXEC on all of
  * them. Returns the same number on each call, unless `unset_environment` removes the variables.
  *
- * Errors:  -EINVAL or -ERANGE if a variable that is meant for this process is malformed, or LISTEN_FDS is 0. -EBADF if a
- *          descriptor is not open. On an error nothing is marked or unset.
+ * Errors:  -EINVAL or -ERANGE if a variable that is meant for this process is malformed, if LISTEN_FDS is 0, or if
+ *          LISTEN_FDS_FIRST_FD is not SD_LISTEN_FDS_START. -EBADF if a descriptor is not open. On an error nothing is marked
+ *          or unset.
  * Threads: if several threads unset the environment at once, one receives the number and the others receive 0.
  * See sd_listen_fds(3).
  */
