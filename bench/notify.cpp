@@ -27,18 +27,18 @@ using bench::quantile;
 
 using message = bool (*)(int number);  // whether it was sent
 
-bool sd_ready(int) { return sd::notify({sd::state::ready()}); }
+bool sd_ready(int) { return sd::notify(sd::state::ready()) == sd::notify_result::sent; }
 bool libsystemd_ready(int) { return ::sd_notify(0, "READY=1") > 0; }
 
 bool sd_status(int number) {
   char text[64];
   const int length = std::snprintf(text, sizeof text, "%d clients are connected", number);
-  return sd::notify({sd::state::status({text, static_cast<std::size_t>(length)})});
+  return sd::notify(sd::state::status({text, static_cast<std::size_t>(length)})) == sd::notify_result::sent;
 }
 bool libsystemd_status(int number) { return ::sd_notifyf(0, "STATUS=%d clients are connected", number) > 0; }
 
 constexpr std::chrono::seconds patience{10};
-bool sd_barrier(int) { return sd::notify_barrier(patience); }
+bool sd_barrier(int) { return sd::notify_barrier(patience) == sd::notify_result::sent; }
 bool libsystemd_barrier(int) {
   return ::sd_notify_barrier(0, static_cast<std::uint64_t>(std::chrono::microseconds(patience).count())) > 0;
 }

@@ -1,8 +1,8 @@
-// The C ABI of sd-daemon.h over the core. Nothing here needs the C++ runtime.
+// Implements the C ABI of sd-daemon.h on the core. Nothing here needs the C++ runtime.
 
 #include <sd/config.hpp>
 
-// What a shared libsd-daemon offers; a static one offers nothing beyond the module that it is linked into.
+// A shared libsd-daemon exports these functions. A static one exports nothing beyond the module that it is linked into.
 #if !defined(SD_STATIC)
 #pragma GCC visibility push(default)
 #endif
@@ -14,6 +14,7 @@
 #include "detail/inspect.hpp"
 #include "detail/notify.hpp"
 #include "detail/os/descriptors.hpp"
+#include "detail/os/processes.hpp"
 #include "detail/receive.hpp"
 
 #include <netinet/in.h>
@@ -36,7 +37,7 @@ int negated_errno(const fault& why) noexcept {
   return why.out_of_range ? -ERANGE : -EINVAL;
 }
 
-/// One caller at a time, so that of those who unset the environment one is the first.
+/// Serializes callers, so that only one of several that unset the environment receives the descriptors.
 class lock {
  public:
   lock() noexcept { ::pthread_mutex_lock(&mutex); }
@@ -52,7 +53,7 @@ class lock {
 pthread_mutex_t lock::mutex = PTHREAD_MUTEX_INITIALIZER;
 #pragma GCC diagnostic pop
 
-/// The names as their caller is to free them: each, and the array.
+/// The names in the form in which the caller frees them: each name, and the array.
 class name_array {
  public:
   name_array() noexcept = default;
@@ -63,7 +64,7 @@ class name_array {
     std::free(static_cast<void*>(names_));
   }
 
-  /// 0, or the negated errno.
+  /// Returns 0 or the negated errno.
   int assign(const offer& offered) noexcept {
     const char* const text = offered.env.listen_fdnames;
     const auto count = static_cast<std::size_t>(offered.range.count);
@@ -73,7 +74,7 @@ class name_array {
     for (std::size_t i = 0; i < count; ++i) {
       auto name = list.next();
       if (text == nullptr) name = "unknown";
-      // An empty list is one name here, and the empty one.
+      // libsystemd takes an empty list for one empty name.
       if (!name && *text == '\0' && i == 0) name = "";
       if (!name) return -EINVAL;
       if ((names_[i] = copy(*name)) == nullptr) return -ENOMEM;
@@ -94,21 +95,26 @@ class name_array {
   char** names_ = nullptr;
 };
 
-/// The number of descriptors, and their names where they are asked for.
+/// Returns the number of descriptors, and assigns their names unless `names` is null.
 int receive(char*** names) noexcept {
   fault why;
   const offer offered = claim(sd::listen_options::none, ownership::shared, why);
   if (why) return negated_errno(why);
   if (offered.range.count == 0) return offered.empty == emptiness::zero ? -EINVAL : 0;
 
-  // All that can fail but the marking comes before it, and it leaves nothing marked if it does.
+  // Marking comes last, because everything else can fail. If marking itself fails, it leaves nothing marked.
   name_array list;
-  int error = names != nullptr ? list.assign(offered) : 0;
+  int error = 0;
+  if (offered.range.first != SD_LISTEN_FDS_START) {
+    error = -EINVAL;  // callers look for the descriptors there
+  } else if (names != nullptr) {
+    error = list.assign(offered);
+  }
   if (error == 0) {
     mark(offered, why);
     if (why) error = negated_errno(why);
   }
-  // The descriptors belong to whoever the program says, who may ask again; so nobody has claimed them.
+  // The caller may ask again, so the descriptors stay unclaimed.
   claimed.store(0, std::memory_order_release);
   if (error != 0) return error;
   if (names != nullptr) *names = list.release();
@@ -122,7 +128,7 @@ int receive_once(int unset_environment, char*** names) noexcept {
   return result;
 }
 
-/// Removes a variable in the end, if it is asked to.
+/// Removes a variable on destruction, if wanted.
 class unset_at_exit {
  public:
   unset_at_exit(int wanted, const char* name) noexcept : name_(wanted != 0 ? name : nullptr) {}
@@ -139,21 +145,21 @@ class unset_at_exit {
 int notify_for(pid_t pid, int unset_environment, const char* state, const int* fds, std::size_t n_fds) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
   if (state == nullptr) return -EINVAL;
-  if (n_fds > os::most_attached) return -E2BIG;
   const os::piece piece{state, std::strlen(state)};
   message text;
   text.pieces = &piece;
   text.piece_count = 1;
   text.fds = fds;
   text.fd_count = n_fds;
-  text.pid = pid == os::process_id() ? 0 : pid;
-  text.else_as_this_one = true;
+  text.pid = pid;
+  text.falls_back_to_self = true;
   return notify(text);
 }
 
 [[gnu::format(printf, 5, 0)]] int notify_formatted(pid_t pid, int unset_environment, const int* fds, std::size_t n_fds,
                                                    const char* format, va_list arguments) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
+  if (format == nullptr) return -EINVAL;
   char* text = nullptr;
   if (::vasprintf(&text, format, arguments) < 0) return -ENOMEM;
   const int result = notify_for(pid, 0, text, fds, n_fds);
@@ -163,9 +169,8 @@ int notify_for(pid_t pid, int unset_environment, const char* state, const int* f
 
 int barrier_for(pid_t pid, int unset_environment, std::uint64_t timeout) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
-  // More than the core can count is as good as for ever.
-  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout),
-                        pid == os::process_id() ? 0 : pid);
+  // A time that the core cannot represent exceeds 290,000 years, so it may as well be unlimited.
+  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout), pid);
 }
 
 }  // namespace
@@ -233,6 +238,20 @@ int sd_pid_notify_barrier(pid_t pid, int unset_environment, uint64_t timeout) {
 }
 
 int sd_booted(void) { return booted(); }
+
+int sd_pidfd_get_inode_id(int pidfd, uint64_t* ret) {
+  std::uint64_t number = 0;
+  int result = os::is_pidfs(pidfd);
+  if (result < 0) return result;
+  if (result == 0) {
+    // If this process's own pidfd has an inode, so has every other pidfd.
+    result = pidfd_inode(os::process_id(), number);
+    return result > 0 ? -EBADF : result == 0 ? -EOPNOTSUPP : result;
+  }
+  result = os::pidfd_inode(pidfd, number);
+  if (result == 0 && ret != nullptr) *ret = number;
+  return result;
+}
 
 int sd_watchdog_enabled(int unset_environment, uint64_t* usec) {
   const unset_at_exit unset_period(unset_environment, "WATCHDOG_USEC");

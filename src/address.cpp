@@ -6,6 +6,7 @@
 
 #if SD_HAS_DESCRIPTORS
 
+#include "detail/os/vsock.hpp"
 #include "detail/protocol.hpp"
 #include "detail/text.hpp"
 
@@ -14,9 +15,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#if defined(__linux__)
-#include <linux/vm_sockets.h>
-#endif
 
 #include <algorithm>
 #include <cerrno>

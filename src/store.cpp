@@ -15,10 +15,10 @@ namespace sd {
 
 namespace {
 
-/// What tells a stored descriptor from one of a socket unit: unit names have no slash.
+/// Distinguishes stored descriptors from those of socket units, whose names have no slash.
 constexpr std::string_view prefix = "stored/";
 
-/// The name by which the manager keeps it: on the stack, as `store()` allocates nothing.
+/// The name under which the service manager keeps a descriptor. It is on the stack, as `store()` allocates no memory.
 class stored_name {
  public:
   explicit stored_name(std::string_view name) noexcept : fits_(prefix.size() + name.size() <= text_.size()) {
@@ -36,26 +36,25 @@ class stored_name {
   bool fits_;
 };
 
-bool refuse(std::error_code& ec) noexcept {
+notify_result refuse(std::error_code& ec) noexcept {
   ec.assign(EINVAL, std::generic_category());
-  return false;
+  return notify_result::no_listener;
 }
 
 }  // namespace
 
-bool store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept {
+notify_result store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept {
   const stored_name kept(name);
   if (!kept.fits()) return refuse(ec);
   notify_options options;
-  options.fds = &fd;
-  options.fd_count = 1;
+  options.fds = fd;
   if (poll == store_poll::off) {
     return notify({state::fdstore(), state::fdname(kept.get()), state::fdpoll_off()}, options, ec);
   }
   return notify({state::fdstore(), state::fdname(kept.get())}, options, ec);
 }
 
-bool forget(std::string_view name, std::error_code& ec) noexcept {
+notify_result forget(std::string_view name, std::error_code& ec) noexcept {
   const stored_name kept(name);
   return kept.fits() ? notify({state::fdstore_remove(), state::fdname(kept.get())}, ec) : refuse(ec);
 }
@@ -83,18 +82,18 @@ std::optional<unsigned> store_limit() noexcept {
 
 #if SD_HAS_EXCEPTIONS
 
-bool store(std::string_view name, int fd, store_poll poll) {
+notify_result store(std::string_view name, int fd, store_poll poll) {
   std::error_code ec;
-  const bool sent = store(name, fd, poll, ec);
+  const auto result = store(name, fd, poll, ec);
   if (ec) throw std::system_error(ec, "store descriptor " + std::to_string(fd) + " as " + std::string(name));
-  return sent;
+  return result;
 }
 
-bool forget(std::string_view name) {
+notify_result forget(std::string_view name) {
   std::error_code ec;
-  const bool sent = forget(name, ec);
+  const auto result = forget(name, ec);
   if (ec) throw std::system_error(ec, "forget " + std::string(name));
-  return sent;
+  return result;
 }
 
 #endif

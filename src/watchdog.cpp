@@ -39,7 +39,7 @@ std::optional<microseconds> watchdog_period(std::error_code& ec) noexcept {
 }
 
 watchdog::watchdog(std::optional<microseconds> period) noexcept : next_(clock::now()) {
-  // As long as poll(2) can wait is often enough for any.
+  // poll(2) can wait no longer than INT_MAX milliseconds.
   if (period) interval_ = std::clamp(duration_cast<milliseconds>(*period / 2), milliseconds(1), milliseconds(INT_MAX));
 }
 
@@ -54,7 +54,8 @@ void watchdog::keep_alive() noexcept {
   if (!interval_ || now < next_) return;
   std::error_code ec;
   notify({state::watchdog()}, ec);
-  if (!ec) next_ = now + *interval_;
+  // At most three more attempts before the period is over, and none of them at once: the caller's loop would spin.
+  next_ = now + (ec ? std::max(*interval_ / 4, milliseconds(1)) : *interval_);
 }
 
 #if SD_HAS_EXCEPTIONS

@@ -4,11 +4,13 @@
 
 namespace sd {
 
-/// Whether systemd is what this system was booted with: whether `/run/systemd/system/` is there. Not whether it manages
-/// this process, which `listen_fds()` and `notify()` find out by themselves.
-/// Errors:  none: where it cannot be told, false.
-/// Threads: safe from any thread.
-/// Source:  sd_booted(3)
+/// Returns whether the system was booted with systemd, which is the case if `/run/systemd/system/` exists.
+///
+/// It does not tell whether systemd manages this process. `listen_fds()` and `notify()` find that out themselves.
+///
+/// @returns False, too, if the directory cannot be examined.
+/// @threadsafety Safe from any thread.
+/// @see sd_booted(3)
 [[nodiscard]] SD_EXPORT bool booted() noexcept;
 
 }  // namespace sd

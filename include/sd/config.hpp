@@ -22,3 +22,10 @@
 #else
 #define SD_EXPORT SD_VISIBLE
 #endif
+
+/// Marks a parameter to which the result refers. Clang then warns if the result outlives a temporary argument.
+#if defined(__clang__)
+#define SD_LIFETIMEBOUND [[clang::lifetimebound]]
+#else
+#define SD_LIFETIMEBOUND
+#endif

@@ -2,52 +2,71 @@
 
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
+#include <sd/notify.hpp>
 
 #include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
-// Descriptors that outlive the process: the service manager keeps them, and passes them to the next instance.
+// The file descriptor store: the service manager keeps descriptors, and passes them to the next instance of the
+// service.
 
 namespace sd {
 
-/// When the manager may let go of a descriptor by itself.
+/// Says when the service manager drops a stored descriptor on its own.
 enum class store_poll {
-  on,   ///< when it hangs up or fails (`EPOLLHUP`, `EPOLLERR`), as a connection does that both sides have closed
+  on,   ///< when it hangs up or fails (`EPOLLHUP`, `EPOLLERR`), such as a connection that both sides have closed
   off,  ///< never (`FDPOLL=0`)
 };
 
-/// Gives the manager a copy of a descriptor to keep, by a name to find it again. The service goes on with its own.
-/// Shape:   true where it was sent, false where nobody listens. The manager does not say whether it keeps it: it does
-///          not where `FileDescriptorStoreMax=` is 0, the default, or that many are kept already. Of a descriptor that
-///          it has it keeps no second copy. A name need not be unique, and has at most 248 characters.
-/// Errors:  those of `notify()`.
-/// Threads: as `notify()`.
-/// Source:  sd_notify(3), systemd.service(5)
-SD_EXPORT bool store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept;
+/// Gives the service manager a copy of a descriptor to keep. The caller keeps its own descriptor.
+///
+/// The manager does not report whether it keeps the descriptor. It does not if `FileDescriptorStoreMax=` is 0, which is
+/// the default, or if it keeps that many already. It keeps no second copy of a descriptor that it has.
+///
+/// @param name The name to find the descriptor by: at most 248 ASCII characters, without ":" and control characters. It
+///             need not be unique.
+/// @returns Whether the message was sent. On an error, `notify_result::no_listener`.
+/// @par Errors
+/// Those of `notify()`; `EBADF` for a negative descriptor.
+/// @threadsafety As for `notify()`.
+/// @see sd_notify(3), systemd.service(5)
+SD_EXPORT notify_result store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept;
+inline notify_result store(std::string_view name, int fd, std::error_code& ec) noexcept {
+  return store(name, fd, store_poll::on, ec);
+}
 
-/// Lets the manager forget all descriptors of this name.
-/// Shape:   and errors, and threads: as `store()`. Forgotten or not, the service's own stay open.
-SD_EXPORT bool forget(std::string_view name, std::error_code& ec) noexcept;
+/// Makes the service manager drop all descriptors that it keeps under this name. The caller's own stay open.
+///
+/// @returns Whether the message was sent. On an error, `notify_result::no_listener`.
+/// @par Errors
+/// Those of `store()`.
+/// @threadsafety As for `notify()`.
+SD_EXPORT notify_result forget(std::string_view name, std::error_code& ec) noexcept;
 
-/// Takes those out of the list that `store()` put by, with the names they had there. What is left was passed by socket
-/// units.
-/// Shape:   in the order passed.
-/// Errors:  none but `std::bad_alloc`, on which the list is as it was.
-/// Threads: as the list.
+/// Removes the stored descriptors from the list and returns them.
+///
+/// @returns The descriptors that `store()` gave to the service manager, in the order in which they were passed, with
+/// the
+///          names that were given to `store()`. The descriptors that stay in the list are those of socket units.
+/// @throws std::bad_alloc in which case the list is unchanged.
+/// @threadsafety As for the list.
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> take_stored(std::vector<listen_fd>& fds);
 
-/// How many descriptors the manager keeps for this service: `FileDescriptorStoreMax=`.
-/// Shape:   `nullopt` where it does not say: managers before systemd 254 do not.
-/// Threads: safe from any thread while nobody changes the environment.
-/// Source:  systemd.exec(5)
+/// Returns how many descriptors the service manager keeps for this service: `FileDescriptorStoreMax=`.
+///
+/// @returns `nullopt` if the manager does not tell. systemd tells since version 254.
+/// @threadsafety Safe from any thread as long as no thread changes the environment.
+/// @see systemd.exec(5)
 [[nodiscard]] SD_EXPORT std::optional<unsigned> store_limit() noexcept;
 
 #if SD_HAS_EXCEPTIONS
-/// The same, but an error is thrown as `std::system_error`.
-SD_EXPORT bool store(std::string_view name, int fd, store_poll poll = store_poll::on);
-SD_EXPORT bool forget(std::string_view name);
+/// Does the same, and throws errors.
+///
+/// @throws std::system_error whose `what()` names the descriptor and the name.
+SD_EXPORT notify_result store(std::string_view name, int fd, store_poll poll = store_poll::on);
+SD_EXPORT notify_result forget(std::string_view name);
 #endif
 
 }  // namespace sd

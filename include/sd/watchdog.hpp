@@ -8,16 +8,16 @@
 
 namespace sd {
 
-/// How often this process has to say that it is alive, if it has to: the period of `WatchdogSec=`. Say so twice as
-/// often.
-/// Shape:   `nullopt` where no watchdog watches this process.
-/// Errors:  `WATCHDOG_USEC` or `WATCHDOG_PID` is there and wrong: `errc::malformed_watchdog_usec`,
-///          `errc::malformed_watchdog_pid`.
-/// Threads: safe from any thread while nobody changes the environment.
-/// Source:  sd_watchdog_enabled(3)
+/// Returns the period within which this process must report that it is alive: `WatchdogSec=`. Report twice as often.
+///
+/// @returns `nullopt` if no watchdog is set for this process.
+/// @par Errors
+/// `errc::malformed_watchdog_usec` or `errc::malformed_watchdog_pid` if that variable is set and malformed.
+/// @threadsafety Safe from any thread as long as no thread changes the environment.
+/// @see sd_watchdog_enabled(3)
 [[nodiscard]] SD_EXPORT std::optional<std::chrono::microseconds> watchdog_period(std::error_code& ec) noexcept;
 
-/// Keeps the watchdog content, from within an event loop.
+/// Reports from within an event loop that the service is alive.
 ///
 ///     sd::watchdog watchdog(sd::watchdog_period());
 ///     while (...) {
@@ -25,20 +25,24 @@ namespace sd {
 ///       watchdog.keep_alive();
 ///     }
 ///
-/// Shape:   without a period it does nothing.
-/// Errors:  none: a keep-alive that could not be sent is tried again with the next call.
-/// Threads: one object from one thread at a time. Say that you are alive from where the work is done, for that is what
-///          is watched.
-/// Source:  sd_watchdog_enabled(3), sd_notify(3)
+/// Without a period it does nothing. Use it in the loop that does the work, because the watchdog is meant to notice if
+/// that loop hangs.
+///
+/// @note Errors are not reported. If `WATCHDOG=1` cannot be sent, `keep_alive()` tries again after a quarter of the
+///       interval, so there are three more attempts before the period is over.
+/// @threadsafety One object must not be used by several threads at once.
+/// @see sd_watchdog_enabled(3), sd_notify(3)
 class watchdog {
  public:
   SD_EXPORT explicit watchdog(std::optional<std::chrono::microseconds> period) noexcept;
 
-  /// Half of the period: how often to call, where a timer does; `nullopt` where nobody watches.
+  /// Returns half of the period, at least a millisecond: how often a timer must call `keep_alive()`. `nullopt` if there
+  /// is no watchdog.
   [[nodiscard]] std::optional<std::chrono::milliseconds> interval() const noexcept { return interval_; }
-  /// How long to wait, in milliseconds as poll(2) takes it, until a call is worth it; -1 where nobody watches.
+  /// Returns how long to wait until the next call of `keep_alive()`, in milliseconds as poll(2) takes them: 0 if the
+  /// call is due, -1 if there is no watchdog.
   [[nodiscard]] SD_EXPORT int timeout() const noexcept;
-  /// Says `WATCHDOG=1`, if the interval is over: call it as often as you like.
+  /// Sends `WATCHDOG=1` if it is due. May be called at any time.
   SD_EXPORT void keep_alive() noexcept;
 
  private:
@@ -49,8 +53,9 @@ class watchdog {
 };
 
 #if SD_HAS_EXCEPTIONS
-/// The same as with `ec`, but an error is thrown as `std::system_error`, whose `what()` names the variable and its
-/// value.
+/// Does the same, and throws errors.
+///
+/// @throws std::system_error whose `what()` names the variable and its value.
 [[nodiscard]] SD_EXPORT std::optional<std::chrono::microseconds> watchdog_period();
 #endif
 

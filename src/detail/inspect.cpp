@@ -2,15 +2,13 @@
 
 #include "os/files.hpp"
 #include "os/sockets.hpp"
+#include "os/vsock.hpp"
 
 #if SD_HAS_DESCRIPTORS
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#if defined(__linux__)
-#include <linux/vm_sockets.h>
-#endif
 
 #include <cerrno>
 #include <climits>

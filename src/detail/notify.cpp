@@ -5,15 +5,27 @@
 
 #include <cerrno>
 
+namespace sd::detail {
+
+namespace {
+
+/// Returns 0, or the negated errno for a message that cannot be sent to any service manager.
+int check(const message& message) noexcept {
+  if (message.piece_count == 0 || (message.fds == nullptr && message.fd_count > 0)) return -EINVAL;
+  return message.fd_count > os::most_attached ? -E2BIG : 0;
+}
+
+}  // namespace
+
+}  // namespace sd::detail
+
 #if SD_HAS_DESCRIPTORS
 
+#include "os/vsock.hpp"
 #include "protocol.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>
-#if defined(__linux__)
-#include <linux/vm_sockets.h>
-#endif
 
 #include <cstring>
 
@@ -21,16 +33,16 @@ namespace sd::detail {
 
 namespace {
 
-/// Room for a message that does not fit what sockets have from the start.
-constexpr int longest = 8 << 20;
+/// The size of the send buffer for a message that does not fit the default one.
+constexpr int large_buffer = 8 << 20;
 
-/// Where the manager listens, and by which type of socket.
+/// The address of the service manager, and the type of its socket.
 struct manager {
   alignas(8) unsigned char address[sizeof(sockaddr_un)] = {};
   std::size_t size = 0;
   int family = AF_UNIX;
   int type = SOCK_DGRAM;
-  int second_type = 0;  // where the first one is not there
+  int second_type = 0;  // tried if there is no socket of the first type
 };
 
 int parse_unix(const char* where, manager& result) noexcept {
@@ -42,14 +54,14 @@ int parse_unix(const char* where, manager& result) noexcept {
   std::memcpy(local.sun_path, where, length);
   if (*where == '@') local.sun_path[0] = '\0';
   std::memcpy(result.address, &local, sizeof local);
-  // An abstract name ends where it ends, a path with a NUL.
+  // A path is terminated by a NUL, an abstract name by the size of the address.
   result.size = offsetof(sockaddr_un, sun_path) + length + (*where == '/' ? 1 : 0);
   return 0;
 }
 
 #if defined(__linux__)
 
-/// Whether the text starts with the word; then it is what follows.
+/// Returns whether the text starts with the word, and removes the word from it.
 bool skip(const char*& text, const char* word) noexcept {
   const std::size_t length = std::strlen(word);
   if (std::strncmp(text, word, length) != 0) return false;
@@ -95,7 +107,7 @@ int parse(const char* where, manager& result) noexcept {
   return *where == '/' || *where == '@' ? parse_unix(where, result) : parse_vsock(where, result);
 }
 
-/// A socket of the type to send by, connected but for unix sockets, which need it not.
+/// Opens a socket of the type, and connects it unless it is a unix socket.
 int open_socket(const manager& to, int type) noexcept {
   const int fd = os::open_socket(to.family, type);
   if (fd < 0 || to.family == AF_UNIX) return fd;
@@ -115,12 +127,14 @@ int send(const message& message, const manager& to) noexcept {
     while (true) {
       const int sent = os::send_message(fd, message.pieces, message.piece_count, connected ? nullptr : to.address,
                                         connected ? 0 : to.size, message.fds, message.fd_count, pid);
-      if (sent != -EMSGSIZE || grown || os::set_send_buffer(fd, longest) < 0) return sent;
+      if (sent != -EMSGSIZE || grown || os::set_send_buffer(fd, large_buffer) < 0) return sent;
       grown = true;
     }
   };
-  int result = send_as(message.pid);
-  if (result < 0 && message.pid != 0 && message.else_as_this_one) result = send_as(0);
+  // The kernel adds the credentials of this process itself.
+  const int pid = message.pid != 0 && message.pid != os::process_id() ? message.pid : 0;
+  int result = send_as(pid);
+  if (result < 0 && pid != 0 && message.falls_back_to_self) result = send_as(0);
   os::close(fd);
   return result;
 }
@@ -128,10 +142,9 @@ int send(const message& message, const manager& to) noexcept {
 }  // namespace
 
 int notify(const message& message) noexcept {
+  if (const int result = check(message); result < 0) return result;
   const char* const where = os::get_environment("NOTIFY_SOCKET");
   if (where == nullptr) return 0;
-  if (message.piece_count == 0) return -EINVAL;
-  if (message.fd_count > os::most_attached) return -E2BIG;
   manager to;
   if (const int result = parse(where, to); result < 0) return result;
   if (to.family != AF_UNIX && message.fd_count > 0) return -EOPNOTSUPP;
@@ -143,7 +156,7 @@ int notify_barrier(std::int64_t timeout_usec, int pid) noexcept {
   if (os::get_environment("NOTIFY_SOCKET") == nullptr) return 0;
   int ends[2];
   if (const int result = os::open_pipe(ends); result < 0) return result;
-  // The manager closes what it is sent with this message once it gets to it; then nobody holds the pipe's other end.
+  // The manager closes the attached write end when it processes this message, which hangs up the read end.
   constexpr char text[] = "BARRIER=1";
   const os::piece piece{text, sizeof text - 1};
   message barrier;
@@ -152,7 +165,7 @@ int notify_barrier(std::int64_t timeout_usec, int pid) noexcept {
   barrier.fds = &ends[1];
   barrier.fd_count = 1;
   barrier.pid = pid;
-  barrier.else_as_this_one = true;
+  barrier.falls_back_to_self = true;
   int result = notify(barrier);
   os::close(ends[1]);
   if (result > 0) {
@@ -168,7 +181,7 @@ int notify_barrier(std::int64_t timeout_usec, int pid) noexcept {
 #else
 
 namespace sd::detail {
-int notify(const message&) noexcept { return 0; }
+int notify(const message& message) noexcept { return check(message); }
 int notify_barrier(std::int64_t, int) noexcept { return 0; }
 }  // namespace sd::detail
 

@@ -37,7 +37,7 @@ void comparison::compare(const std::function<std::string()>& call, const observa
   if (theirs == ours) return;
   const bool right = allowed && (!allowed->result || ours.at("result") == std::to_string(*allowed->result));
   if (right) ++seen_[allowed->difference];
-  // The first ones tell enough.
+  // The first ones are enough to find the cause.
   if (right || ++failures_ > 20) return;
   ADD_FAILURE() << call() << "\nexpected: " << (allowed ? allowed->difference : "the same") << "\nlibsystemd:\n"
                 << to_string(theirs) << "sd-daemon:\n"
@@ -65,7 +65,7 @@ std::set<std::string> listed_differences() {
     if (line.rfind("## ", 0) == 0) in_table = line == "## Differences";
     if (!in_table || line.rfind("| ", 0) != 0) continue;
     const auto name = line.substr(2, line.find(" |", 2) - 2);
-    if (name != "where") names.insert(name);
+    if (name != "case") names.insert(name);
   }
   return names;
 }

@@ -8,31 +8,32 @@
 
 namespace sd::test {
 
-/// What a call did: its result, and everything else that it can be seen by.
+/// The result of a call, and everything else that can be observed about it.
 using observation = std::map<std::string, std::string>;
 
-/// The value of a variable of the environment; `nullopt`: it is not set.
+/// The value of an environment variable; `nullopt` if it is not set.
 using variable = std::optional<std::string>;
 
 void set(const char* name, const variable& value);
 
-/// What the variable is now, under its name.
+/// Adds the current value of the variable, under its name.
 void observe(observation& seen, const char* name);
 
-/// A difference that the library's page lists, by the words in which it does.
+/// A difference that docs/sd-daemon.md lists, in the words of its table.
 struct documented {
   std::string difference;
-  std::optional<int> result = std::nullopt;  ///< what ours is, where it is not compared otherwise
+  std::optional<int> result = std::nullopt;  ///< our result, if it is fixed
 };
 
-/// Sees that the libraries differ where the page says so, and nowhere else.
+/// Checks that the libraries differ only where the page says so.
 class comparison {
  public:
-  /// The call in words, what was seen of each library, and the difference that is allowed there, if any.
+  /// Compares what was observed of each library. `call` describes the call, `allowed` is the difference that the page
+  /// allows for it.
   void compare(const std::function<std::string()>& call, const observation& theirs, const observation& ours,
                const std::optional<documented>& allowed = std::nullopt);
 
-  /// Fails where fewer were compared, and where the differences that were seen are not these.
+  /// Fails if fewer cases were compared, or if other differences were found than these.
   void expect(long cases, const std::set<std::string>& differences = {}) const;
 
  private:
@@ -41,7 +42,7 @@ class comparison {
   std::map<std::string, long> seen_;
 };
 
-/// The differences that the page lists.
+/// Returns the differences that the page lists.
 std::set<std::string> listed_differences();
 
 }  // namespace sd::test

@@ -1,13 +1,17 @@
-// What a failure on the way leaves behind: nothing, and everything as it was. Linked with the static library, whose
-// calls of the C library go through here.
+// Tests that failures leave everything unchanged. Linked with the static library, whose calls of the C library are
+// wrapped here.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -27,8 +31,8 @@ void* counted(void* memory) {
 
 }  // namespace
 
-// The linker gave these their names: --wrap. On all that this is built for, fcntl(2) is one of three arguments.
-// NOLINTBEGIN(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
+// The names are those of the linker's --wrap. On all platforms of these tests, fcntl(2) may be called with three
+// arguments. NOLINTBEGIN(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
 extern "C" {
 
 void* __real_malloc(std::size_t size);
@@ -85,7 +89,7 @@ class failure : public testing::Test {
   }
 };
 
-TEST_F(failure, of_any_allocation_is_told_and_changes_nothing) {
+TEST_F(failure, enomem_changes_nothing) {
   for (const int which : {0, 1, 2}) {
     allocation_to_fail = which;
     allocations = 0;
@@ -107,7 +111,7 @@ TEST_F(failure, of_any_allocation_is_told_and_changes_nothing) {
   EXPECT_EQ(allocated, 0);
 }
 
-TEST_F(failure, of_marking_a_descriptor_is_told_and_changes_nothing) {
+TEST_F(failure, error_of_fcntl_changes_nothing) {
   for (const int which : {0, 1}) {
     mark_to_fail = which;
     marks = 0;
@@ -118,7 +122,7 @@ TEST_F(failure, of_marking_a_descriptor_is_told_and_changes_nothing) {
   }
 }
 
-TEST_F(failure, of_names_that_are_too_few_or_too_many_changes_nothing) {
+TEST_F(failure, wrong_number_of_names_changes_nothing) {
   for (const char* list : {"one", "one:two:three", ""}) {
     ::setenv("LISTEN_FDNAMES", list, 1);
     char** names = nullptr;
@@ -128,7 +132,7 @@ TEST_F(failure, of_names_that_are_too_few_or_too_many_changes_nothing) {
   }
 }
 
-TEST_F(failure, of_too_many_descriptors_is_told_even_where_nobody_listens) {
+TEST_F(failure, too_many_descriptors_are_e2big_without_notify_socket) {
   ::unsetenv("NOTIFY_SOCKET");
   const std::array<int, 254> fds{};
   EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", fds.data(), 254), -E2BIG);
@@ -136,7 +140,60 @@ TEST_F(failure, of_too_many_descriptors_is_told_even_where_nobody_listens) {
   EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", fds.data(), 253), 0);
 }
 
-TEST_F(failure, does_not_keep_the_next_from_asking) {
+TEST_F(failure, null_descriptor_array_is_einval) {
+  ::unsetenv("NOTIFY_SOCKET");
+  for (const char* where : {"", "/nowhere/notify"}) {
+    if (*where != '\0') ::setenv("NOTIFY_SOCKET", where, 1);
+    for (const unsigned count : {1U, 253U}) {
+      EXPECT_EQ(sd_pid_notify_with_fds(0, 0, "FDSTORE=1", nullptr, count), -EINVAL) << where;
+      EXPECT_EQ(sd_pid_notifyf_with_fds(0, 0, nullptr, count, "FDSTORE=1"), -EINVAL) << where;
+    }
+  }
+  EXPECT_EQ(sd_pid_notify_with_fds(0, 1, "FDSTORE=1", nullptr, 1), -EINVAL);
+  EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
+}
+
+TEST_F(failure, pidfd_inode_is_returned) {
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  if (pidfd < 0) GTEST_SKIP() << "SKIPPED: this kernel has no pidfds (Linux 5.3)";
+  std::uint64_t number = 4711;
+  const int result = sd_pidfd_get_inode_id(pidfd, &number);
+  if (result == -EOPNOTSUPP) {
+    EXPECT_EQ(number, 4711U);
+    ::close(pidfd);
+    GTEST_SKIP() << "SKIPPED: pidfds have no inodes with this kernel (Linux 6.9, for 32-bit programs Linux 6.14)";
+  }
+  EXPECT_EQ(result, 0);
+  struct stat status {};
+  ASSERT_EQ(::fstat(pidfd, &status), 0);
+  EXPECT_EQ(static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(status.st_ino));
+  EXPECT_EQ(sd_pidfd_get_inode_id(pidfd, nullptr), 0);
+  ::close(pidfd);
+}
+
+TEST_F(failure, pidfd_inode_of_another_descriptor) {
+  std::uint64_t number = 4711;
+  for (const int fd : {-1, INT_MIN, 987'654}) EXPECT_EQ(sd_pidfd_get_inode_id(fd, &number), -EBADF) << fd;
+  const int result = sd_pidfd_get_inode_id(STDIN_FILENO, &number);
+  EXPECT_TRUE(result == -EBADF || result == -EOPNOTSUPP) << result;
+  EXPECT_EQ(number, 4711U);
+}
+
+TEST_F(failure, null_format_is_einval) {
+  // By pointers, as the compiler checks the format of direct calls.
+  int (*const notifyf)(int, const char*, ...) = sd_notifyf;
+  int (*const pid_notifyf)(pid_t, int, const char*, ...) = sd_pid_notifyf;
+  int (*const pid_notifyf_with_fds)(pid_t, int, const int*, std::size_t, const char*, ...) = sd_pid_notifyf_with_fds;
+  ::setenv("NOTIFY_SOCKET", "/nowhere/notify", 1);
+  EXPECT_EQ(notifyf(0, nullptr), -EINVAL);
+  EXPECT_EQ(pid_notifyf(0, 0, nullptr), -EINVAL);
+  EXPECT_EQ(pid_notifyf_with_fds(0, 0, nullptr, 0, nullptr), -EINVAL);
+  EXPECT_NE(std::getenv("NOTIFY_SOCKET"), nullptr);
+  EXPECT_EQ(notifyf(1, nullptr), -EINVAL);
+  EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
+}
+
+TEST_F(failure, call_after_an_error_succeeds) {
   mark_to_fail = 1;
   EXPECT_EQ(sd_listen_fds(1), -EPERM);
   EXPECT_EQ(sd_listen_fds(1), 2);

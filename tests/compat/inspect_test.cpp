@@ -1,12 +1,13 @@
-// The sd_is_ functions: both libraries are asked the same of the same descriptors, every question of every one.
+// Tests the sd_is_ functions, sd_booted() and sd_pidfd_get_inode_id(): calls both libraries with every combination of
+// descriptors and arguments.
 
 #include "comparison.hpp"
+#include "detail/os/vsock.hpp"
 #include "directory.hpp"
 #include "libraries.hpp"
 
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <linux/vm_sockets.h>
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -15,12 +16,14 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -30,7 +33,7 @@ using sd::test::comparison;
 using sd::test::documented;
 using sd::test::library;
 
-/// An address, with room behind it.
+/// An address, followed by zeros.
 struct place {
   std::string name;
   sockaddr_storage storage[2] = {};
@@ -83,13 +86,13 @@ place vsock() {
   return place_of("vsock", address);
 }
 
-/// A descriptor that some questions are about.
+/// A descriptor to examine.
 struct thing {
   std::string name;
   int fd;
 };
 
-/// Bound there; a port of 0 becomes the one that the kernel chose.
+/// Returns a socket that is bound to the address. A port of 0 is replaced by the one that the kernel chose.
 thing bound(const char* name, int type, place& where, bool listening = false) {
   const int fd = ::socket(where.get()->sa_family, type | SOCK_CLOEXEC, 0);
   EXPECT_EQ(::bind(fd, where.get(), where.size), 0) << name << ": " << std::strerror(errno);
@@ -113,7 +116,7 @@ std::string named(const char* function, const thing& thing,
   return text;
 }
 
-/// Mounts in a namespace of this process alone, while it lasts.
+/// Moves this process to a mount namespace of its own until the object is destroyed.
 class own_mounts {
  public:
   own_mounts() : outside_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
@@ -190,8 +193,11 @@ class inspect : public sd::test::both_libraries {
         {"a socket pair", pair_[0]},
         {"a netlink socket", ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)},
     };
-    // Not everywhere.
+    // Not every kernel has these.
     if (const int fd = ::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0); fd >= 0) things_.push_back({"vsock", fd});
+    if (const int fd = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)); fd >= 0) {
+      things_.push_back({"a pidfd", fd});
+    }
     for (std::size_t i = 4; i < things_.size(); ++i)
       ASSERT_GE(things_[i].fd, 0) << things_[i].name << std::strerror(errno);
     ASSERT_LT(::fcntl(things_[3].fd, F_GETFD), 0);
@@ -204,8 +210,7 @@ class inspect : public sd::test::both_libraries {
     ::close(pair_[1]);
   }
 
-  /// Both libraries' answers to a question, which must be given without a side effect: none of them has an outcome but
-  /// its result.
+  /// Compares the results of a function that has no side effects.
   template <class Question>
   void ask(const std::function<std::string()>& text, const Question& question,
            const std::optional<documented>& allowed = std::nullopt) {
@@ -249,7 +254,7 @@ class inspect : public sd::test::both_libraries {
   place udp_ = ipv4(INADDR_LOOPBACK, 0);
   place tcp6_ = ipv6(in6addr_loopback, 0);
   place any_tcp6_ = ipv6(in6addr_any, 0);
-  // Other processes run these tests at the same time.
+  // Other processes may run these tests at the same time.
   const std::string queue_ = "/sd-daemon-inspected-" + std::to_string(::getpid());
   const std::string abstract_ = '\0' + queue_;
   const std::string with_nul_ = abstract_ + '\0' + "more";
@@ -263,7 +268,7 @@ const std::vector<int> families{AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLIN
 const std::vector<int> types{0, SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW, -1, 999};
 const std::vector<int> listenings{-1, 0, 1, 2, INT_MIN};
 
-TEST_F(inspect, files_alike) {
+TEST_F(inspect, same_results_for_files) {
   std::vector<std::optional<std::string>> paths{std::nullopt,          "",      "/dev/null", "/dev/zero",
                                                 "/proc/version",       "/none", "relative",  "/dev/null/x",
                                                 std::string(5000, '/')};
@@ -282,9 +287,9 @@ TEST_F(inspect, files_alike) {
   both_.expect(1'000);
 }
 
-TEST_F(inspect, message_queues_alike) { ask_about_queues(); }
+TEST_F(inspect, same_results_for_message_queues) { ask_about_queues(); }
 
-TEST_F(inspect, message_queues_alike_where_they_are_mounted) {
+TEST_F(inspect, same_results_for_mounted_message_queues) {
   const own_mounts mounts;
   if (!mounts.error().empty()) GTEST_SKIP() << "SKIPPED: no mount namespace: " << mounts.error();
   own_mounts::mount("tmpfs", "/dev");
@@ -293,7 +298,7 @@ TEST_F(inspect, message_queues_alike_where_they_are_mounted) {
   ask_about_queues();
 }
 
-TEST_F(inspect, sockets_alike) {
+TEST_F(inspect, same_results_for_sockets) {
   for (const auto& thing : things_) {
     for (const int family : families) {
       for (const int type : types) {
@@ -321,7 +326,7 @@ TEST_F(inspect, sockets_alike) {
   both_.expect(90'000);
 }
 
-TEST_F(inspect, sockets_with_an_address_alike) {
+TEST_F(inspect, same_results_for_socket_addresses) {
   const auto tcp6 = port_of(tcp6_);
   const std::vector<place> places{ipv4(INADDR_ANY, 0),
                                   ipv4(INADDR_LOOPBACK, 0),
@@ -369,7 +374,7 @@ TEST_F(inspect, sockets_with_an_address_alike) {
   both_.expect(200'000);
 }
 
-TEST_F(inspect, unix_sockets_alike) {
+TEST_F(inspect, same_results_for_unix_sockets) {
   const std::string at = directory_.path();
   for (const auto& thing : things_) {
     for (const int type : types) {
@@ -396,23 +401,23 @@ TEST_F(inspect, unix_sockets_alike) {
                {whole, std::size_t{0}, whole + 1, std::size_t{1}, std::size_t{3}, whole / 2, std::size_t{200}}) {
             std::optional<documented> allowed;
             if (path.front() == '/' && length != 0 && length < whole)
-              allowed = documented{"`sd_is_socket_unix()` with a part of a path", 0};
+              allowed = documented{"`sd_is_socket_unix()` with the beginning of a path", 0};
             ask_for(path.c_str(), length, allowed);
           }
         }
       }
     }
   }
-  both_.expect(60'000, {"`sd_is_socket_unix()` with a part of a path"});
+  both_.expect(60'000, {"`sd_is_socket_unix()` with the beginning of a path"});
 }
 
-TEST_F(inspect, the_system_alike) {
+TEST_F(inspect, same_results_of_booted) {
   const auto ask_whether_booted = [this](const char* with, const std::optional<documented>& allowed = std::nullopt) {
     ask([with] { return std::string("sd_booted() ") + with; }, [](const library& library) { return library.booted(); },
         allowed);
     return ours.booted();
   };
-  const std::string a_file = "`sd_booted()` with a file in the place of `/run/systemd/system/`";
+  const std::string a_file = "`sd_booted()` if `/run/systemd/system` is a file";
   ask_whether_booted("as it is");
   const own_mounts mounts;
   if (!mounts.error().empty()) GTEST_SKIP() << "SKIPPED: no mount namespace: " << mounts.error();
@@ -430,6 +435,24 @@ TEST_F(inspect, the_system_alike) {
   ASSERT_EQ(::mkdir("/run/systemd/system", S_IRWXU), 0);
   EXPECT_EQ(ask_whether_booted("with the directory"), 1);
   both_.expect(6, {a_file});
+}
+
+TEST_F(inspect, same_results_of_pidfd_get_inode_id) {
+  if (theirs.pidfd_get_inode_id == nullptr) {
+    GTEST_SKIP() << "SKIPPED: this libsystemd is older than 258 and has no sd_pidfd_get_inode_id()";
+  }
+  const auto observed = [](const library& library, int fd, bool null) {
+    std::uint64_t number = 4711;
+    const int result = library.pidfd_get_inode_id(fd, null ? nullptr : &number);
+    return sd::test::observation{{"result", std::to_string(result)}, {"number", std::to_string(number)}};
+  };
+  for (const auto& thing : things_) {
+    for (const bool null : {false, true}) {
+      both_.compare([&] { return named("sd_pidfd_get_inode_id", thing, {}); }, observed(theirs, thing.fd, null),
+                    observed(ours, thing.fd, null));
+    }
+  }
+  both_.expect(60);
 }
 
 }  // namespace

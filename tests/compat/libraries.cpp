@@ -37,8 +37,9 @@ library load(void* module) {
   find(module, "sd_pid_notify_barrier", result.pid_notify_barrier);
   find(module, "sd_booted", result.booted);
   find(module, "sd_watchdog_enabled", result.watchdog_enabled);
-  // The version is not to be seen from outside, but this function is of the release between those two.
-  result.knows_e2big = result.knows_pidfdid = ::dlsym(module, "sd_pidfd_get_inode_id") != nullptr;
+  find(module, "sd_pidfd_get_inode_id", result.pidfd_get_inode_id);
+  // The library does not tell its version, but this function was added in the release between those two.
+  result.knows_e2big = result.knows_pidfdid = result.pidfd_get_inode_id != nullptr;
   return result;
 }
 

@@ -7,7 +7,7 @@
 
 namespace sd::test {
 
-/// The functions of sd-daemon.h, as one of the two libraries has them. Null where it is too old to have one.
+/// The functions of sd-daemon.h in one of the two libraries. Null if the library is too old for one of them.
 struct library {
   decltype(&::sd_listen_fds) listen_fds;
   decltype(&::sd_listen_fds_with_names) listen_fds_with_names;
@@ -28,11 +28,12 @@ struct library {
   decltype(&::sd_pid_notify_barrier) pid_notify_barrier;
   decltype(&::sd_booted) booted;
   decltype(&::sd_watchdog_enabled) watchdog_enabled;
-  bool knows_e2big;    ///< whether it is of 257 or later, and says so of too many descriptors
-  bool knows_pidfdid;  ///< whether it is of 259 or later, and looks at LISTEN_PIDFDID
+  decltype(&::sd_pidfd_get_inode_id) pidfd_get_inode_id;
+  bool knows_e2big;    ///< since 257: too many descriptors are -E2BIG
+  bool knows_pidfdid;  ///< since 259: LISTEN_PIDFDID is checked
 };
 
-/// A case that calls ours alone.
+/// A test of our library alone.
 class our_library : public testing::Test {
  protected:
   static void SetUpTestSuite();
@@ -40,7 +41,7 @@ class our_library : public testing::Test {
   static library ours;
 };
 
-/// A case that calls both libraries, side by side in one process. SKIPPED where there is no libsystemd.
+/// A test that calls both libraries in one process. Skipped if there is no libsystemd.
 class both_libraries : public our_library {
  protected:
   static void SetUpTestSuite();

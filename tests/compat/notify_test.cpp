@@ -1,5 +1,5 @@
-// sd_notify() and its kin: both libraries are called with the same NOTIFY_SOCKET and arguments, and what arrives is
-// compared, too.
+// Tests sd_notify() and its variants: calls both libraries with the same NOTIFY_SOCKET and arguments, and compares the
+// results and the messages that arrive.
 
 #include "comparison.hpp"
 #include "directory.hpp"
@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -35,7 +36,7 @@ using sd::test::library;
 using sd::test::observation;
 using sd::test::variable;
 
-/// A manager's socket. It tells what arrived, from whom, and which files came along.
+/// The socket of a service manager. Reports the messages, their senders and their descriptors.
 class manager {
  public:
   explicit manager(const std::string& where) : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -94,7 +95,7 @@ class manager {
     for (const int fd : fds) {
       struct stat file {};
       ::fstat(fd, &file);
-      // The pipe of a barrier is a new one each time.
+      // Each barrier has a new pipe.
       text += S_ISFIFO(file.st_mode) ? " pipe" : " file " + std::to_string(file.st_ino);
       ::close(fd);
     }
@@ -164,15 +165,15 @@ class notify : public sd::test::both_libraries {
   }
 
   sd::test::directory directory_;
-  // Other processes run these tests at the same time.
+  // Other processes may run these tests at the same time.
   const std::string abstract_ = "@sd-daemon-notified-" + std::to_string(::getpid());
   const std::string longest_path_ = directory_.path() + '/' + std::string(106 - directory_.path().size(), 'l');
   const std::array<manager, 3> managers_{manager(directory_.path() + "/notify"), manager(abstract_),
                                          manager(longest_path_)};
 };
 
-/// Whether such an address can be sent to.
-bool makes_sense(const std::string& where) {
+/// Whether messages can be sent to such an address.
+bool is_well_formed(const std::string& where) {
   return where.size() < sizeof(sockaddr_un::sun_path) && where.size() > 1 &&
          (where.front() == '/' || where.front() == '@');
 }
@@ -180,17 +181,17 @@ bool makes_sense(const std::string& where) {
 std::optional<documented> allowed(const variable& where, const call& call, const observation& ours, bool knows_e2big) {
   const bool failed = ours.at("result").front() == '-';
   if (call.fds.size() > 253 && !knows_e2big)
-    return documented{"more than 253 descriptors, and a libsystemd before 257", -E2BIG};
+    return documented{"more than 253 descriptors, compared with libsystemd before 257", -E2BIG};
   if (!where) return std::nullopt;
   if (where->rfind("vsock-dgram:2:1", 0) == 0 && (!call.fds.empty() || call.is_barrier())) {
     return documented{"descriptors for a vsock address", -EOPNOTSUPP};
   }
-  if (!makes_sense(*where) && failed) return documented{"a `NOTIFY_SOCKET` that makes no sense"};
-  if (call.state.value_or("").empty() && call.pid != 0) return documented{"an empty text that cannot be sent as asked"};
+  if (!is_well_formed(*where) && failed) return documented{"a malformed `NOTIFY_SOCKET`"};
+  if (call.state.value_or("").empty() && call.pid != 0) return documented{"an empty message that cannot be sent"};
   return std::nullopt;
 }
 
-TEST_F(notify, alike) {
+TEST_F(notify, same_results) {
   const std::string at = directory_.path();
   const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
@@ -211,7 +212,7 @@ TEST_F(notify, alike) {
       at + "/notify/", at, "@none", "", "/", "@", "x", "relative/x", " /x", "file:///x", "/" + std::string(107, 'x'),
       "/" + std::string(1000, 'x'), "@" + std::string(106, 'y'), "@" + std::string(107, 'y'),
       "@" + std::string(108, 'y'),
-      // A vsock address that makes sense is another test's: connecting takes seconds.
+      // Only malformed vsock addresses, as connecting takes seconds.
       "vsock:2", "vsock::1", "vsock:", "vsock:x:1", "vsock:2:x", "vsock:-1:1", "vsock:4294967295:1",
       "vsock:2:4294967296", "vsock-dgram:2:1", "vsock-other:2:1", "VSOCK:2:1"};
   const std::vector<std::optional<std::string>> states{std::nullopt,
@@ -231,7 +232,7 @@ TEST_F(notify, alike) {
   for (const std::size_t count : {253U, 254U, 1000U}) descriptors.emplace_back(count, 0);
 
   comparison both;
-  std::mt19937 random(1);  // NOLINT(cert-msc*): the same calls each time
+  std::mt19937 random(1);  // NOLINT(cert-msc*): the same calls in each run
   const auto one_of = [&](const auto& values) { return values[random() % values.size()]; };
   const std::vector<std::string> functions{"sd_notify",
                                            "sd_notifyf",
@@ -245,31 +246,31 @@ TEST_F(notify, alike) {
     const auto where = random() % 2 != 0 ? addresses[1 + random() % 3] : one_of(addresses);
     call call;
     call.function = one_of(functions);
-    // The large ones take their time.
+    // Most of the time without the large messages, which take long.
     call.state = random() % 8 != 0 ? states[random() % 9] : one_of(states);
     call.unset_environment = static_cast<int>(random() % 3) - 1;
     if (call.function.find("pid") != std::string::npos) call.pid = one_of(pids);
     if (call.has_fds()) call.fds = one_of(descriptors);
     if (!call.exists_in(theirs)) continue;
-    const auto our_answer = observe(ours, where, call);
-    const auto their_answer = observe(theirs, where, call);
-    both.compare([&] { return "NOTIFY_SOCKET=" + where.value_or("(not set)") + ' ' + call.text(); }, their_answer,
-                 our_answer, allowed(where, call, our_answer, theirs.knows_e2big));
+    const auto our_result = observe(ours, where, call);
+    const auto their_result = observe(theirs, where, call);
+    both.compare([&] { return "NOTIFY_SOCKET=" + where.value_or("(not set)") + ' ' + call.text(); }, their_result,
+                 our_result, allowed(where, call, our_result, theirs.knows_e2big));
   }
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::close(listener);
 
-  both.expect(20'000, {"a `NOTIFY_SOCKET` that makes no sense", "descriptors for a vsock address",
-                       theirs.knows_e2big ? "an empty text that cannot be sent as asked"
-                                          : "more than 253 descriptors, and a libsystemd before 257"});
+  both.expect(20'000, {"a malformed `NOTIFY_SOCKET`", "descriptors for a vsock address",
+                       theirs.knows_e2big ? "an empty message that cannot be sent"
+                                          : "more than 253 descriptors, compared with libsystemd before 257"});
 }
 
-TEST_F(notify, in_the_name_of_another_without_privilege_alike) {
-  // In a process that gives its privilege up for good; it says by its exit status what it saw.
+TEST_F(notify, same_results_without_privilege) {
+  // In a process that gives up its privileges for good. Its exit status is the result.
   ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
   ASSERT_EQ(::chmod((directory_.path() + "/notify").c_str(), 0777), 0);
-  if (::getuid() != 0) GTEST_SKIP() << "SKIPPED: no privilege to give up";
+  if (::getuid() != 0) GTEST_SKIP() << "SKIPPED: needs root, to give up its privileges";
   const pid_t child = ::fork();
   if (child == 0) {
     if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
@@ -293,7 +294,42 @@ TEST_F(notify, in_the_name_of_another_without_privilege_alike) {
   EXPECT_EQ(status, 0);
 }
 
-TEST_F(notify, barriers_wait_alike) {
+TEST_F(notify, null_arguments_are_einval) {
+  // By plain pointers, as the compiler checks the formats of direct calls.
+  using pid_notifyf = int (*)(pid_t, int, const char*, ...);
+  using notifyf = int (*)(int, const char*, ...);
+  comparison both;
+  for (const variable& where : {variable(), variable(directory_.path() + "/notify"), variable("x")}) {
+    for (const int unset : {0, 1}) {
+      const auto compare = [&](const std::string& text, const std::function<int(const library&)>& call) {
+        const auto observed = [&](const library& library) {
+          sd::test::set("NOTIFY_SOCKET", where);
+          observation seen;
+          seen["result"] = std::to_string(call(library));
+          seen["message"] = managers_[0].received();
+          sd::test::observe(seen, "NOTIFY_SOCKET");
+          return seen;
+        };
+        const auto our_result = observed(ours);
+        EXPECT_EQ(our_result.at("result"), std::to_string(-EINVAL)) << text;
+        both.compare([&] { return text; }, observed(theirs), our_result);
+      };
+      for (const unsigned count : {1U, 253U, 254U, 1000U}) {
+        compare("null descriptors", [&](const library& library) {
+          return library.pid_notify_with_fds(0, unset, "FDSTORE=1", nullptr, count);
+        });
+      }
+      compare("null text", [&](const library& library) { return library.notify(unset, nullptr); });
+      compare("null format",
+              [&](const library& library) { return static_cast<notifyf>(library.notifyf)(unset, nullptr); });
+      compare("null format with a pid",
+              [&](const library& library) { return static_cast<pid_notifyf>(library.pid_notifyf)(0, unset, nullptr); });
+    }
+  }
+  both.expect(42);
+}
+
+TEST_F(notify, barriers_wait) {
   using namespace std::chrono;
   ::setenv("NOTIFY_SOCKET", (directory_.path() + "/notify").c_str(), 1);
   for (const auto& library : {theirs, ours}) {

@@ -1,4 +1,4 @@
-// That the page lists the differences that the other tests look for, and no others.
+// Tests that docs/sd-daemon.md lists the differences that the other tests expect, and no others.
 
 #include "comparison.hpp"
 
@@ -10,13 +10,14 @@ TEST(page, lists_the_differences) {
   EXPECT_THAT(
       sd::test::listed_differences(),
       testing::UnorderedElementsAre(
-          "variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
-          "a number that is not plain decimal, or too large", "an error of `sd_listen_fds()`",
-          "a name with a backslash", "threads that unset the environment at once",
-          "`LISTEN_PIDFDID`, and a libsystemd before 259", "more than 253 descriptors, and a libsystemd before 257",
-          "`sd_is_mq()` with a name that is not in `/dev/mqueue`", "`sd_is_socket_unix()` with a part of a path",
-          "`sd_booted()` with a file in the place of `/run/systemd/system/`", "a `NOTIFY_SOCKET` that makes no sense",
-          "an empty text that cannot be sent as asked", "descriptors for a vsock address"));
+          "malformed variables that are for another process, or without `LISTEN_FDS`",
+          "a number that is not plain decimal or is too large", "an error of `sd_listen_fds()`",
+          "`LISTEN_FDS_FIRST_FD`", "a name with a backslash", "several threads that unset the environment at once",
+          "`LISTEN_PIDFDID`, compared with libsystemd before 259",
+          "more than 253 descriptors, compared with libsystemd before 257",
+          "`sd_is_mq()` with a name that is not in `/dev/mqueue`", "`sd_is_socket_unix()` with the beginning of a path",
+          "`sd_booted()` if `/run/systemd/system` is a file", "a malformed `NOTIFY_SOCKET`",
+          "an empty message that cannot be sent", "descriptors for a vsock address"));
 }
 
 }  // namespace

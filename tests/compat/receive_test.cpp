@@ -1,5 +1,5 @@
-// sd_listen_fds() and sd_listen_fds_with_names(): both libraries are called with the same variables, descriptors and
-// arguments. Ours is held against what its page says, too.
+// Tests sd_listen_fds() and sd_listen_fds_with_names(): calls both libraries with the same variables, descriptors and
+// arguments, and compares ours with an implementation of what docs/sd-daemon.md says, too.
 
 #include "comparison.hpp"
 #include "libraries.hpp"
@@ -30,9 +30,9 @@ constexpr int first = SD_LISTEN_FDS_START;
 constexpr int last = 16;
 
 struct input {
-  variable pid, pidfdid, count, names;
-  int open = 0;   // descriptors, from the first on
-  int hole = -1;  // but not this one
+  variable pid, pidfdid, count, first_fd, names;
+  int open = 0;   // how many descriptors are open, from the first one on
+  int hole = -1;  // the one among them that is closed
   bool close_on_exec = false;
 
   int unset_environment = 0;
@@ -43,6 +43,7 @@ void arrange(const input& input) {
   sd::test::set("LISTEN_PID", input.pid);
   sd::test::set("LISTEN_PIDFDID", input.pidfdid);
   sd::test::set("LISTEN_FDS", input.count);
+  sd::test::set("LISTEN_FDS_FIRST_FD", input.first_fd);
   sd::test::set("LISTEN_FDNAMES", input.names);
   for (int fd = first; fd <= last; ++fd) {
     if (fd < first + input.open && fd != input.hole) {
@@ -53,7 +54,7 @@ void arrange(const input& input) {
   }
 }
 
-/// x close-on-exec, o not, . closed
+/// Returns a character per descriptor: x for close-on-exec, o for open without it, . for closed.
 std::string descriptors() {
   std::string text;
   for (int fd = first; fd <= last; ++fd) {
@@ -64,7 +65,7 @@ std::string descriptors() {
 }
 
 void observe_environment(observation& seen) {
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"})
     sd::test::observe(seen, name);
 }
 
@@ -88,7 +89,7 @@ observation call(const library& library, const input& input) {
   }
   seen["descriptors"] = descriptors();
   observe_environment(seen);
-  // What is left for the next to ask.
+  // What the next caller receives.
   seen["again"] = std::to_string(library.listen_fds(0));
   return seen;
 }
@@ -104,9 +105,9 @@ std::string describe(const input& input) {
   return text + " descriptors: " + descriptors();
 }
 
-// What the page says.
+// The results that the page documents.
 
-/// A decimal number, of digits alone.
+/// Reads a decimal number that consists of digits only.
 int read(const variable& text, std::uint64_t most, std::uint64_t& number) {
   if (text->empty() || text->find_first_not_of("0123456789") != std::string::npos) return -EINVAL;
   errno = 0;
@@ -136,11 +137,19 @@ int expected_result(const input& input, std::uint64_t pidfdid) {
     if (pidfdid != 0 && number != pidfdid) return 0;
   }
   if (const int error = read(input.count, INT_MAX - first, number); error != 0) return error;
-  if (number == 0) return -EINVAL;
   const auto count = static_cast<int>(number);
-  if (count > input.open || (input.hole >= first && input.hole < first + count)) return -EBADF;
+  number = first;
+  if (input.first_fd) {
+    if (const int error = read(input.first_fd, INT_MAX, number); error != 0) return error;
+    if (number < first || number + static_cast<unsigned>(count) > INT_MAX) return -ERANGE;
+  }
+  if (count == 0) return -EINVAL;
+  const auto begin = static_cast<int>(number);
+  const auto end = begin + count;
+  if (end > first + input.open || (input.hole >= begin && input.hole < end)) return -EBADF;
+  if (begin != first) return -EINVAL;
   const bool wants_names = input.form == input::wants_names && input.names;
-  return wants_names && split(*input.names).size() != number ? -EINVAL : count;
+  return wants_names && split(*input.names).size() != static_cast<std::size_t>(count) ? -EINVAL : count;
 }
 
 observation expected(const input& input, std::uint64_t pidfdid) {
@@ -166,24 +175,28 @@ observation expected(const input& input, std::uint64_t pidfdid) {
   return seen;
 }
 
-/// Plain, and one that there can be.
+/// Whether it is a plain decimal number in this range.
 bool is_plain(const variable& text, std::uint64_t least, std::uint64_t most) {
   std::uint64_t number = 0;
   if (!text) return true;
   return read(text, most, number) == 0 && number >= least && (text->size() == 1 || text->front() != '0');
 }
 
-/// The difference that the page allows for such input.
+/// Returns the difference that the page allows for this input.
 std::optional<documented> allowed(const input& input, const observation& theirs, const observation& ours,
                                   bool knows_pidfdid) {
   const auto& result = ours.at("result");
-  if (input.pidfdid && !knows_pidfdid) return documented{"`LISTEN_PIDFDID`, and a libsystemd before 259"};
+  if (input.pidfdid && !knows_pidfdid) return documented{"`LISTEN_PIDFDID`, compared with libsystemd before 259"};
   if (result == "0" && theirs.at("result").front() == '-') {
-    return documented{"variables that are for another process, or `LISTEN_FDS` not set, and something malformed"};
+    return documented{"malformed variables that are for another process, or without `LISTEN_FDS`"};
+  }
+  const bool starts_elsewhere = input.first_fd && input.first_fd != std::to_string(first);
+  if ((starts_elsewhere && result.front() == '-') || (input.first_fd && input.unset_environment != 0)) {
+    return documented{"`LISTEN_FDS_FIRST_FD`"};
   }
   if (!is_plain(input.pid, 1, INT_MAX) || !is_plain(input.pidfdid, 0, UINT64_MAX) ||
       !is_plain(input.count, 0, INT_MAX - first)) {
-    return documented{"a number that is not plain decimal, or too large"};
+    return documented{"a number that is not plain decimal or is too large"};
   }
   if (result.front() == '-' && theirs.at("result") == result) {
     return documented{"an error of `sd_listen_fds()`"};
@@ -193,7 +206,7 @@ std::optional<documented> allowed(const input& input, const observation& theirs,
   return std::nullopt;
 }
 
-/// Inputs, most of which make sense and all of which are near to it.
+/// Generates inputs. Most are well-formed, and the others nearly are.
 class generator {
   int below(int end) { return static_cast<int>(random_() % static_cast<unsigned>(end)); }
   bool often() { return below(6) != 0; }
@@ -275,6 +288,7 @@ class generator {
     if (!often()) result.pidfdid = often() ? pidfdids_[1] : one_of(pidfdids_);
     const int count = 1 + below(6);
     result.count = often() ? std::to_string(count) : one_of(counts_);
+    if (!often()) result.first_fd = one_of(first_fds_);
     result.open = often() ? count + below(3) : below(last - first);
     if (!often()) result.hole = first + below(last - first);
     result.close_on_exec = !often();
@@ -290,8 +304,25 @@ class generator {
   }
 
  private:
-  std::mt19937 random_{1};  // NOLINT(cert-msc*): the same inputs each time
+  std::mt19937 random_{1};  // NOLINT(cert-msc*): the same inputs in each run
   std::vector<variable> pids_, pidfdids_, counts_;
+  std::vector<variable> first_fds_{"3",
+                                   "3",
+                                   "4",
+                                   "5",
+                                   "10",
+                                   "0",
+                                   "2",
+                                   "-1",
+                                   "",
+                                   "x",
+                                   "3 ",
+                                   "03",
+                                   "0x3",
+                                   "2147483640",
+                                   "2147483647",
+                                   "2147483648",
+                                   std::string(30, '9')};
   std::vector<std::string> names_{
       "web",  "web", "",   "a b", "unknown", "connection", "name.socket", "'q'",   "\"q\"", "\"",
       "\xff", " a ", "\t", "#c",  "$HOME",   "a\\b",       "\\",          "\\x41", "\\\\",  std::string(255, 'n')};
@@ -300,7 +331,7 @@ class generator {
 class receive : public sd::test::our_library {};
 class receive_by_both : public sd::test::both_libraries {};
 
-TEST_F(receive, answers_what_the_page_says) {
+TEST_F(receive, documented_results) {
   const std::uint64_t pidfdid = sd::test::pidfd_inode(::getpid()).value_or(0);
   generator inputs(pidfdid);
   for (int i = 0; i < 100'000; ++i) {
@@ -310,29 +341,30 @@ TEST_F(receive, answers_what_the_page_says) {
   arrange({});
 }
 
-TEST_F(receive_by_both, is_answered_alike) {
+TEST_F(receive_by_both, same_results) {
   const std::uint64_t pidfdid = sd::test::pidfd_inode(::getpid()).value_or(0);
   generator inputs(pidfdid);
   comparison both;
   for (int i = 0; i < 100'000; ++i) {
     const auto input = inputs.next();
-    const auto our_answer = call(ours, input);
-    const auto their_answer = call(theirs, input);
-    both.compare([&] { return describe(input); }, their_answer, our_answer,
-                 allowed(input, their_answer, our_answer, theirs.knows_pidfdid));
+    const auto our_result = call(ours, input);
+    const auto their_result = call(theirs, input);
+    both.compare([&] { return describe(input); }, their_result, our_result,
+                 allowed(input, their_result, our_result, theirs.knows_pidfdid));
   }
   arrange({});
   std::set<std::string> differences{
-      "variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
-      "a number that is not plain decimal, or too large",
+      "malformed variables that are for another process, or without `LISTEN_FDS`",
+      "a number that is not plain decimal or is too large",
       "an error of `sd_listen_fds()`",
       "a name with a backslash",
+      "`LISTEN_FDS_FIRST_FD`",
   };
-  if (!theirs.knows_pidfdid) differences.insert("`LISTEN_PIDFDID`, and a libsystemd before 259");
+  if (!theirs.knows_pidfdid) differences.insert("`LISTEN_PIDFDID`, compared with libsystemd before 259");
   both.expect(100'000, differences);
 }
 
-TEST_F(receive, one_of_many_threads_that_unset_the_environment_receives) {
+TEST_F(receive, one_of_several_threads_that_unset_the_environment_receives) {
   input input;
   input.pid = std::to_string(::getpid());
   input.count = "3";
@@ -358,7 +390,7 @@ TEST_F(receive, one_of_many_threads_that_unset_the_environment_receives) {
   arrange({});
 }
 
-TEST_F(receive, threads_that_leave_the_environment_all_receive) {
+TEST_F(receive, all_threads_receive_if_the_environment_stays) {
   input input;
   input.pid = std::to_string(::getpid());
   input.count = "3";

@@ -1,5 +1,5 @@
-// A program that uses both: the C++ library and sd-daemon. It calls them in the order of its argument, c for the C
-// function, p for sd::listen_fds(), and prints what each answered: a number of descriptors, or minus the error's value.
+// A program that uses both the C++ library and libsd-daemon. It calls them in the order of its argument, c for the C
+// function and p for sd::listen_fds(), and prints the results: a number of descriptors or the negated error value.
 
 #include <sd/listen_fds.hpp>
 
@@ -14,10 +14,10 @@ int main(int argc, char** argv) {
   std::vector<sd::listen_fd> fds;
   const auto take = [&] {
     std::error_code ec;
-    auto answer = sd::listen_fds(ec);
+    auto received = sd::listen_fds(ec);
     if (ec) return -ec.value();
-    const auto count = static_cast<int>(answer.size());
-    if (count > 0) fds = std::move(answer);
+    const auto count = static_cast<int>(received.size());
+    if (count > 0) fds = std::move(received);
     return count;
   };
   for (const char* call = argv[1]; *call != '\0'; ++call) {

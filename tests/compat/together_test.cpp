@@ -1,4 +1,4 @@
-// The C function and sd::listen_fds() in one process: who comes first has the descriptors.
+// Tests the C function and sd::listen_fds() in one process: the first call gets the descriptors.
 
 #include <sd/error.hpp>
 
@@ -14,7 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<int> answers(const std::string& program, const std::string& order) {
+std::vector<int> results(const std::string& program, const std::string& order) {
   sd::test::activation activated;
   activated.descriptors = 3;
   activated.command = sd::test::command(program, {order});
@@ -28,13 +28,11 @@ std::vector<int> answers(const std::string& program, const std::string& order) {
 
 class together : public testing::TestWithParam<const char*> {};
 
-TEST_P(together, the_cxx_function_is_the_only_owner) {
-  EXPECT_THAT(answers(GetParam(), "pcpc"), ElementsAre(3, 0, 0, 0));
-}
+TEST_P(together, cpp_function_first) { EXPECT_THAT(results(GetParam(), "pcpc"), ElementsAre(3, 0, 0, 0)); }
 
-TEST_P(together, after_the_c_function_nobody_owns_what_it_answers) {
+TEST_P(together, c_function_first) {
   const int already = -static_cast<int>(sd::errc::already_claimed);
-  EXPECT_THAT(answers(GetParam(), "ccpc"), ElementsAre(3, 3, already, 3));
+  EXPECT_THAT(results(GetParam(), "ccpc"), ElementsAre(3, 3, already, 3));
 }
 
 INSTANTIATE_TEST_SUITE_P(with, together, testing::Values(TOGETHER_SHARED, TOGETHER_STATIC),

@@ -1,4 +1,4 @@
-// sd_watchdog_enabled() of both libraries, with the same variables.
+// Tests sd_watchdog_enabled(): calls both libraries with the same variables.
 
 #include "comparison.hpp"
 #include "libraries.hpp"
@@ -30,14 +30,14 @@ observation observe(const library& library, const variable& usec, const variable
   return seen;
 }
 
-/// Digits that begin with no zero and are no more than that.
+/// Whether it is a decimal number without leading zeros, and no larger than this.
 bool is_plain(const variable& text, std::uint64_t most) {
   if (!text) return true;
   if (text->empty() || text->front() == '0' || text->find_first_not_of("0123456789") != std::string::npos) return false;
   return text->size() < 20 && std::strtoull(text->c_str(), nullptr, 10) <= most;
 }
 
-TEST_F(watchdog, alike) {
+TEST_F(watchdog, same_results) {
   const std::string self = std::to_string(::getpid());
   std::vector<variable> values{std::nullopt,
                                "",
@@ -72,28 +72,27 @@ TEST_F(watchdog, alike) {
     for (const auto& pid : values) {
       for (const int unset : {0, 1, -1}) {
         for (const bool wants_usec : {true, false}) {
-          const auto our_answer = observe(ours, usec, pid, unset, wants_usec);
-          const auto their_answer = observe(theirs, usec, pid, unset, wants_usec);
+          const auto our_result = observe(ours, usec, pid, unset, wants_usec);
+          const auto their_result = observe(theirs, usec, pid, unset, wants_usec);
           std::optional<documented> allowed;
-          if (our_answer.at("result") == "0" && their_answer.at("result").front() == '-') {
-            allowed =
-                documented{"variables that are for another process, or `LISTEN_FDS` not set, and something malformed"};
+          if (our_result.at("result") == "0" && their_result.at("result").front() == '-') {
+            allowed = documented{"malformed variables that are for another process, or without `LISTEN_FDS`"};
           } else if (!is_plain(usec, INT64_MAX) || !is_plain(pid, INT_MAX)) {
-            allowed = documented{"a number that is not plain decimal, or too large"};
+            allowed = documented{"a number that is not plain decimal or is too large"};
           }
           both.compare(
               [&] {
                 return "WATCHDOG_USEC=" + usec.value_or("(not set)") + " WATCHDOG_PID=" + pid.value_or("(not set)");
               },
-              their_answer, our_answer, allowed);
+              their_result, our_result, allowed);
         }
       }
     }
   }
   sd::test::set("WATCHDOG_USEC", std::nullopt);
   sd::test::set("WATCHDOG_PID", std::nullopt);
-  both.expect(4'000, {"variables that are for another process, or `LISTEN_FDS` not set, and something malformed",
-                      "a number that is not plain decimal, or too large"});
+  both.expect(4'000, {"malformed variables that are for another process, or without `LISTEN_FDS`",
+                      "a number that is not plain decimal or is too large"});
 }
 
 }  // namespace

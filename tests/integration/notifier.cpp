@@ -1,9 +1,9 @@
-// The program that notify_calls_test starts: it makes one call, between two marks for strace, and reports in lines what
-// came of it.
+// The program that notify_calls_test starts. It makes one call, between two marks in the trace of strace, and prints
+// its result.
 //
-//   notifier notify|attach|status|barrier|booted [NUMBER]
+//   notifier notify|attach|attach_as_self|status|barrier|booted [NUMBER]
 //
-// NUMBER is how many descriptors are attached, and how many microseconds the barrier may take.
+// NUMBER is the number of descriptors to attach, or the timeout of the barrier in microseconds.
 
 #include <sd/booted.hpp>
 #include <sd/notify.hpp>
@@ -29,17 +29,20 @@ std::vector<int> open_descriptors() {
   return all;
 }
 
-/// Whether it was sent.
-bool call(const std::string& what, long long number, std::error_code& ec) {
+sd::notify_result notify(const std::string& what, long long number, std::error_code& ec) {
   if (what == "barrier") return sd::notify_barrier(std::chrono::microseconds(number), ec);
-  if (what == "booted") return sd::booted();
   if (what == "notify") return sd::notify({sd::state::ready()}, ec);
   if (what == "status") return sd::notify({sd::state::ready(), sd::state::status("up"), sd::state::main_pid(1)}, ec);
   const std::vector<int> fds(static_cast<std::size_t>(number), STDOUT_FILENO);
   sd::notify_options options;
-  options.fds = fds.data();
-  options.fd_count = fds.size();
+  options.fds = fds;
+  if (what == "attach_as_self") options.pid = ::getpid();
   return sd::notify({sd::state::fdstore()}, options, ec);
+}
+
+/// Returns whether the message was sent, or the system was booted with systemd.
+bool call(const std::string& what, long long number, std::error_code& ec) {
+  return what == "booted" ? sd::booted() : notify(what, number, ec) == sd::notify_result::sent;
 }
 
 }  // namespace
@@ -50,9 +53,9 @@ int main(int argc, char** argv) {
   const auto before = open_descriptors();
   std::error_code ec;
   [[maybe_unused]] auto marked = ::write(-1, "begin", 5);
-  const bool answer = call(what, number, ec);
+  const bool result = call(what, number, ec);
   marked = ::write(-1, "end", 3);
-  std::printf("%s %d %s\n", answer ? "true" : "false", ec.value(),
+  std::printf("%s %d %s\n", result ? "true" : "false", ec.value(),
               open_descriptors() == before ? "as before" : "leaks");
   return 0;
 }

@@ -1,6 +1,6 @@
-"""daemon_test.py [LIBRARY [CXXFLAGS]]: what Python's systemd.daemon (Debian's python3-systemd) answers, on libsystemd or,
-with LIBRARY, on that, which is preloaded then. Every call is made in a process of its own, with descriptors in place as
-a service manager would put them. Exit status 77: skipped, for the reason that it prints."""
+"""daemon_test.py [LIBRARY [CXXFLAGS]]: tests Python's systemd.daemon (Debian's python3-systemd) on libsystemd, or on LIBRARY,
+which is then preloaded. Each call is made in a process of its own, with the descriptors that a service manager would pass.
+Exit status 77: skipped, for the reason that is printed."""
 
 import array
 import contextlib
@@ -20,7 +20,7 @@ LIBRARY = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 CXXFLAGS = sys.argv[2] if len(sys.argv) > 2 else ''
 VARIABLES = ('LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID', 'LISTEN_PIDFDID', 'NOTIFY_SOCKET', 'LD_PRELOAD')
 
-# What the process makes of the code that it is given: the value of its last expression, or the errno.
+# Executes the code of its argument, and prints the value of the last expression, or the errno.
 CHILD = '''
 import ast, fcntl, json, os, socket, sys
 from pathlib import Path
@@ -36,12 +36,12 @@ except OSError as error:
 
 
 def start(arguments, fds, environment, output):
-    """Runs Python with the descriptors from 3 on; what it writes to the descriptors `output` is returned."""
+    """Runs Python with the descriptors from 3 on, and returns what it writes to the descriptors `output`."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            # First to where they are not in one another's way.
+            # Step aside first: a descriptor may occupy the number of another one.
             kept = [os.dup2(fd, 200 + i) for i, fd in enumerate([writer] + list(fds))]
             for fd in output:
                 os.dup2(kept[0], fd)
@@ -65,7 +65,7 @@ def start(arguments, fds, environment, output):
 
 
 class Fault:
-    """An OSError, with its errno; or one of several, where versions of libsystemd, or it and we, differ."""
+    """An OSError with one of these errnos. There are several if versions of libsystemd, or the two libraries, differ."""
 
     def __init__(self, *numbers):
         self.numbers = set(numbers)
@@ -84,7 +84,7 @@ def call(code, fds=(), environment=None):
 
 
 def may_name_others():
-    """Whether the kernel permits to send in the name of another process."""
+    """Returns whether the kernel permits this process to send messages as another one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         who = struct.pack('3i', os.getppid(), os.getuid(), os.getgid())
@@ -96,7 +96,7 @@ def may_name_others():
 
 
 def passed(names=None, count=None, pid='{pid}'):
-    """The variables of a service manager that passes descriptors."""
+    """Returns the variables that a service manager sets when it passes descriptors."""
     environment = {'LISTEN_PID': pid, 'LISTEN_FDS': str(count)}
     if names is not None:
         environment['LISTEN_FDNAMES'] = names
@@ -138,9 +138,9 @@ class Case(unittest.TestCase):
             self.assertEqual(call(code, fds, environment), wanted)
 
 
-class Which(Case):
+class Library(Case):
     def test_library_is_called(self):
-        """Else all this would say nothing of it."""
+        """The module calls the library that is to be tested."""
         output, _ = start(['-c', 'import systemd.daemon'], [], {'LD_DEBUG': 'bindings', 'LD_BIND_NOW': '1'}, [1, 2])
         bound = re.findall(r'binding file \S*/_daemon\S* \[\d+\] to (\S+) \[\d+\]: normal symbol `(sd_\w+)\'', output)
         names = {name for _, name in bound}
@@ -155,7 +155,7 @@ class Which(Case):
                 else:
                     self.assertEqual(os.path.basename(library), 'libsystemd.so.0')
 
-    def test_nothing_of_the_module_is_left_out(self):
+    def test_all_functions_of_the_module_are_tested(self):
         tested = {'booted', 'is_fifo', 'is_mq', 'is_socket', 'is_socket_inet', 'is_socket_sockaddr', 'is_socket_unix',
                   'listen_fds', 'listen_fds_with_names', 'notify'}
         self.check(sorted(tested), '''
@@ -168,19 +168,19 @@ class Booted(Case):
     def test_booted(self):
         self.check(os.path.isdir('/run/systemd/system') and not os.path.islink('/run/systemd/system'), 'daemon.booted()')
 
-    def test_both_answers(self):
-        """Where there is a /run of our own to say it by."""
+    def test_both_results(self):
+        """With another /run, in a mount namespace."""
         mount = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs none /run && eval "$0" && exec "$@"']
         if subprocess.run(mount + ['true', 'true'], stderr=subprocess.DEVNULL, check=False).returncode != 0:
             self.skipTest('no namespaces')
         variables = dict(os.environ, LD_PRELOAD=LIBRARY) if LIBRARY else None
         code = 'from systemd import daemon; print(daemon.booted())'
-        for run, answer in (('mkdir -p /run/systemd/system', 'True'), ('true', 'False'),
+        for run, expected in (('mkdir -p /run/systemd/system', 'True'), ('true', 'False'),
                             ('mkdir /run/systemd', 'False')):
             with self.subTest(run):
                 result = subprocess.run(mount + [run, sys.executable, '-c', code], env=variables, stdout=subprocess.PIPE,
                                         check=True)
-                self.assertEqual(result.stdout.decode().strip(), answer)
+                self.assertEqual(result.stdout.decode().strip(), expected)
 
 
 class ListenFds(Case):
@@ -215,11 +215,11 @@ class ListenFds(Case):
                    environment=passed(count=1))
         self.check([[3], [3]], '[daemon.listen_fds(False), daemon.listen_fds(False)]', self.null(),
                    environment=passed(count=1))
-        # By what a child inherits, as Python has a copy of the environment.
+        # Python has a copy of the environment, so look at the one that a child inherits.
         code = 'daemon.listen_fds(%s); os.popen("env | grep -c ^LISTEN_").read()'
         self.check('0\n', code % True, self.null(), environment=passed('a', count=1))
         self.check('3\n', code % False, self.null(), environment=passed('a', count=1))
-        # Those of another process, too.
+        # Variables for another process are unset, too.
         self.check('0\n', code % True, self.null(), environment=passed('a', count=1, pid='1'))
 
     def test_malformed(self):
@@ -293,20 +293,20 @@ class IsSocket(Case):
 
     def test_family_and_type(self):
         udp = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for code, answer in (('family=socket.AF_INET', True), ('family=socket.AF_UNSPEC', True),
+        for code, expected in (('family=socket.AF_INET', True), ('family=socket.AF_UNSPEC', True),
                              ('family=socket.AF_INET6', False), ('family=socket.AF_UNIX', False),
                              ('type=socket.SOCK_DGRAM', True), ('type=0', True), ('type=socket.SOCK_STREAM', False),
                              ('socket.AF_INET, socket.SOCK_DGRAM', True), ('socket.AF_INET, socket.SOCK_STREAM', False),
                              ('socket.AF_INET, socket.SOCK_DGRAM, 0', True),
                              ('socket.AF_INET, socket.SOCK_DGRAM, 1', False)):
-            self.check(answer, 'daemon.is_socket(3, %s)' % code, udp)
+            self.check(expected, 'daemon.is_socket(3, %s)' % code, udp)
 
     def test_listening(self):
         listener = self.socket(socket.AF_UNIX, socket.SOCK_STREAM, self.path('s'), listening=True)
         bound = self.socket(socket.AF_UNIX, socket.SOCK_STREAM, self.path('t'))
-        for listening, answers in ((-1, (True, True)), (0, (False, True)), (1, (True, False))):
-            self.check(answers[0], 'daemon.is_socket(3, listening=%d)' % listening, listener)
-            self.check(answers[1], 'daemon.is_socket(3, listening=%d)' % listening, bound)
+        for listening, results in ((-1, (True, True)), (0, (False, True)), (1, (True, False))):
+            self.check(results[0], 'daemon.is_socket(3, listening=%d)' % listening, listener)
+            self.check(results[1], 'daemon.is_socket(3, listening=%d)' % listening, bound)
 
     def test_wrong_arguments(self):
         unix = self.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -324,11 +324,11 @@ class IsSocketInet(Case):
     def test_inet(self):
         listener = self.listener(socket.AF_INET, '127.0.0.1')
         port = listener.getsockname()[1]
-        for code, answer in (('', True), ('family=socket.AF_INET', True), ('family=socket.AF_INET6', False),
+        for code, expected in (('', True), ('family=socket.AF_INET', True), ('family=socket.AF_INET6', False),
                              ('type=socket.SOCK_STREAM', True), ('type=socket.SOCK_DGRAM', False), ('listening=1', True),
                              ('listening=0', False), ('port=%d' % port, True), ('port=%d' % (port ^ 1), False),
                              ('port=0', True), ('socket.AF_INET, socket.SOCK_STREAM, 1, %d' % port, True)):
-            self.check(answer, 'daemon.is_socket_inet(3, %s)' % code, listener)
+            self.check(expected, 'daemon.is_socket_inet(3, %s)' % code, listener)
         self.check(True, 'daemon.is_socket_inet(socket.socket(fileno=3))', listener)
 
     def test_inet6(self):
@@ -349,12 +349,12 @@ class IsSocketInet(Case):
     def test_sockaddr(self):
         listener = self.listener(socket.AF_INET, '127.0.0.1')
         port = listener.getsockname()[1]
-        for code, answer in (('"127.0.0.1"', True), ('"127.0.0.1:%d"' % port, True), ('"127.0.0.1:%d"' % (port ^ 1), False),
+        for code, expected in (('"127.0.0.1"', True), ('"127.0.0.1:%d"' % port, True), ('"127.0.0.1:%d"' % (port ^ 1), False),
                              ('"127.0.0.2"', False), ('"127.0.0.2:%d"' % port, False), ('"0.0.0.0"', False),
                              ('"[::1]"', False), ('"127.0.0.1", socket.SOCK_STREAM', True),
                              ('"127.0.0.1", socket.SOCK_DGRAM', False), ('"127.0.0.1", listening=1', True),
                              ('"127.0.0.1", listening=0', False)):
-            self.check(answer, 'daemon.is_socket_sockaddr(3, %s)' % code, listener)
+            self.check(expected, 'daemon.is_socket_sockaddr(3, %s)' % code, listener)
         self.check(True, 'daemon.is_socket_sockaddr(socket.socket(fileno=3), "127.0.0.1")', listener)
         self.check(Fault(errno.EBADF), 'daemon.is_socket_sockaddr(9, "127.0.0.1")')
         self.check(False, 'daemon.is_socket_sockaddr(3, "127.0.0.1")', self.null())
@@ -363,21 +363,21 @@ class IsSocketInet(Case):
     def test_sockaddr6(self):
         listener = self.listener(socket.AF_INET6, '::1')
         port = listener.getsockname()[1]
-        for code, answer in (('"[::1]"', True), ('"[::1]:%d"' % port, True), ('"[::1]:%d"' % (port ^ 1), False),
+        for code, expected in (('"[::1]"', True), ('"[::1]:%d"' % port, True), ('"[::1]:%d"' % (port ^ 1), False),
                              ('"[::2]"', False), ('"127.0.0.1"', False), ('"[::1]", flowinfo=0', True),
                              ('"[::1]", flowinfo=7', False), ('"[::1]", socket.SOCK_STREAM, 0, 1', True)):
-            self.check(answer, 'daemon.is_socket_sockaddr(3, %s)' % code, listener)
+            self.check(expected, 'daemon.is_socket_sockaddr(3, %s)' % code, listener)
 
 
 class IsSocketUnix(Case):
     def test_path(self):
         path = self.path('s')
         listener = self.socket(socket.AF_UNIX, socket.SOCK_STREAM, path, listening=True)
-        for code, answer in (('', True), ('socket.SOCK_STREAM', True), ('socket.SOCK_DGRAM', False), ('listening=1', True),
+        for code, expected in (('', True), ('socket.SOCK_STREAM', True), ('socket.SOCK_DGRAM', False), ('listening=1', True),
                              ('listening=0', False), ('path=%r' % path, True), ('path=%r' % (path + 'x'), False),
                              ('path=%r' % path[:-1], False), ('path="/"', False),
                              ('socket.SOCK_STREAM, 1, %r' % path, True)):
-            self.check(answer, 'daemon.is_socket_unix(3, %s)' % code, listener)
+            self.check(expected, 'daemon.is_socket_unix(3, %s)' % code, listener)
         self.check(True, 'daemon.is_socket_unix(socket.socket(fileno=3))', listener)
 
     def test_unnamed(self):
@@ -425,7 +425,7 @@ class Notify(Case):
         return made
 
     def receive(self, manager=None):
-        """The message, who sent it, and the inodes of what was attached."""
+        """Returns the message, the pid of its sender, and the inodes of the attached descriptors."""
         text, parts, _, _ = (manager or self.manager).recvmsg(1 << 16, 4096)
         pid, inodes = None, []
         for level, kind, data in parts:
@@ -445,7 +445,7 @@ class Notify(Case):
             self.manager.recv(1)
         self.manager.settimeout(10)
 
-    def test_nobody(self):
+    def test_no_listener(self):
         self.check(False, 'daemon.notify("READY=1")')
         self.check(False, 'daemon.notify("READY=1", unset_environment=True)')
         self.check(False, 'daemon.notify("READY=1", pid=1)')
@@ -466,7 +466,7 @@ class Notify(Case):
         code = '[daemon.notify("READY=1", pid=%d), os.getpid()]' % os.getpid()
         sent, pid = call(code, environment=self.environment)
         self.assertIs(sent, True)
-        # In the other's name, where that is permitted.
+        # Sent as the other process, if that is permitted.
         text, sender, _ = self.receive()
         self.assertEqual(text, 'READY=1')
         self.assertEqual(sender, os.getpid() if may_name_others() else pid)
@@ -478,14 +478,14 @@ class Notify(Case):
             self.check(True, 'daemon.notify("FDSTORE=1", %s)' % arguments, *fds, environment=self.environment)
             text, _, received = self.receive()
             self.assertEqual((text, received), ('FDSTORE=1', inodes), arguments)
-        # They stay the caller's.
+        # The caller keeps its descriptors.
         self.check([0, 0], 'daemon.notify("FDSTORE=1", fds=[3, 4]); [fcntl.fcntl(fd, fcntl.F_GETFD) for fd in (3, 4)]',
                    *fds, environment=self.environment)
         self.receive()
         self.check(True, 'daemon.notify("FDSTORE=1", fds=[])', environment=self.environment)
         self.assertEqual(self.receive()[2], [])
 
-    def test_descriptors_in_the_name_of_another(self):
+    def test_descriptors_as_another_process(self):
         null = self.null()
         pid = os.getpid()
         sent, own = call('[daemon.notify("FDSTORE=1", pid=%d, fds=[3]), os.getpid()]' % pid, [null], self.environment)
@@ -528,26 +528,26 @@ def skip(why):
 
 
 def platform_of(path):
-    """Class, byte order and machine, as the head of an ELF file has them."""
+    """Returns the class, byte order and machine of an ELF file."""
     with open(path, 'rb') as file:
         head = file.read(20)
     return head[4:6] + head[18:20]
 
 
 def main():
-    # With the descriptors of a service manager that runs this, there would be some at 3.
+    # Descriptors that this process inherited would be passed on.
     os.closerange(3, 1024)
     for name in VARIABLES:
         os.environ.pop(name, None)
     try:
         import systemd.daemon  # noqa: F401
     except ImportError:
-        skip('there is no systemd.daemon for %s (on Debian: python3-systemd)' % sys.executable)
+        skip('%s has no module systemd.daemon (on Debian: python3-systemd)' % sys.executable)
     if '-fsanitize' in CXXFLAGS:
-        skip('Python has no sanitizer built in, as the library has')
+        skip('the library is built with a sanitizer, and Python is not')
     if LIBRARY:
         if platform_of(LIBRARY) != platform_of(sys.executable):
-            skip('Python is of another platform than what is built')
+            skip('the library is built for another platform than Python')
     signal.alarm(300)
     unittest.main(argv=sys.argv[:1], verbosity=1)
 

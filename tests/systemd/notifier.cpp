@@ -1,6 +1,7 @@
-// notifier PATH [COMMAND]...: a service that tells systemd what it is told to, first by its arguments, then by clients
-// of the socket PATH, a command each. A command is a word of the table below and what comes after it; the answer is
-// "sent", "nobody listens", "error: ..." or what was asked for. SIGHUP has it say that it reloads.
+// notifier PATH [COMMAND]...: a service that executes the commands of its arguments, and then those of clients of the
+// socket PATH, which send one command each. A command is a word of the table below and its argument. The reply is
+// "sent", "no listener", "error: ..." or the information that the command asks for. On SIGHUP the service sends
+// RELOADING=1.
 
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
@@ -29,6 +30,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -49,7 +51,7 @@ std::uint64_t inode(int fd) {
 }
 
 sd::unique_fd listen(const std::string& path) {
-  ::unlink(path.c_str());  // of a previous instance
+  ::unlink(path.c_str());  // left by a previous instance
   sockaddr_un local{};
   local.sun_family = AF_UNIX;
   path.copy(local.sun_path, sizeof local.sun_path - 1);
@@ -70,10 +72,9 @@ ends open_pipe() {
   return {sd::unique_fd(fds[0]), sd::unique_fd(fds[1])};
 }
 
-std::string told(bool sent) { return sent ? "sent" : "nobody listens"; }
+std::string reply(sd::notify_result result) { return result == sd::notify_result::sent ? "sent" : "no listener"; }
 
-/// Tells one thing.
-std::string tell(const sd::state& state) { return told(sd::notify({state})); }
+std::string send(const sd::state& state) { return reply(sd::notify(state)); }
 
 class notifier {
  public:
@@ -83,7 +84,7 @@ class notifier {
     others_ = passed.size();
   }
 
-  std::string answer(const std::string& line) {
+  std::string execute(const std::string& line) {
     const auto end = line.find(' ');
     const auto command = commands_.find(line.substr(0, end));
     if (command == commands_.end()) return "error: no such command";
@@ -113,13 +114,13 @@ class notifier {
       line.append(buffer.data(), static_cast<std::size_t>(n));
     }
     if (!line.empty()) {
-      const auto text = answer(line);
+      const auto text = execute(line);
       ::send(client_.get(), text.data(), text.size(), MSG_NOSIGNAL);
     }
     client_.reset();
   }
 
-  /// A child that does as this process does, by a socket PATH.child; the answer is its pid.
+  /// Starts a child that serves commands on the socket PATH.child, and returns its pid.
   std::string spawn() {
     const int pid = check(::fork(), "fork");
     if (pid != 0) return std::to_string(pid);
@@ -128,13 +129,13 @@ class notifier {
     serve();
   }
 
-  /// Opens something that hangs up no more than a file does; the answer is its inode number.
+  /// Opens a descriptor that never hangs up, and returns its inode number.
   std::string open() {
     opened_.reset(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
     return std::to_string(inode(opened_.get()));
   }
 
-  /// Opens a pipe's end, whose other end `hang_up` closes.
+  /// Opens a pipe. `hang_up` closes its write end.
   std::string open_pipe_end() {
     auto pipe = open_pipe();
     opened_ = std::move(pipe.read);
@@ -147,7 +148,7 @@ class notifier {
     return "hung up";
   }
 
-  /// What the previous instance left, by name and inode number, sorted, and how much else was passed.
+  /// Returns the names and inode numbers of the stored descriptors, sorted, and the number of the others.
   std::string kept() {
     std::multiset<std::string> lines;
     for (const auto& entry : kept_) {
@@ -161,16 +162,16 @@ class notifier {
   static std::string main_pidfd(int pid) {
     const sd::unique_fd process(check(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "pidfd_open"));
     const int fd = process.get();
-    return told(sd::notify({sd::state::main_pidfd()}, {&fd, 1}));
+    return reply(sd::notify(sd::state::main_pidfd(), {fd}));
   }
 
-  /// PID, and how far off the inode number of its pidfd is to be.
+  /// Takes a pid and a number, which is added to the inode number of its pidfd.
   static std::string main_pidfd_id(const std::string& text) {
     std::size_t end = 0;
     const int pid = std::stoi(text, &end);
     const sd::unique_fd process(check(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "pidfd_open"));
     const auto id = inode(process.get()) + std::stoul(text.substr(end));
-    return told(sd::notify({sd::state::main_pid(pid), sd::state::main_pidfd_id(id)}));
+    return reply(sd::notify({sd::state::main_pid(pid), sd::state::main_pidfd_id(id)}));
   }
 
   static std::string period() {
@@ -183,12 +184,12 @@ class notifier {
     return limit ? std::to_string(*limit) : "none";
   }
 
-  /// PID and a status that this process tells in the name of that one.
+  /// Takes a pid and a status, and sends the status as that process.
   static std::string status_for(const std::string& text) {
     sd::notify_options options;
     std::size_t end = 0;
     options.pid = std::stoi(text, &end);
-    return told(sd::notify({sd::state::status(text.substr(end + 1))}, options));
+    return reply(sd::notify(sd::state::status(std::string_view(text).substr(end + 1)), options));
   }
 
   [[noreturn]] static void hang() {
@@ -208,32 +209,33 @@ class notifier {
   sd::unique_fd other_end_;
 
   const std::map<std::string, std::function<std::string(argument)>> commands_ = {
-      {"ready", [](argument) { return tell(state::ready()); }},
-      {"stopping", [](argument) { return tell(state::stopping()); }},
-      {"status", [](argument value) { return tell(state::status(value)); }},
+      {"ready", [](argument) { return send(state::ready()); }},
+      {"stopping", [](argument) { return send(state::stopping()); }},
+      {"status", [](argument value) { return send(state::status(value)); }},
       {"status_for", status_for},
-      {"failed", [](argument value) { return tell(state::failed(std::stoi(value))); }},
-      {"bus_error", [](argument value) { return tell(state::bus_error(value)); }},
-      {"varlink_error", [](argument value) { return tell(state::varlink_error(value)); }},
-      {"main_pid", [](argument value) { return tell(state::main_pid(std::stoi(value))); }},
+      {"failed", [](argument value) { return send(state::failed(std::stoi(value))); }},
+      {"bus_error", [](argument value) { return send(state::bus_error(value)); }},
+      {"varlink_error", [](argument value) { return send(state::varlink_error(value)); }},
+      {"main_pid", [](argument value) { return send(state::main_pid(std::stoi(value))); }},
       {"main_pidfd", [](argument value) { return main_pidfd(std::stoi(value)); }},
       {"main_pidfd_id", main_pidfd_id},
-      {"notify_access", [](argument value) { return tell(state::notify_access(value)); }},
+      {"notify_access", [](argument value) { return send(state::notify_access(value)); }},
       {"extend_timeout",
-       [](argument value) { return tell(state::extend_timeout(std::chrono::seconds(std::stoi(value)))); }},
-      {"restart_reset", [](argument) { return tell(state::restart_reset()); }},
-      {"barrier", [](argument) { return told(sd::notify_barrier(8s)); }},
-      {"short_barrier", [](argument) { return told(sd::notify_barrier(50ms)); }},
-      {"watchdog_trigger", [](argument) { return tell(state::watchdog_trigger()); }},
+       [](argument value) { return send(state::extend_timeout(std::chrono::seconds(std::stoi(value)))); }},
+      {"restart_reset", [](argument) { return send(state::restart_reset()); }},
+      {"barrier", [](argument) { return reply(sd::notify_barrier(8s)); }},
+      {"short_barrier", [](argument) { return reply(sd::notify_barrier(50ms)); }},
+      {"watchdog_trigger", [](argument) { return send(state::watchdog_trigger()); }},
       {"watchdog_period",
-       [](argument value) { return tell(state::watchdog_period(std::chrono::milliseconds(std::stoi(value)))); }},
+       [](argument value) { return send(state::watchdog_period(std::chrono::milliseconds(std::stoi(value)))); }},
       {"period", [](argument) { return period(); }},
       {"open", [this](argument) { return open(); }},
       {"open_pipe", [this](argument) { return open_pipe_end(); }},
       {"hang_up", [this](argument) { return hang_up(); }},
-      {"store", [this](argument name) { return told(sd::store(name, opened_.get())); }},
-      {"store_whatever", [this](argument name) { return told(sd::store(name, opened_.get(), sd::store_poll::off)); }},
-      {"forget", [](argument name) { return told(sd::forget(name)); }},
+      {"store", [this](argument name) { return reply(sd::store(name, opened_.get())); }},
+      {"store_without_poll",
+       [this](argument name) { return reply(sd::store(name, opened_.get(), sd::store_poll::off)); }},
+      {"forget", [](argument name) { return reply(sd::forget(name)); }},
       {"kept", [this](argument) { return kept(); }},
       {"limit", [](argument) { return limit(); }},
       {"spawn", [this](argument) { return spawn(); }},
@@ -242,9 +244,9 @@ class notifier {
   };
 };
 
-extern "C" void tell_reloading(int) {
+extern "C" void send_reloading(int) {
   std::error_code ec;
-  sd::notify({sd::state::reloading()}, ec);
+  sd::notify(sd::state::reloading(), ec);
 }
 
 }  // namespace
@@ -252,10 +254,10 @@ extern "C" void tell_reloading(int) {
 int main(int argc, char** argv) {
   try {
     struct sigaction action {};
-    action.sa_handler = tell_reloading;
+    action.sa_handler = send_reloading;
     check(::sigaction(SIGHUP, &action, nullptr), "sigaction");
     notifier service(argv[1]);
-    for (int i = 2; i < argc; ++i) std::cerr << argv[i] << ": " << service.answer(argv[i]) << '\n';
+    for (int i = 2; i < argc; ++i) std::cerr << argv[i] << ": " << service.execute(argv[i]) << '\n';
     service.serve();
   } catch (const std::exception& error) {
     std::cerr << "notifier: " << error.what() << '\n';

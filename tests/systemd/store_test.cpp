@@ -1,4 +1,4 @@
-// The example that keeps its clients over a restart, under systemd, which keeps their connections meanwhile.
+// Tests examples/keep-connections, whose clients stay connected across restarts, under systemd.
 
 #include "client.hpp"
 #include "manager.hpp"
@@ -30,7 +30,7 @@ using keep_connections = beside_systemd;
 
 constexpr const char* chat = "127.0.0.1:1236";
 
-/// A client of the chat, which sends numbered messages and reads everybody's.
+/// A client of the chat, which sends numbered messages and reads those of all clients.
 class talker {
  public:
   talker(std::size_t number, std::size_t talkers) : number_(number), next_(talkers, 0), fd_(connect(chat)) {}
@@ -41,13 +41,13 @@ class talker {
 
   void say(std::size_t message) {
     const auto line = std::to_string(number_) + ' ' + std::to_string(message) + '\n';
-    // In two parts, for the service may go between them.
+    // In two parts, as the service may restart between them.
     const auto half = line.size() / 2;
     send(line.substr(0, half));
     send(line.substr(half));
   }
 
-  /// Reads what is there. Each message has to be the next one of its sender.
+  /// Reads the messages that have arrived. Each one must be the next one of its sender.
   void read() {
     std::array<char, 4096> buffer;
     while (true) {
@@ -72,7 +72,7 @@ class talker {
     const auto sender = std::stoul(line, &length);
     const auto message = std::stoul(line.substr(length));
     ASSERT_LT(sender, next_.size());
-    ASSERT_EQ(message, next_[sender]++) << "lost or doubled, of talker " << sender;
+    ASSERT_EQ(message, next_[sender]++) << "lost or duplicated, of talker " << sender;
     ++received_;
   }
 
@@ -83,7 +83,7 @@ class talker {
   std::size_t received_ = 0;
 };
 
-/// All talkers talk while there is more to say, and listen until each has heard each message of all.
+/// Makes all talkers send messages while `more` returns true, and waits until each has received all messages of all.
 void talk(std::vector<talker>& talkers, const std::function<bool()>& more, std::chrono::milliseconds pause) {
   const auto deadline = std::chrono::steady_clock::now() + 60s;
   std::vector<pollfd> readable;
@@ -114,7 +114,7 @@ bool eventually_keeps(int connections) {
       [&] { return property("keep-connections.service", "NFileDescriptorStore") == std::to_string(connections); });
 }
 
-TEST_F(keep_connections, restarts_neither_lose_nor_double_a_message_of_200_clients) {
+TEST_F(keep_connections, restarts_lose_and_duplicate_no_message) {
   constexpr std::size_t clients = 200;
   constexpr int restarts = 20;
   systemctl("start keep-connections.socket");
@@ -135,7 +135,7 @@ TEST_F(keep_connections, restarts_neither_lose_nor_double_a_message_of_200_clien
   EXPECT_TRUE(eventually_keeps(clients));
 }
 
-TEST_F(keep_connections, a_crash_resets_no_connection) {
+TEST_F(keep_connections, crash_resets_no_connection) {
   systemctl("start keep-connections.socket");
   std::vector<talker> talkers;
   for (std::size_t i = 0; i < 3; ++i) talkers.emplace_back(i, 3);
@@ -151,7 +151,7 @@ TEST_F(keep_connections, a_crash_resets_no_connection) {
       talkers, [&] { return messages-- > 0; }, 0ms);
 }
 
-TEST_F(keep_connections, who_leaves_is_forgotten) {
+TEST_F(keep_connections, closed_connections_are_dropped) {
   systemctl("start keep-connections.socket");
   {
     const auto first = connect(chat);
@@ -161,7 +161,7 @@ TEST_F(keep_connections, who_leaves_is_forgotten) {
   EXPECT_TRUE(eventually_keeps(0));
 }
 
-TEST_F(keep_connections, a_stop_ends_the_connections) {
+TEST_F(keep_connections, stop_closes_the_connections) {
   systemctl("start keep-connections.socket");
   const auto client = connect(chat);
   EXPECT_TRUE(eventually_keeps(1));

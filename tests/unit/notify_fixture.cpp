@@ -93,18 +93,18 @@ std::string receiver::only() {
   return first ? without_nul(first->text) : "(none)";
 }
 
-void notify::expect_refused(std::initializer_list<state> states, int number, const notify_options& options) {
+void notify::expect_refused(array_view<state> states, int number, const notify_options& options) {
   const auto before = open_descriptors();
   std::error_code ec;
-  EXPECT_FALSE(sd::notify(states, options, ec));
+  EXPECT_EQ(sd::notify(states, options, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(number)) << ec.message();
-  EXPECT_FALSE(manager_.next()) << "a message";
+  EXPECT_FALSE(manager_.next()) << "a message was sent";
   EXPECT_EQ(open_descriptors(), before);
 }
 
-void notify::expect_sent(std::initializer_list<state> states, const std::string& text) {
+void notify::expect_sent(array_view<state> states, const std::string& text) {
   auto ec = stale();
-  EXPECT_TRUE(sd::notify(states, ec));
+  EXPECT_EQ(sd::notify(states, ec), notify_result::sent);
   EXPECT_FALSE(ec) << ec.message();
   EXPECT_EQ(manager_.only(), text);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sd/array_view.hpp>
 #include <sd/notify.hpp>
 #include <sd/unique_fd.hpp>
 
@@ -11,37 +12,36 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
-// A service manager of the test's own, and what its tests say to it and see of it.
+// A service manager for tests, and expectations of what it receives.
 namespace sd::test {
 
 inline constexpr std::size_t most_attached = 253;
 
 inline std::error_code error(int number) { return {number, std::generic_category()}; }
 
-/// What a call must overwrite.
+/// Returns an error that a successful call must overwrite.
 inline std::error_code stale() { return error(EIO); }
 
-/// So that it can be shown.
+/// Replaces NUL bytes, so that the text can be printed.
 std::string without_nul(std::string text);
 
 std::vector<int> open_descriptors();
 
-/// An address that nobody else uses. Any user may send there.
+/// Returns an address that no other test uses. Every user may send to it.
 std::string abstract_address();
 
 struct message {
   std::string text;
-  int pid = 0;  ///< that of the sender, as the kernel vouches for it
+  int pid = 0;  ///< the pid of the sender, which the kernel has verified
   std::vector<unique_fd> fds;
 };
 
-/// A service manager: a datagram socket, named by NOTIFY_SOCKET while it is there.
+/// A service manager: a datagram socket. NOTIFY_SOCKET is set to its address while the object exists.
 class receiver {
  public:
   explicit receiver(const std::string& where);
@@ -50,13 +50,13 @@ class receiver {
   receiver& operator=(const receiver&) = delete;
 
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
-  /// As when the manager has gone: messages that nobody received go with it.
+  /// Closes the socket, and discards the messages that were not received.
   void close() noexcept { fd_.reset(); }
 
-  /// The next message; waits as long as it takes for one, or not at all.
+  /// Returns the next message, and waits for it if necessary.
   std::optional<message> next(int milliseconds = 0);
 
-  /// The text of the only message.
+  /// Returns the text of the only message.
   std::string only();
 
  private:
@@ -69,9 +69,9 @@ class notify : public ::testing::Test {
   receiver& manager() { return manager_; }
   [[nodiscard]] const sd::test::directory& directory() const { return directory_; }
 
-  /// Expects that this fails and that nothing comes of it.
-  void expect_refused(std::initializer_list<state> states, int number, const notify_options& options = {});
-  void expect_sent(std::initializer_list<state> states, const std::string& text);
+  /// Expects that this fails, sends nothing and leaves no descriptor open.
+  void expect_refused(array_view<state> states, int number, const notify_options& options = {});
+  void expect_sent(array_view<state> states, const std::string& text);
 
  private:
   sd::test::directory directory_;

@@ -1,10 +1,11 @@
-// Where sd::notify() and sd::notify_barrier() send to: what NOTIFY_SOCKET may be, and what they say where it leads
-// nowhere.
+// Tests where sd::notify() and sd::notify_barrier() send to: the forms of NOTIFY_SOCKET, and the errors if it is not
+// set, malformed or leads nowhere.
 
 #include <sd/notify.hpp>
 #include <sd/testing.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/vsock.hpp"
 #include "directory.hpp"
 #include "notify_fixture.hpp"
 
@@ -15,9 +16,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <linux/vm_sockets.h>
-#endif
 
 #include <array>
 #include <cerrno>
@@ -26,39 +24,55 @@
 #include <cstdlib>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 namespace {
 
 using namespace std::chrono_literals;
+using sd::notify_result;
 using sd::state;
 using sd::unique_fd;
 using sd::test::abstract_address;
 using sd::test::check;
 using sd::test::error;
+using sd::test::most_attached;
 using sd::test::notify;
 using sd::test::open_descriptors;
 using sd::test::receiver;
 using sd::test::stale;
 using testing::SizeIs;
 
-// --- to whom ---------------------------------------------------------------------------------------------------------
+// --- no service manager ----------------------------------------------------------------------------------------------
 
-TEST_F(notify, answers_false_where_nobody_listens) {
+TEST_F(notify, unset_notify_socket_is_no_listener) {
   ::unsetenv("NOTIFY_SOCKET");
   auto ec = stale();
-  EXPECT_FALSE(sd::notify({state::ready()}, ec));
+  EXPECT_EQ(sd::notify({state::ready()}, ec), notify_result::no_listener);
   EXPECT_FALSE(ec);
-  EXPECT_FALSE(sd::notify({state::ready()}));
+  EXPECT_EQ(sd::notify({state::ready()}), notify_result::no_listener);
   ec = stale();
-  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
   EXPECT_FALSE(ec);
-  EXPECT_FALSE(sd::notify_barrier(-1us));
+  EXPECT_EQ(sd::notify_barrier(-1us), notify_result::no_listener);
   EXPECT_FALSE(manager().next());
 }
 
-/// Holds all descriptors that the process may still have.
+TEST_F(notify, invalid_messages_are_errors_without_a_service_manager) {
+  ::unsetenv("NOTIFY_SOCKET");
+  const std::vector<int> too_many(most_attached + 1, 0);
+  const std::vector<int> closed = {0, -1};
+  expect_refused({}, EINVAL);
+  expect_refused({state::raw("")}, EINVAL);
+  expect_refused({state::status("a\nb")}, EINVAL);
+  expect_refused({state::fdname("a:b")}, EINVAL);
+  expect_refused({state::main_pidfd()}, EINVAL);
+  expect_refused({state::fdstore()}, E2BIG, {too_many});
+  expect_refused({state::fdstore()}, EBADF, {closed});
+}
+
+/// Keeps the process from opening descriptors.
 class no_descriptor_left {
  public:
   no_descriptor_left() {
@@ -75,7 +89,7 @@ class no_descriptor_left {
   rlimit limit_{};
 };
 
-TEST_F(notify, answers_false_where_nobody_listens_even_without_a_descriptor) {
+TEST_F(notify, unset_notify_socket_needs_no_descriptor) {
   ::unsetenv("NOTIFY_SOCKET");
   std::error_code ec;
   std::error_code barrier_ec;
@@ -88,7 +102,7 @@ TEST_F(notify, answers_false_where_nobody_listens_even_without_a_descriptor) {
   EXPECT_FALSE(barrier_ec) << barrier_ec.message();
 }
 
-TEST_F(notify, says_that_it_has_no_descriptor_left) {
+TEST_F(notify, no_free_descriptor_is_emfile) {
   std::error_code ec;
   std::error_code barrier_ec;
   {
@@ -101,7 +115,7 @@ TEST_F(notify, says_that_it_has_no_descriptor_left) {
   EXPECT_FALSE(manager().next());
 }
 
-TEST(notify_socket, is_a_path_or_an_abstract_name_of_any_length_that_fits) {
+TEST(notify_socket, paths_and_abstract_names_up_to_the_maximum_length) {
   const sd::test::directory directory("/tmp");
   constexpr std::size_t most = sizeof(sockaddr_un::sun_path);
   const auto name_of = [](std::string start, std::size_t size) {
@@ -113,24 +127,24 @@ TEST(notify_socket, is_a_path_or_an_abstract_name_of_any_length_that_fits) {
         name_of(abstract_address(), most - 1), name_of(abstract_address(), most)}) {
     SCOPED_TRACE(where);
     receiver manager(where);
-    EXPECT_TRUE(sd::notify({state::ready()}));
+    EXPECT_EQ(sd::notify({state::ready()}), notify_result::sent);
     EXPECT_EQ(manager.only(), "READY=1");
   }
 }
 
-TEST(notify_socket, is_an_abstract_name_that_ends_where_it_ends) {
+TEST(notify_socket, abstract_name_is_sent_without_padding) {
   const auto where = abstract_address();
   receiver longer(where + "x");
   receiver manager(where);
   receiver shorter(where.substr(0, where.size() - 1));
   ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
-  EXPECT_TRUE(sd::notify({state::ready()}));
+  EXPECT_EQ(sd::notify({state::ready()}), notify_result::sent);
   EXPECT_EQ(manager.only(), "READY=1");
   EXPECT_FALSE(longer.next());
   EXPECT_FALSE(shorter.next());
 }
 
-TEST(notify_socket, is_refused_where_it_is_no_address) {
+TEST(notify_socket, malformed_address) {
   constexpr std::size_t most = sizeof(sockaddr_un::sun_path);
   std::vector<std::pair<std::string, int>> cases = {
       {"", EAFNOSUPPORT},
@@ -181,10 +195,10 @@ TEST(notify_socket, is_refused_where_it_is_no_address) {
     ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
     const auto before = open_descriptors();
     std::error_code ec;
-    EXPECT_FALSE(sd::notify({state::ready()}, ec));
+    EXPECT_EQ(sd::notify({state::ready()}, ec), notify_result::no_listener);
     EXPECT_EQ(ec, error(number)) << ec.message();
     ec.clear();
-    EXPECT_FALSE(sd::notify_barrier(1h, ec));
+    EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
     EXPECT_EQ(ec, error(number)) << ec.message();
     EXPECT_EQ(open_descriptors(), before);
   }
@@ -196,15 +210,15 @@ TEST(notify_socket, is_refused_where_it_is_no_address) {
 sockaddr_vm vsock_address(unsigned port) {
   sockaddr_vm where{};
   where.svm_family = AF_VSOCK;
-  where.svm_cid = 1;  // VMADDR_CID_LOCAL, which older headers do not have
+  where.svm_cid = 1;  // VMADDR_CID_LOCAL, which older headers lack
   where.svm_port = port;
   return where;
 }
 
-/// A socket that listens on this machine's vsock, and its port; closed where there is no such thing.
+/// Returns a vsock socket that listens on the loopback address, and its port. Empty if there is no vsock loopback.
 std::pair<unique_fd, unsigned> vsock_listener(int type) {
   unique_fd server(::socket(AF_VSOCK, type | SOCK_CLOEXEC, 0));
-  auto where = vsock_address(VMADDR_PORT_ANY);
+  auto where = vsock_address(UINT32_MAX);
   socklen_t size = sizeof where;
   auto* const address = reinterpret_cast<sockaddr*>(&where);
   if (!server || ::bind(server.get(), address, size) < 0 || ::listen(server.get(), 8) < 0 ||
@@ -218,38 +232,38 @@ std::pair<unique_fd, unsigned> vsock_listener(int type) {
   return {std::move(server), where.svm_port};
 }
 
-void expect_reaches_vsock(const std::string& prefix, int type) {
+void expect_arrives_by_vsock(const std::string& prefix, int type) {
   const auto [server, port] = vsock_listener(type);
-  if (!server) GTEST_SKIP() << "SKIPPED: this kernel has no vsock loopback";
+  if (!server) GTEST_SKIP() << "SKIPPED: this kernel lacks vsock loopback";
   ::setenv("NOTIFY_SOCKET", (prefix + "1:" + std::to_string(port)).c_str(), 1);
   const auto before = open_descriptors();
-  EXPECT_TRUE(sd::notify({state::ready(), state::status("here")}));
+  EXPECT_EQ(sd::notify({state::ready(), state::status("here")}), notify_result::sent);
   const unique_fd connection(check(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
   std::array<char, 256> buffer;
   const auto length = check(static_cast<int>(::recv(connection.get(), buffer.data(), buffer.size(), 0)), "recv");
   EXPECT_EQ(std::string(buffer.data(), static_cast<std::size_t>(length)), "READY=1\nSTATUS=here");
-  EXPECT_EQ(::recv(connection.get(), buffer.data(), buffer.size(), 0), 0) << "the sender has closed";
+  EXPECT_EQ(::recv(connection.get(), buffer.data(), buffer.size(), 0), 0) << "the sender has closed its socket";
 
   const int fd = connection.get();
   std::error_code ec;
-  EXPECT_FALSE(sd::notify({state::ready()}, {&fd, 1, 0}, ec)) << "no descriptor goes to another machine";
+  EXPECT_EQ(sd::notify({state::ready()}, {fd}, ec), notify_result::no_listener) << "vsock cannot pass descriptors";
   EXPECT_EQ(ec, error(EOPNOTSUPP));
   ::unsetenv("NOTIFY_SOCKET");
-  EXPECT_THAT(open_descriptors(), SizeIs(before.size() + 1));  // the connection
+  EXPECT_THAT(open_descriptors(), SizeIs(before.size() + 1)) << "only the connection is still open";
 }
 
-TEST(notify_socket, may_be_a_vsock_of_streams) { expect_reaches_vsock("vsock-stream:", SOCK_STREAM); }
-TEST(notify_socket, may_be_a_vsock_of_packets) { expect_reaches_vsock("vsock-seqpacket:", SOCK_SEQPACKET); }
-TEST(notify_socket, may_be_a_vsock_of_whatever_there_is) { expect_reaches_vsock("vsock:", SOCK_SEQPACKET); }
+TEST(notify_socket, vsock_stream) { expect_arrives_by_vsock("vsock-stream:", SOCK_STREAM); }
+TEST(notify_socket, vsock_seqpacket) { expect_arrives_by_vsock("vsock-seqpacket:", SOCK_SEQPACKET); }
+TEST(notify_socket, vsock_of_any_type) { expect_arrives_by_vsock("vsock:", SOCK_SEQPACKET); }
 
-TEST(notify_socket, may_be_a_vsock_where_descriptors_do_not_go) {
+TEST(notify_socket, descriptors_for_vsock_are_eopnotsupp) {
   ::setenv("NOTIFY_SOCKET", "vsock-stream:2:1", 1);
   const auto before = open_descriptors();
   const int fd = 0;
   std::error_code ec;
-  EXPECT_FALSE(sd::notify({state::ready()}, {&fd, 1, 0}, ec));
+  EXPECT_EQ(sd::notify({state::ready()}, {fd}, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(EOPNOTSUPP));
-  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(EOPNOTSUPP));
   EXPECT_EQ(open_descriptors(), before);
   ::unsetenv("NOTIFY_SOCKET");
@@ -257,7 +271,7 @@ TEST(notify_socket, may_be_a_vsock_where_descriptors_do_not_go) {
 
 #endif
 
-TEST_F(notify, says_that_the_manager_has_gone) {
+TEST_F(notify, errors_if_the_manager_is_gone) {
   manager().close();
   expect_refused({state::ready()}, ECONNREFUSED);
   ::unlink(manager().where().c_str());
@@ -269,18 +283,18 @@ TEST_F(notify, says_that_the_manager_has_gone) {
   expect_refused({state::ready()}, ENOTDIR);
   const auto before = open_descriptors();
   std::error_code ec;
-  EXPECT_FALSE(sd::notify_barrier(1h, ec));
+  EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(ENOTDIR));
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_F(notify, says_that_the_socket_is_of_another_kind) {
+TEST_F(notify, stream_socket_is_eprototype) {
   const auto stream = sd::testing::open(sd::kind::stream, directory() / "stream");
   ::setenv("NOTIFY_SOCKET", (directory() / "stream").c_str(), 1);
   expect_refused({state::ready()}, EPROTOTYPE);
 }
 
-TEST_F(notify, throws_what_names_the_socket) {
+TEST_F(notify, exceptions_name_the_cause) {
   const auto what = [](const auto& call) -> std::string {
     try {
       call();
@@ -289,23 +303,29 @@ TEST_F(notify, throws_what_names_the_socket) {
     }
     return "(nothing)";
   };
-  EXPECT_EQ(what([] { EXPECT_TRUE(sd::notify({state::ready()})); }), "(nothing)");
+  const auto message = [](int number) { return ": " + error(number).message(); };
+  EXPECT_EQ(what([] { EXPECT_EQ(sd::notify({state::ready()}), notify_result::sent); }), "(nothing)");
   EXPECT_EQ(manager().only(), "READY=1");
   const auto ours = "NOTIFY_SOCKET=\"" + manager().where() + '"';
-  EXPECT_EQ(what([] { sd::notify({}); }), ours + ": Invalid argument");
-  EXPECT_EQ(what([] { sd::notify_barrier(0us); }), ours + ": Connection timed out");
-  for (const auto& [where, shown, why] : std::vector<std::array<std::string, 3>>{
-           {"/nowhere/notify", "/nowhere/notify", ": No such file or directory"},
-           {"", "", ": Address family not supported by protocol"},
-           {"a\"b\n", R"(a\"b\x0a)", ": Address family not supported by protocol"}}) {
+  EXPECT_EQ(what([] { sd::notify_barrier(0us); }), ours + message(ETIMEDOUT));
+  for (const auto& [where, shown, number] :
+       std::vector<std::tuple<std::string, std::string, int>>{{"/nowhere/notify", "/nowhere/notify", ENOENT},
+                                                              {"", "", EAFNOSUPPORT},
+                                                              {"a\"b\n", R"(a\"b\x0a)", EAFNOSUPPORT}}) {
     ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
     std::string all = "NOTIFY_SOCKET=\"";
-    all.append(shown).append(1, '"').append(why);
+    all.append(shown).append(1, '"').append(message(number));
     EXPECT_EQ(what([] { sd::notify({state::ready()}); }), all);
     EXPECT_EQ(what([] { sd::notify_barrier(1h); }), all);
   }
   ::unsetenv("NOTIFY_SOCKET");
-  EXPECT_EQ(what([] { sd::notify({state::status("\n")}); }), "NOTIFY_SOCKET=\"\": Invalid argument");
+  EXPECT_EQ(what([] { sd::notify({}); }), "no state to send" + message(EINVAL));
+  EXPECT_EQ(what([] {
+              sd::notify({state::ready(), state::status("a\nb")});
+            }),
+            R"(state STATUS="a\x0ab")" + message(EINVAL));
+  const std::vector<int> fds(2, 0);
+  EXPECT_EQ(what([&] { sd::notify(state::main_pidfd(), {fds}); }), "2 attached descriptors" + message(EINVAL));
 }
 
 }  // namespace

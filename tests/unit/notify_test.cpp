@@ -1,4 +1,4 @@
-// What sd::notify() sends to a service manager of the test's own: the text, the sender and the descriptors.
+// Tests what sd::notify() sends: the text, the sender and the descriptors.
 
 #include <sd/notify.hpp>
 #include <sd/unique_fd.hpp>
@@ -31,6 +31,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using sd::notify_options;
+using sd::notify_result;
 using sd::state;
 using sd::unique_fd;
 using sd::test::abstract_address;
@@ -40,6 +41,7 @@ using sd::test::most_attached;
 using sd::test::notify;
 using sd::test::open_descriptors;
 using sd::test::receiver;
+using sd::test::stale;
 using sd::test::without_nul;
 using std::chrono::microseconds;
 using testing::SizeIs;
@@ -56,9 +58,9 @@ file file_of(int fd) {
   return {status.st_dev, status.st_ino};
 }
 
-// --- what is said ----------------------------------------------------------------------------------------------------
+// --- text ------------------------------------------------------------------------------------------------------------
 
-TEST_F(notify, says_each_thing_byte_for_byte) {
+TEST_F(notify, text_of_each_state) {
   const std::vector<std::pair<state, std::string>> cases = {
       {state::ready(), "READY=1"},
       {state::stopping(), "STOPPING=1"},
@@ -76,7 +78,6 @@ TEST_F(notify, says_each_thing_byte_for_byte) {
       {state::main_pid(4711), "MAINPID=4711"},
       {state::main_pidfd_id(UINT64_MAX), "MAINPIDFDID=18446744073709551615"},
       {state::main_pidfd_id(0), "MAINPIDFDID=0"},
-      {state::main_pidfd(), "MAINPIDFD=1"},
       {state::notify_access("none"), "NOTIFYACCESS=none"},
       {state::notify_access("exec"), "NOTIFYACCESS=exec"},
       {state::watchdog(), "WATCHDOG=1"},
@@ -100,7 +101,8 @@ TEST_F(notify, says_each_thing_byte_for_byte) {
     expect_sent({one}, text);
     expect_sent({state::ready(), one}, "READY=1\n" + text);
     expect_sent({one, state::watchdog()}, text + "\nWATCHDOG=1");
-    EXPECT_EQ(std::string(one.key()) + std::string(one.value()), text);
+    const auto key = std::string(one.key());
+    EXPECT_EQ(key.empty() ? std::string(one.value()) : key + '=' + std::string(one.value()), text);
     const state copy = one;
     std::string twice = text;
     twice.append(1, '\n').append(text);
@@ -108,19 +110,53 @@ TEST_F(notify, says_each_thing_byte_for_byte) {
   }
 }
 
-TEST_F(notify, sends_several_in_one_message) {
+TEST_F(notify, one_state) {
+  EXPECT_EQ(sd::notify(state::ready()), notify_result::sent);
+  EXPECT_EQ(manager().only(), "READY=1");
+  auto ec = stale();
+  EXPECT_EQ(sd::notify(state::stopping(), ec), notify_result::sent);
+  EXPECT_FALSE(ec);
+  EXPECT_EQ(manager().only(), "STOPPING=1");
+}
+
+TEST_F(notify, container_of_states) {
+  std::vector<state> states = {state::ready()};
+  EXPECT_EQ(sd::notify(states), notify_result::sent);
+  EXPECT_EQ(manager().only(), "READY=1");
+  states.push_back(state::status("up"));
+  EXPECT_EQ(sd::notify(states), notify_result::sent);
+  EXPECT_EQ(manager().only(), "READY=1\nSTATUS=up");
+  EXPECT_EQ(sd::notify(std::array<state, 2>{state::stopping(), state::status("down")}), notify_result::sent);
+  EXPECT_EQ(manager().only(), "STOPPING=1\nSTATUS=down");
+  states.clear();
+  expect_refused(states, EINVAL);
+}
+
+TEST_F(notify, several_states_are_one_message) {
   expect_sent({state::ready(), state::status("up"), state::main_pid(1)}, "READY=1\nSTATUS=up\nMAINPID=1");
   expect_sent({state::fdstore(), state::fdname("a"), state::fdpoll_off()}, "FDSTORE=1\nFDNAME=a\nFDPOLL=0");
 }
 
-TEST_F(notify, reloading_says_what_the_clock_says) {
+TEST(state, key_and_value) {
+  EXPECT_EQ(state::ready().key(), "READY");
+  EXPECT_EQ(state::ready().value(), "1");
+  EXPECT_EQ(state::status("a=b").key(), "STATUS");
+  EXPECT_EQ(state::status("a=b").value(), "a=b");
+  EXPECT_EQ(state::raw("A=1\nB=2").key(), "");
+  EXPECT_EQ(state::raw("A=1\nB=2").value(), "A=1\nB=2");
+  const auto reloading = state::reloading();
+  EXPECT_EQ(reloading.key(), "RELOADING");
+  EXPECT_EQ(reloading.value().substr(0, 2), "1\n");
+}
+
+TEST_F(notify, reloading_sends_the_monotonic_clock) {
   const auto now = [] {
     timespec time{};
     ::clock_gettime(CLOCK_MONOTONIC, &time);
     return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
   };
   const auto before = now();
-  ASSERT_TRUE(sd::notify({state::reloading(), state::status("again")}));
+  ASSERT_EQ(sd::notify({state::reloading(), state::status("again")}), notify_result::sent);
   const auto after = now();
   const auto text = manager().only();
   const std::string begin = "RELOADING=1\nMONOTONIC_USEC=";
@@ -131,7 +167,7 @@ TEST_F(notify, reloading_says_what_the_clock_says) {
   EXPECT_LE(said, after);
 }
 
-TEST_F(notify, refuses_text_that_is_more_than_a_line) {
+TEST_F(notify, text_of_several_lines_is_einval) {
   const std::string nul("a\0b", 3);
   for (const std::string& text :
        {std::string("a\nb"), std::string("\n"), std::string("a\n"), std::string("\na"), nul, std::string(1, '\0')}) {
@@ -145,7 +181,7 @@ TEST_F(notify, refuses_text_that_is_more_than_a_line) {
   }
 }
 
-TEST_F(notify, takes_names_of_descriptors_by_the_rules_of_the_store) {
+TEST_F(notify, descriptor_names_that_the_store_accepts) {
   for (const std::string& name :
        {std::string("a"), std::string(255, 'x'), std::string(" !\"/=~"), std::string("stored/b")}) {
     expect_sent({state::fdname(name)}, "FDNAME=" + name);
@@ -158,18 +194,18 @@ TEST_F(notify, takes_names_of_descriptors_by_the_rules_of_the_store) {
   }
 }
 
-TEST_F(notify, refuses_to_say_nothing) {
+TEST_F(notify, no_state_is_einval) {
   expect_refused({}, EINVAL);
   expect_refused({state::raw("")}, EINVAL);
   expect_refused({state::ready(), state::raw("")}, EINVAL);
 }
 
-TEST_F(notify, sends_raw_lines_as_they_are) {
+TEST_F(notify, raw_lines_are_sent_unchanged) {
   const std::string bytes("X=\0\xff:\n\nY", 8);
   expect_sent({state::raw(bytes)}, without_nul(bytes));
 }
 
-TEST_F(notify, says_as_many_things_as_fit_a_message) {
+TEST_F(notify, more_than_21_states_are_emsgsize) {
   const auto r = state::restart_reset();
   std::string text;
   for (int i = 0; i < 21; ++i) text += (i > 0 ? "\nRESTART_RESET=1" : "RESTART_RESET=1");
@@ -177,20 +213,20 @@ TEST_F(notify, says_as_many_things_as_fit_a_message) {
   expect_refused({r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r}, EMSGSIZE);
 }
 
-TEST_F(notify, says_no_more_than_a_datagram_holds) {
+TEST_F(notify, long_messages) {
   const std::string long_line(100'000, 'x');
   expect_sent({state::status(long_line)}, "STATUS=" + long_line);
-  const std::string longer(300'000, 'x');  // than what sockets have room for from the start
+  const std::string longer(300'000, 'x');  // than the default send buffer
   expect_sent({state::status(longer)}, "STATUS=" + longer);
   const std::string too_long(64U << 20U, 'x');
   expect_refused({state::status(too_long)}, EMSGSIZE);
 }
 
-TEST_F(notify, allocates_nothing) {
+TEST_F(notify, allocates_no_memory) {
   const std::string text(1000, 'x');
   const auto fd = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const int number = fd.get();
-  const notify_options options{&number, 1, 0};
+  const notify_options options{number};
   for (int times = 0; times < 2; ++times) {
     std::error_code ec;
     sd::test::largest_allocation = 0;
@@ -205,9 +241,9 @@ TEST_F(notify, allocates_nothing) {
   }
 }
 
-// --- who says it -----------------------------------------------------------------------------------------------------
+// --- sender ----------------------------------------------------------------------------------------------------------
 
-/// A process that does nothing, until this object goes.
+/// A process that does nothing. It ends with this object.
 class other_process {
  public:
   other_process() : pid_(check(::fork(), "fork")) {
@@ -236,9 +272,9 @@ notify_options from(int pid) {
   return options;
 }
 
-TEST_F(notify, comes_from_this_process) {
+TEST_F(notify, sender_is_this_process) {
   for (const int pid : {0, ::getpid()}) {
-    EXPECT_TRUE(sd::notify({state::ready()}, from(pid)));
+    EXPECT_EQ(sd::notify({state::ready()}, from(pid)), notify_result::sent);
     const auto message = manager().next();
     ASSERT_TRUE(message);
     EXPECT_EQ(message->text, "READY=1");
@@ -246,10 +282,10 @@ TEST_F(notify, comes_from_this_process) {
   }
 }
 
-TEST_F(notify, comes_from_another_process_with_privilege) {
-  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: this takes root";
+TEST_F(notify, privileged_process_sends_as_another) {
+  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: needs root";
   other_process other;
-  EXPECT_TRUE(sd::notify({state::main_pid(other.pid())}, from(other.pid())));
+  EXPECT_EQ(sd::notify({state::main_pid(other.pid())}, from(other.pid())), notify_result::sent);
   const auto message = manager().next();
   ASSERT_TRUE(message);
   EXPECT_EQ(message->text, "MAINPID=" + std::to_string(other.pid()));
@@ -260,16 +296,16 @@ TEST_F(notify, comes_from_another_process_with_privilege) {
   expect_refused({state::ready()}, ESRCH, from(other.pid()));
 }
 
-TEST(notify_from, another_process_takes_privilege) {
+TEST(notify_as_another, without_privilege_is_eperm) {
   const other_process other;
-  receiver manager(abstract_address());  // which a directory's mode does not keep anyone from
+  receiver manager(abstract_address());  // reachable whatever the mode of the directory
   const pid_t child = check(::fork(), "fork");
   if (child == 0) {
     if (::geteuid() == 0 && (::setgid(65534) < 0 || ::setuid(65534) < 0)) ::_exit(200);
     std::error_code ec;
-    const bool sent = sd::notify({state::ready()}, from(other.pid()), ec);
-    if (sent || ec.category() != std::generic_category()) ::_exit(201);
-    if (!sd::notify({state::status("own")}, from(::getpid()), ec)) ::_exit(202);
+    const auto result = sd::notify({state::ready()}, from(other.pid()), ec);
+    if (result == notify_result::sent || ec.category() != std::generic_category()) ::_exit(201);
+    if (sd::notify({state::status("own")}, from(::getpid()), ec) != notify_result::sent) ::_exit(202);
     sd::notify({state::ready()}, from(other.pid()), ec);
     ::_exit(ec.value());
   }
@@ -284,7 +320,7 @@ TEST(notify_from, another_process_takes_privilege) {
   EXPECT_FALSE(manager.next());
 }
 
-// --- what goes with it -----------------------------------------------------------------------------------------------
+// --- descriptors -----------------------------------------------------------------------------------------------------
 
 std::vector<unique_fd> open_files(std::size_t count) {
   std::vector<unique_fd> files;
@@ -299,15 +335,15 @@ std::vector<int> numbers(const std::vector<unique_fd>& files) {
   return result;
 }
 
-TEST_F(notify, attaches_descriptors) {
+TEST_F(notify, descriptors_arrive) {
   for (const int pid : {0, ::getpid()}) {
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{2}, most_attached}) {
       SCOPED_TRACE(count);
       const auto files = open_files(count);
       const auto fds = numbers(files);
       const auto before = open_descriptors();
-      EXPECT_TRUE(sd::notify({state::fdstore(), state::fdname("a")}, {fds.data(), fds.size(), pid}));
-      EXPECT_EQ(open_descriptors(), before) << "the sender's are all open, and no others";
+      EXPECT_EQ(sd::notify({state::fdstore(), state::fdname("a")}, {fds, pid}), notify_result::sent);
+      EXPECT_EQ(open_descriptors(), before) << "the descriptors of the sender stay open";
       const auto message = manager().next();
       ASSERT_TRUE(message);
       EXPECT_EQ(message->text, "FDSTORE=1\nFDNAME=a");
@@ -318,18 +354,31 @@ TEST_F(notify, attaches_descriptors) {
   }
 }
 
-TEST_F(notify, attaches_no_more_descriptors_than_can_be) {
+TEST_F(notify, more_than_253_descriptors_are_e2big) {
   const auto files = open_files(most_attached + 1);
   const auto fds = numbers(files);
-  expect_refused({state::fdstore()}, E2BIG, {fds.data(), fds.size(), 0});
-  expect_refused({state::fdstore()}, E2BIG, {fds.data(), SIZE_MAX, 0});
+  expect_refused({state::fdstore()}, E2BIG, {fds});
   for (const int fd : fds) EXPECT_GE(::fcntl(fd, F_GETFD), 0);
 }
 
-TEST_F(notify, attaches_only_what_is_open) {
+TEST_F(notify, main_pidfd_needs_exactly_one_descriptor) {
+  const auto files = open_files(2);
+  const auto fds = numbers(files);
+  expect_refused({state::main_pidfd()}, EINVAL);
+  expect_refused({state::ready(), state::main_pidfd()}, EINVAL, {fds});
+  EXPECT_EQ(sd::notify({state::ready(), state::main_pidfd()}, {fds[0]}), notify_result::sent);
+  const auto message = manager().next();
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->text, "READY=1\nMAINPIDFD=1");
+  EXPECT_THAT(message->fds, SizeIs(1));
+}
+
+TEST_F(notify, closed_descriptor_is_ebadf) {
   const auto file = open_files(1);
   const std::array<int, 2> fds = {file[0].get(), -1};
-  expect_refused({state::fdstore()}, EBADF, {fds.data(), fds.size(), 0});
+  expect_refused({state::fdstore()}, EBADF, {fds});
+  const int closed = 987'654;
+  expect_refused({state::fdstore()}, EBADF, {closed});
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// Many calls of sd::notify() at a time, those that wait for room, and sd::notify_barrier(), which waits for the
-// manager.
+// Tests concurrent calls of sd::notify(), calls that wait for room in the queue, and sd::notify_barrier().
 
 #include <sd/notify.hpp>
 #include <sd/unique_fd.hpp>
@@ -33,6 +32,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using sd::notify_result;
 using sd::state;
 using sd::unique_fd;
 using sd::test::check;
@@ -44,9 +44,9 @@ using std::chrono::microseconds;
 using testing::SizeIs;
 using steady = std::chrono::steady_clock;
 
-// --- many, and late --------------------------------------------------------------------------------------------------
+// --- concurrent and blocked calls ------------------------------------------------------------------------------------
 
-/// The stacks of new threads are small while it lives, but have room for what ThreadSanitizer keeps there.
+/// Makes the stacks of new threads small, but large enough for what ThreadSanitizer keeps there.
 class small_stacks {
  public:
   small_stacks() {
@@ -63,9 +63,9 @@ class small_stacks {
   pthread_attr_t usual_;
 };
 
-TEST_F(notify, comes_whole_from_a_thousand_threads) {
+TEST_F(notify, messages_of_a_thousand_threads_arrive_intact) {
   constexpr int count = 1000;
-  const small_stacks stacks;  // as many as usual are more than 32 bits can address
+  const small_stacks stacks;  // that many of the usual size exceed a 32-bit address space
   std::atomic<int> failed{0};
   std::vector<std::thread> threads;
   threads.reserve(count);
@@ -83,7 +83,7 @@ TEST_F(notify, comes_whole_from_a_thousand_threads) {
     sent.insert("MAINPID=" + std::to_string(i) + "\nSTATUS=" + text);
     threads.emplace_back([&failed, text, i] {
       std::error_code ec;
-      if (!sd::notify({state::main_pid(i), state::status(text)}, ec)) ++failed;
+      if (sd::notify({state::main_pid(i), state::status(text)}, ec) != notify_result::sent) ++failed;
     });
   }
   for (auto& thread : threads) thread.join();
@@ -92,7 +92,7 @@ TEST_F(notify, comes_whole_from_a_thousand_threads) {
   EXPECT_EQ(received, sent);
 }
 
-TEST_F(notify, waits_for_room_where_the_manager_is_behind) {
+TEST_F(notify, full_queue_blocks) {
   const unique_fd other(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
@@ -102,10 +102,10 @@ TEST_F(notify, waits_for_room_where_the_manager_is_behind) {
   ASSERT_EQ(errno, EAGAIN);
 
   std::atomic<bool> done{false};
-  bool sent = false;
+  notify_result result{};
   std::error_code ec;
   std::thread sender([&] {
-    sent = sd::notify({state::ready()}, ec);
+    result = sd::notify({state::ready()}, ec);
     done = true;
   });
   std::this_thread::sleep_for(200ms);
@@ -116,15 +116,15 @@ TEST_F(notify, waits_for_room_where_the_manager_is_behind) {
   }
   const auto last = manager().next(10'000);
   sender.join();
-  EXPECT_TRUE(sent) << ec.message();
+  EXPECT_EQ(result, notify_result::sent) << ec.message();
   EXPECT_EQ(last ? last->text : "", "READY=1");
 }
 
 std::atomic<int> signals{0};
 std::atomic<int> signal_failures{0};
 
-TEST_F(notify, may_be_called_by_a_signal_handler) {
-  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: an emulator has signal handlers of its own";
+TEST_F(notify, signal_handler) {
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: the emulator has its own signal handlers";
   constexpr int enough = 300;
   std::atomic<bool> done{false};
   int received = 0;
@@ -150,14 +150,15 @@ TEST_F(notify, may_be_called_by_a_signal_handler) {
     const int saved = errno;
     std::error_code ec;
     ++signals;
-    if (!sd::notify({state::watchdog(), state::status("signal"), state::main_pid(signals)}, ec)) ++signal_failures;
+    const auto result = sd::notify({state::watchdog(), state::status("signal"), state::main_pid(signals)}, ec);
+    if (result != notify_result::sent) ++signal_failures;
     errno = saved;
   };
   ASSERT_EQ(::sigaction(SIGALRM, &action, &old), 0);
   ASSERT_EQ(::pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr), 0);
   const itimerval often{{0, 300}, {0, 300}};
   ASSERT_EQ(::setitimer(ITIMER_REAL, &often, nullptr), 0);
-  // Interrupts what must not be entered twice, most of the time.
+  // Most signals interrupt the allocator, which is not async-signal-safe.
   std::vector<std::string> memory(64);
   const auto end = steady::now() + 30s;
   for (std::size_t i = 0; signals < enough && steady::now() < end; ++i)
@@ -172,11 +173,11 @@ TEST_F(notify, may_be_called_by_a_signal_handler) {
   EXPECT_EQ(received, signals);
 }
 
-// --- the barrier -----------------------------------------------------------------------------------------------------
+// --- barrier ---------------------------------------------------------------------------------------------------------
 
 class notify_barrier : public notify {};
 
-TEST_F(notify_barrier, returns_when_the_manager_gets_to_it) {
+TEST_F(notify_barrier, returns_when_the_manager_closes_the_pipe) {
   for (const microseconds timeout : {microseconds(30s), microseconds(-1), microseconds::min(), microseconds::max()}) {
     SCOPED_TRACE(timeout.count());
     const auto before = open_descriptors();
@@ -192,14 +193,14 @@ TEST_F(notify_barrier, returns_when_the_manager_gets_to_it) {
       struct stat status {};
       EXPECT_EQ(::fstat(second->fds[0].get(), &status), 0);
       EXPECT_TRUE(S_ISFIFO(status.st_mode));
-      EXPECT_EQ(::write(second->fds[0].get(), "", 1), 1) << "the end that is written to, of which the other one hears";
+      EXPECT_EQ(::write(second->fds[0].get(), "", 1), 1) << "the write end, so that closing it hangs up the read end";
       std::this_thread::sleep_for(200ms);
       closed = true;
       second->fds.clear();
     });
     auto ec = stale();
-    EXPECT_TRUE(sd::notify({state::ready()}));
-    EXPECT_TRUE(sd::notify_barrier(timeout, ec));
+    EXPECT_EQ(sd::notify({state::ready()}), notify_result::sent);
+    EXPECT_EQ(sd::notify_barrier(timeout, ec), notify_result::sent);
     EXPECT_TRUE(closed);
     EXPECT_FALSE(ec) << ec.message();
     managing.join();
@@ -207,23 +208,23 @@ TEST_F(notify_barrier, returns_when_the_manager_gets_to_it) {
   }
 }
 
-TEST_F(notify_barrier, gives_up_when_the_time_is_over) {
+TEST_F(notify_barrier, timeout_is_etimedout) {
   for (const microseconds timeout : {0us, 1us, 999us, 1001us, 150'500us}) {
     SCOPED_TRACE(timeout.count());
     const auto before = open_descriptors();
     const auto start = steady::now();
     std::error_code ec;
-    EXPECT_FALSE(sd::notify_barrier(timeout, ec));
+    EXPECT_EQ(sd::notify_barrier(timeout, ec), notify_result::no_listener);
     const auto taken = steady::now() - start;
     EXPECT_EQ(ec, error(ETIMEDOUT));
-    EXPECT_GE(taken, timeout - 1us) << "which the clocks' rounding may take";
+    EXPECT_GE(taken, timeout - 1us) << "the clocks may differ by a microsecond";
     EXPECT_LT(taken, timeout + 5s);
     EXPECT_EQ(open_descriptors(), before);
     EXPECT_EQ(manager().only(), "BARRIER=1");
   }
 }
 
-TEST_F(notify_barrier, waits_for_copies_too) {
+TEST_F(notify_barrier, waits_for_copies_of_the_descriptor) {
   std::thread managing([&] {
     auto message = manager().next(10'000);
     ASSERT_TRUE(message && message->fds.size() == 1);
@@ -232,32 +233,32 @@ TEST_F(notify_barrier, waits_for_copies_too) {
     std::this_thread::sleep_for(300ms);
   });
   std::error_code ec;
-  EXPECT_FALSE(sd::notify_barrier(50ms, ec));
+  EXPECT_EQ(sd::notify_barrier(50ms, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(ETIMEDOUT));
   managing.join();
 }
 
-TEST_F(notify_barrier, is_over_when_the_manager_goes) {
+TEST_F(notify_barrier, returns_when_the_manager_closes_its_socket) {
   std::thread managing([&] {
     std::this_thread::sleep_for(100ms);
-    manager().close();  // with the message unread
+    manager().close();  // the message is unread
   });
   std::error_code ec;
-  EXPECT_TRUE(sd::notify_barrier(-1us, ec)) << ec.message();
+  EXPECT_EQ(sd::notify_barrier(-1us, ec), notify_result::sent) << ec.message();
   managing.join();
-  EXPECT_FALSE(sd::notify_barrier(-1us, ec));
+  EXPECT_EQ(sd::notify_barrier(-1us, ec), notify_result::no_listener);
   EXPECT_EQ(ec, error(ECONNREFUSED));
 }
 
-TEST_F(notify_barrier, is_over_when_the_managers_process_exits) {
+TEST_F(notify_barrier, returns_when_the_manager_exits) {
   const pid_t child = check(::fork(), "fork");
   if (child == 0) {
     ::usleep(200'000);
     ::_exit(0);
   }
-  manager().close();  // the child has it now
+  manager().close();  // the child still has it open
   std::error_code ec;
-  EXPECT_TRUE(sd::notify_barrier(-1us, ec)) << ec.message();
+  EXPECT_EQ(sd::notify_barrier(-1us, ec), notify_result::sent) << ec.message();
   check(::waitpid(child, nullptr, 0), "waitpid");
 }
 

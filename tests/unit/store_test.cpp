@@ -34,13 +34,14 @@
 namespace {
 
 using sd::listen_fd;
+using sd::notify_result;
 using sd::store_poll;
 using sd::unique_fd;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 unique_fd open_something() { return unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
-/// Of a file that no other descriptor refers to.
+/// Opens a file that no other descriptor refers to.
 unique_fd open_unlike_others() { return unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
 std::uint64_t inode(int fd) {
@@ -49,9 +50,9 @@ std::uint64_t inode(int fd) {
   return status.st_ino;
 }
 
-// --- giving ----------------------------------------------------------------------------------------------------------
+// --- storing ---------------------------------------------------------------------------------------------------------
 
-/// A service manager: what it was given.
+/// A service manager that receives descriptors.
 class store : public testing::Test {
  public:
   store() { ::setenv("NOTIFY_SOCKET", (directory_ / "notify").c_str(), 1); }
@@ -65,8 +66,8 @@ class store : public testing::Test {
     std::vector<unique_fd> fds;
   };
 
-  /// The next message; empty where there is none.
-  delivery told() {
+  /// Returns the next message. Empty if there is none.
+  delivery received() {
     delivery result;
     std::array<char, 4096> text;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 8)> control{};
@@ -95,52 +96,53 @@ class store : public testing::Test {
   unique_fd manager_ = sd::testing::open(sd::kind::datagram, directory_ / "notify").fd;
 };
 
-TEST_F(store, sends_the_descriptor_by_its_name) {
+TEST_F(store, descriptor_and_name_arrive) {
   const auto fd = open_unlike_others();
   for (const auto poll : {store_poll::on, store_poll::off}) {
     for (const bool throws : {false, true}) {
       std::error_code ec = std::make_error_code(std::errc::io_error);
-      EXPECT_TRUE(throws ? sd::store("users", fd.get(), poll) : sd::store("users", fd.get(), poll, ec));
+      EXPECT_EQ(throws ? sd::store("users", fd.get(), poll) : sd::store("users", fd.get(), poll, ec),
+                notify_result::sent);
       if (!throws) {
         EXPECT_FALSE(ec);
       }
-      const auto message = told();
+      const auto message = received();
       EXPECT_EQ(message.text,
                 poll == store_poll::on ? "FDSTORE=1\nFDNAME=stored/users" : "FDSTORE=1\nFDNAME=stored/users\nFDPOLL=0");
       ASSERT_EQ(message.fds.size(), 1U);
       EXPECT_EQ(inode(message.fds[0].get()), inode(fd.get()));
-      EXPECT_EQ(told().text, "") << "one message";
+      EXPECT_EQ(received().text, "") << "only one message";
     }
   }
-  EXPECT_TRUE(sd::store("users", fd.get()));
-  EXPECT_EQ(told().text, "FDSTORE=1\nFDNAME=stored/users");
-  EXPECT_GE(::fcntl(fd.get(), F_GETFD), 0) << "the service goes on with its own";
+  EXPECT_EQ(sd::store("users", fd.get()), notify_result::sent);
+  EXPECT_EQ(received().text, "FDSTORE=1\nFDNAME=stored/users");
+  EXPECT_GE(::fcntl(fd.get(), F_GETFD), 0) << "the service keeps its own descriptor";
 }
 
 TEST_F(store, forgets_by_name) {
   std::error_code ec = std::make_error_code(std::errc::io_error);
-  EXPECT_TRUE(sd::forget("users", ec));
+  EXPECT_EQ(sd::forget("users", ec), notify_result::sent);
   EXPECT_FALSE(ec);
-  const auto message = told();
+  const auto message = received();
   EXPECT_EQ(message.text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
   EXPECT_THAT(message.fds, IsEmpty());
-  EXPECT_TRUE(sd::forget("users"));
-  EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
+  EXPECT_EQ(sd::forget("users"), notify_result::sent);
+  EXPECT_EQ(received().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
 }
 
-TEST_F(store, takes_names_that_the_manager_takes) {
+TEST_F(store, names_that_the_manager_accepts) {
   const auto fd = open_something();
   for (const std::string& name : {std::string(), std::string("a"), std::string("with space/and=stored/ ~!"),
                                   std::string("unit.socket"), std::string(247, 'x'), std::string(248, 'x')}) {
     std::error_code ec;
-    EXPECT_TRUE(sd::store(name, fd.get(), store_poll::on, ec)) << name << ": " << ec.message();
-    EXPECT_EQ(told().text, "FDSTORE=1\nFDNAME=stored/" + name);
-    EXPECT_TRUE(sd::forget(name, ec)) << name << ": " << ec.message();
-    EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/" + name);
+    EXPECT_EQ(sd::store(name, fd.get(), store_poll::on, ec), notify_result::sent) << name << ": " << ec.message();
+    EXPECT_EQ(received().text, "FDSTORE=1\nFDNAME=stored/" + name);
+    EXPECT_EQ(sd::forget(name, ec), notify_result::sent) << name << ": " << ec.message();
+    EXPECT_EQ(received().text, "FDSTOREREMOVE=1\nFDNAME=stored/" + name);
   }
 }
 
-TEST_F(store, refuses_names_that_the_manager_throws_away) {
+TEST_F(store, names_that_the_manager_discards_are_einval) {
   const auto fd = open_something();
   std::vector<std::string> names = {"a:b",  ":",    "a\nb", "a\n",  std::string("a\0b", 3),
                                     "\x7f", "\x1f", "ä",    "\x80", "\xff"};
@@ -150,22 +152,22 @@ TEST_F(store, refuses_names_that_the_manager_throws_away) {
   for (const auto& name : names) {
     const std::error_code invalid(EINVAL, std::generic_category());
     std::error_code ec;
-    EXPECT_FALSE(sd::store(name, fd.get(), store_poll::off, ec)) << name;
+    EXPECT_EQ(sd::store(name, fd.get(), store_poll::off, ec), notify_result::no_listener) << name;
     EXPECT_EQ(ec, invalid) << name;
     ec.clear();
-    EXPECT_FALSE(sd::forget(name, ec)) << name;
+    EXPECT_EQ(sd::forget(name, ec), notify_result::no_listener) << name;
     EXPECT_EQ(ec, invalid) << name;
-    EXPECT_EQ(told().text, "") << name;
+    EXPECT_EQ(received().text, "") << name;
   }
 }
 
-TEST_F(store, reads_no_further_than_the_name) {
+TEST_F(store, name_need_not_be_terminated) {
   const std::string text = "users:and\nmore";
-  EXPECT_TRUE(sd::forget(std::string_view(text).substr(0, 5)));
-  EXPECT_EQ(told().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
+  EXPECT_EQ(sd::forget(std::string_view(text).substr(0, 5)), notify_result::sent);
+  EXPECT_EQ(received().text, "FDSTOREREMOVE=1\nFDNAME=stored/users");
 }
 
-TEST_F(store, says_what_it_could_not_do) {
+TEST_F(store, exceptions_name_the_descriptor_and_the_name) {
   const auto what = [](const auto& call) -> std::string {
     try {
       call();
@@ -174,28 +176,32 @@ TEST_F(store, says_what_it_could_not_do) {
     }
     return "";
   };
-  EXPECT_EQ(what([] { sd::store("users", -1); }), "store descriptor -1 as users: Bad file descriptor");
-  EXPECT_EQ(what([] { sd::forget("a:b"); }), "forget a:b: Invalid argument");
+  const auto message = [](int number) { return ": " + std::generic_category().message(number); };
+  EXPECT_EQ(what([] { sd::store("users", -1); }), "store descriptor -1 as users" + message(EBADF));
+  EXPECT_EQ(what([] { sd::forget("a:b"); }), "forget a:b" + message(EINVAL));
   std::error_code ec;
-  EXPECT_FALSE(sd::store("users", -1, store_poll::on, ec));
+  EXPECT_EQ(sd::store("users", -1, store_poll::on, ec), notify_result::no_listener);
   EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
-  EXPECT_EQ(told().text, "");
+  EXPECT_EQ(received().text, "");
 }
 
-TEST_F(store, answers_false_where_nobody_listens) {
+TEST_F(store, unset_notify_socket_is_no_listener) {
   ::unsetenv("NOTIFY_SOCKET");
   const auto fd = open_something();
   std::error_code ec = std::make_error_code(std::errc::io_error);
-  EXPECT_FALSE(sd::store("users", fd.get(), store_poll::on, ec));
+  EXPECT_EQ(sd::store("users", fd.get(), store_poll::on, ec), notify_result::no_listener);
   EXPECT_FALSE(ec);
   ec = std::make_error_code(std::errc::io_error);
-  EXPECT_FALSE(sd::forget("users", ec));
+  EXPECT_EQ(sd::forget("users", ec), notify_result::no_listener);
   EXPECT_FALSE(ec);
-  EXPECT_FALSE(sd::store("users", fd.get()));
-  EXPECT_FALSE(sd::forget("users"));
+  ec = std::make_error_code(std::errc::io_error);
+  EXPECT_EQ(sd::store("users", fd.get(), ec), notify_result::no_listener);
+  EXPECT_FALSE(ec);
+  EXPECT_EQ(sd::store("users", fd.get()), notify_result::no_listener);
+  EXPECT_EQ(sd::forget("users"), notify_result::no_listener);
 }
 
-TEST_F(store, allocates_nothing) {
+TEST_F(store, allocates_no_memory) {
   const auto fd = open_something();
   const std::string name(248, 'x');
   std::error_code ec;
@@ -208,7 +214,7 @@ TEST_F(store, allocates_nothing) {
 
 // --- taking ----------------------------------------------------------------------------------------------------------
 
-/// What `sd::listen_fds()` answers where these were passed.
+/// Returns a list as `sd::listen_fds()` does, with these names.
 std::vector<listen_fd> passed(const std::vector<std::optional<std::string>>& names) {
   std::vector<listen_fd> fds;
   fds.reserve(names.size());
@@ -230,7 +236,7 @@ std::vector<int> numbers(const std::vector<listen_fd>& fds) {
   return result;
 }
 
-TEST(take_stored, takes_those_out_that_were_stored) {
+TEST(take_stored, removes_stored_descriptors_from_the_list) {
   auto fds = passed({"web", "stored/a", std::nullopt, "stored", "stored/b", "Stored/c", "/stored/d", "xstored/e", "",
                      "stored/", "stored/a", "stored/stored/f", "stored/unit.socket", "storedx", "stored0a"});
   const auto all = numbers(fds);
@@ -243,7 +249,7 @@ TEST(take_stored, takes_those_out_that_were_stored) {
   for (const int fd : all) EXPECT_GE(::fcntl(fd, F_GETFD), 0) << fd;
 }
 
-TEST(take_stored, takes_nothing_where_nothing_was_stored) {
+TEST(take_stored, nothing_stored) {
   std::vector<listen_fd> none;
   EXPECT_THAT(sd::take_stored(none), IsEmpty());
   auto fds = passed({"web", std::nullopt});
@@ -253,14 +259,14 @@ TEST(take_stored, takes_nothing_where_nothing_was_stored) {
   EXPECT_THAT(names(fds), ElementsAre("web", "(none)"));
 }
 
-TEST(take_stored, takes_all_there_is_and_nothing_twice) {
+TEST(take_stored, second_call_is_empty) {
   auto fds = passed({"stored/a", "stored/b"});
   EXPECT_THAT(names(sd::take_stored(fds)), ElementsAre("a", "b"));
   EXPECT_THAT(fds, IsEmpty());
   EXPECT_THAT(sd::take_stored(fds), IsEmpty());
 }
 
-TEST(take_stored, goes_by_the_name_where_the_descriptor_was_moved_out) {
+TEST(take_stored, entries_without_a_descriptor) {
   auto fds = passed({"stored/a", "web"});
   const auto gone = std::move(fds[0].fd);
   const auto web = std::move(fds[1].fd);
@@ -271,9 +277,9 @@ TEST(take_stored, goes_by_the_name_where_the_descriptor_was_moved_out) {
   EXPECT_FALSE(fds[0].fd);
 }
 
-TEST(take_stored, leaves_the_list_as_it_was_where_memory_runs_out) {
+TEST(take_stored, bad_alloc_leaves_the_list_unchanged) {
   if (sd::test::emulator().find("valgrind") != std::string::npos) {
-    GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
+    GTEST_SKIP() << "SKIPPED: valgrind replaces operator new";
   }
   auto fds = passed({"stored/a", "web", "stored/with-a-name-too-long-for-a-short-string"});
   const auto all = numbers(fds);
@@ -294,12 +300,12 @@ TEST(take_stored, leaves_the_list_as_it_was_where_memory_runs_out) {
     }
     ASSERT_LT(++failures, 100);
   }
-  EXPECT_GE(failures, 2) << "one for each list";
+  EXPECT_GE(failures, 2) << "at least one allocation for each list";
 }
 
-// --- how many --------------------------------------------------------------------------------------------------------
+// --- limit -----------------------------------------------------------------------------------------------------------
 
-TEST(store_limit, is_what_the_variable_says) {
+TEST(store_limit, is_read_from_the_environment) {
   static_assert(std::numeric_limits<unsigned>::max() == 4294967295U);
   const std::vector<std::pair<const char*, std::optional<unsigned>>> cases = {{nullptr, {}},
                                                                               {"", {}},
@@ -330,7 +336,7 @@ TEST(store_limit, is_what_the_variable_says) {
 
 // --- booted ----------------------------------------------------------------------------------------------------------
 
-TEST(booted, is_whether_the_directory_is_there) {
+TEST(booted, is_whether_the_directory_exists) {
   EXPECT_EQ(sd::booted(), std::filesystem::is_directory("/run/systemd/system"));
 }
 

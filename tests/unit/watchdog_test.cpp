@@ -42,11 +42,11 @@ struct period_case {
   text usec;
   text pid;
   std::optional<std::int64_t> period;
-  std::string error;  // what() of the throwing form; empty: none
+  std::string error;  // what() of the exception, or empty
   sd::errc code{};
 };
 
-TEST(watchdog_period, is_what_the_variables_say) {
+TEST(watchdog_period, is_read_from_the_environment) {
   const auto own = std::to_string(::getpid());
   const auto other = std::to_string(::getpid() + 1);
   const auto usec = sd::errc::malformed_watchdog_usec;
@@ -70,7 +70,7 @@ TEST(watchdog_period, is_what_the_variables_say) {
       {"1", other, {}, ""},
       {"1", "0", {}, ""},
       {"1", "2147483647", {}, ""},
-      // What is not for this process is none of its business.
+      // Variables for another process may be malformed.
       {"rubbish", other, {}, ""},
       {"0", other, {}, ""},
       {{}, "rubbish", {}, ""},
@@ -119,9 +119,9 @@ TEST(watchdog_period, is_what_the_variables_say) {
   set("WATCHDOG_PID", {});
 }
 
-// --- keeping it content ----------------------------------------------------------------------------------------------
+// --- keep-alives -----------------------------------------------------------------------------------------------------
 
-/// A service manager: how often it was told that this process is alive.
+/// A service manager that counts keep-alives.
 class watchdog : public testing::Test {
  public:
   watchdog() { ::setenv("NOTIFY_SOCKET", (directory_ / "notify").c_str(), 1); }
@@ -130,7 +130,7 @@ class watchdog : public testing::Test {
   watchdog& operator=(const watchdog&) = delete;
 
  protected:
-  /// Since it was asked last.
+  /// Returns the number of keep-alives since the last call.
   int keep_alives() {
     int count = 0;
     std::array<char, 256> buffer;
@@ -148,90 +148,103 @@ class watchdog : public testing::Test {
   sd::unique_fd manager_ = sd::testing::open(sd::kind::datagram, directory_ / "notify").fd;
 };
 
-TEST_F(watchdog, does_nothing_without_a_period) {
-  sd::watchdog dog(std::nullopt);
-  EXPECT_EQ(dog.interval(), std::nullopt);
-  EXPECT_EQ(dog.timeout(), -1);
-  dog.keep_alive();
+TEST_F(watchdog, no_period_sends_nothing) {
+  sd::watchdog keeper(std::nullopt);
+  EXPECT_EQ(keeper.interval(), std::nullopt);
+  EXPECT_EQ(keeper.timeout(), -1);
+  keeper.keep_alive();
   EXPECT_EQ(keep_alives(), 0);
-  EXPECT_EQ(dog.timeout(), -1);
+  EXPECT_EQ(keeper.timeout(), -1);
 }
 
 TEST_F(watchdog, interval_is_half_of_the_period) {
   EXPECT_EQ(sd::watchdog(30s).interval(), 15s);
-  EXPECT_EQ(sd::watchdog(3ms).interval(), 1ms) << "rounded down, to be early";
+  EXPECT_EQ(sd::watchdog(3ms).interval(), 1ms) << "rounded down";
   EXPECT_EQ(sd::watchdog(5999us).interval(), 2ms);
-  EXPECT_EQ(sd::watchdog(1us).interval(), 1ms) << "no program is to spin";
+  EXPECT_EQ(sd::watchdog(1us).interval(), 1ms) << "a loop must not spin";
   EXPECT_EQ(sd::watchdog(-1s).interval(), 1ms);
 }
 
-TEST_F(watchdog, says_so_at_once_and_then_once_an_interval) {
-  sd::watchdog dog(400ms);
-  EXPECT_EQ(keep_alives(), 0) << "not before it is asked to";
-  EXPECT_EQ(dog.timeout(), 0);
+TEST_F(watchdog, sends_at_once_and_then_once_per_interval) {
+  sd::watchdog keeper(400ms);
+  EXPECT_EQ(keep_alives(), 0) << "the constructor sends nothing";
+  EXPECT_EQ(keeper.timeout(), 0);
   const auto start = std::chrono::steady_clock::now();
-  dog.keep_alive();
+  keeper.keep_alive();
   EXPECT_EQ(keep_alives(), 1);
-  const auto first_timeout = dog.timeout();
+  const auto first_timeout = keeper.timeout();
   EXPECT_LE(first_timeout, 200);
   if (std::chrono::steady_clock::now() - start < 100ms) {
     EXPECT_GT(first_timeout, 100);
   }
 
-  dog.keep_alive();
-  dog.keep_alive();
+  keeper.keep_alive();
+  keeper.keep_alive();
   if (std::chrono::steady_clock::now() - start < 200ms) {
     EXPECT_EQ(keep_alives(), 0);
   }
 
-  const auto some_time = dog.timeout();
+  const auto some_time = keeper.timeout();
   std::this_thread::sleep_for(50ms);
-  EXPECT_LE(dog.timeout(), std::max(some_time - 50, 0));
-  std::this_thread::sleep_for(milliseconds(dog.timeout()));
+  EXPECT_LE(keeper.timeout(), std::max(some_time - 50, 0));
+  std::this_thread::sleep_for(milliseconds(keeper.timeout()));
   keep_alives();
-  EXPECT_EQ(dog.timeout(), 0);
-  dog.keep_alive();
+  EXPECT_EQ(keeper.timeout(), 0);
+  keeper.keep_alive();
   EXPECT_EQ(keep_alives(), 1);
 }
 
-TEST_F(watchdog, does_not_make_up_for_what_it_missed) {
-  sd::watchdog dog(2s);
-  dog.keep_alive();
+TEST_F(watchdog, late_call_sends_once) {
+  sd::watchdog keeper(2s);
+  keeper.keep_alive();
   EXPECT_EQ(keep_alives(), 1);
   std::this_thread::sleep_for(2100ms);
-  dog.keep_alive();
-  dog.keep_alive();
+  keeper.keep_alive();
+  keeper.keep_alive();
   EXPECT_EQ(keep_alives(), 1);
 }
 
-TEST_F(watchdog, tries_again_when_it_could_not_say_so) {
-  sd::watchdog dog(1h);
+TEST_F(watchdog, failed_keep_alive_is_retried_after_a_quarter_of_the_interval) {
+  sd::watchdog keeper(2h);  // an interval of one hour
   ::setenv("NOTIFY_SOCKET", (directory() / "gone").c_str(), 1);
-  dog.keep_alive();
-  EXPECT_EQ(dog.timeout(), 0);
+  keeper.keep_alive();
+  const int quarter = 15 * 60 * 1000;
+  EXPECT_GT(keeper.timeout(), 0) << "a loop that waits this long must not spin";
+  EXPECT_LE(keeper.timeout(), quarter);
   ::setenv("NOTIFY_SOCKET", (directory() / "notify").c_str(), 1);
-  dog.keep_alive();
-  EXPECT_EQ(keep_alives(), 1);
-  EXPECT_GT(dog.timeout(), 0);
+  keeper.keep_alive();
+  EXPECT_EQ(keep_alives(), 0) << "the retry is not due yet";
 }
 
-TEST_F(watchdog, does_not_spin_where_nobody_listens) {
+TEST_F(watchdog, failed_keep_alive_is_retried) {
+  sd::watchdog keeper(1us);  // an interval of one millisecond, the shortest there is
+  ::setenv("NOTIFY_SOCKET", (directory() / "gone").c_str(), 1);
+  keeper.keep_alive();
+  ::setenv("NOTIFY_SOCKET", (directory() / "notify").c_str(), 1);
+  for (int turns = 0; keep_alives() == 0; ++turns) {
+    ASSERT_LT(turns, 1000) << "never retried";
+    std::this_thread::sleep_for(milliseconds(keeper.timeout()));
+    keeper.keep_alive();
+  }
+}
+
+TEST_F(watchdog, unset_notify_socket_does_not_spin) {
   ::unsetenv("NOTIFY_SOCKET");
-  sd::watchdog dog(1h);
-  dog.keep_alive();
-  EXPECT_GT(dog.timeout(), 29 * 60 * 1000);
+  sd::watchdog keeper(1h);
+  keeper.keep_alive();
+  EXPECT_GT(keeper.timeout(), 29 * 60 * 1000);
 }
 
 TEST_F(watchdog, timeout_fits_an_int) {
-  // The second is a time that no clock counts to.
+  // The second one exceeds the range of the clock.
   for (const microseconds period : {microseconds(24h * 365), microseconds::max()}) {
     SCOPED_TRACE(period.count());
-    sd::watchdog dog(period);
-    EXPECT_GE(dog.interval(), 24h * 20);
-    dog.keep_alive();
+    sd::watchdog keeper(period);
+    EXPECT_GE(keeper.interval(), 24h * 20);
+    keeper.keep_alive();
     EXPECT_EQ(keep_alives(), 1);
-    EXPECT_GT(dog.timeout(), INT_MAX - 60'000);
-    dog.keep_alive();
+    EXPECT_GT(keeper.timeout(), INT_MAX - 60'000);
+    keeper.keep_alive();
     EXPECT_EQ(keep_alives(), 0);
   }
 }

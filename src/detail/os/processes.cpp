@@ -59,6 +59,23 @@ int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept {
     if (timeout_usec >= 0 && left <= 0) return 0;
   }
 }
+#if defined(__linux__)
+int pidfd_inode(int pidfd, std::uint64_t& number) noexcept {
+  if (sizeof(long) == sizeof number) return inode(pidfd, number);
+  // A 32-bit kernel has the lower half only in its `struct stat`, and all of the number in the file handle.
+  struct {
+    unsigned size;
+    int type;
+    unsigned char number[sizeof(std::uint64_t)];
+  } handle{sizeof number, 0, {}};
+  int mount = 0;
+  if (::syscall(SYS_name_to_handle_at, pidfd, "", &handle, &mount, AT_EMPTY_PATH) < 0) return -EOPNOTSUPP;
+  std::memcpy(&number, handle.number, sizeof number);
+  return 0;
+}
+#else
+int pidfd_inode(int, std::uint64_t&) noexcept { return -EOPNOTSUPP; }
+#endif
 int duplicate_to(int fd, int number) noexcept { return negated_errno(::dup2(fd, number)); }
 char** environment() noexcept { return environ; }
 int execute(const char* path, char* const* arguments, char* const* environment) noexcept {

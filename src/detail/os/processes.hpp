@@ -16,6 +16,10 @@ int open_pipe(int (&ends)[2]) noexcept;
 /// does not end. Retries on EINTR.
 int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept;
 
+/// Reads the inode number of a pidfd for which is_pidfs() is 1, in all its 64 bits. -EOPNOTSUPP for a 32-bit process
+/// before Linux 6.14.
+int pidfd_inode(int pidfd, std::uint64_t& number) noexcept;
+
 /// dup2(2). The copy is inherited by programs.
 int duplicate_to(int fd, int number) noexcept;
 /// Returns the environment of this process, which is null if it was cleared.

@@ -12,6 +12,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #include <cerrno>
 #include <cstring>
@@ -114,7 +117,9 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
   header.msg_name = const_cast<void*>(address);
   header.msg_namelen = static_cast<socklen_t>(size);
   header.msg_iov = text;
-  header.msg_iovlen = piece_count;
+  // The sizes here and below are int or socklen_t in some C libraries. All types take an unsigned short, which all
+  // sizes fit.
+  header.msg_iovlen = static_cast<unsigned short>(piece_count);
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   cmsghdr* part = CMSG_FIRSTHDR(&header);
@@ -122,10 +127,10 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
   if (fd_count > 0) {
     part->cmsg_level = SOL_SOCKET;
     part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+    part->cmsg_len = static_cast<unsigned short>(CMSG_LEN(sizeof(int) * fd_count));
     std::memcpy(CMSG_DATA(part), fds, sizeof(int) * fd_count);
     control_size += CMSG_SPACE(sizeof(int) * fd_count);
-    part = CMSG_NXTHDR(&header, part);
+    part = static_cast<cmsghdr*>(static_cast<void*>(control + control_size));
   }
 #if defined(__linux__)
   if (pid != 0) {
@@ -139,7 +144,7 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
 #else
   if (pid != 0) return -EOPNOTSUPP;
 #endif
-  header.msg_controllen = control_size;
+  header.msg_controllen = static_cast<unsigned short>(control_size);
   if (control_size == 0) header.msg_control = nullptr;
 
 #if defined(MSG_NOSIGNAL)
@@ -148,7 +153,13 @@ int send_message(int fd, const piece* pieces, std::size_t piece_count, const voi
   constexpr int flags = 0;
 #endif
   while (true) {
+#if defined(__linux__) && !defined(__GLIBC__) && defined(SYS_sendmsg)
+    // musl's sendmsg(3) copies the ancillary data to a buffer that is too small for 253 descriptors. It does so to
+    // clear the padding, which is zero here.
+    const auto sent = ::syscall(SYS_sendmsg, fd, &header, flags);
+#else
     const auto sent = ::sendmsg(fd, &header, flags);
+#endif
     if (sent >= 0) return static_cast<int>(sent);
     if (errno != EINTR) return -errno;
   }

@@ -30,6 +30,9 @@ struct functions {
   int (*pid_notifyf_with_fds)(pid_t, int, const int *, size_t, const char *, ...);
   int (*pid_notify_barrier)(pid_t, int, uint64_t);
 #endif
+#if !defined(LIBSYSTEMD) || LIBSYSTEMD >= 258
+  int (*pidfd_get_inode_id)(int, uint64_t *);
+#endif
 };
 extern const struct functions functions; /* or C++ might drop it */
 const struct functions functions = {
@@ -53,6 +56,9 @@ const struct functions functions = {
 #if !defined(LIBSYSTEMD) || LIBSYSTEMD >= 254
     sd_pid_notifyf_with_fds,
     sd_pid_notify_barrier,
+#endif
+#if !defined(LIBSYSTEMD) || LIBSYSTEMD >= 258
+    sd_pidfd_get_inode_id,
 #endif
 };
 

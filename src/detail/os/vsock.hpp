@@ -1,0 +1,20 @@
+#pragma once
+
+// The address of a vsock socket. musl comes without the kernel's headers, and its own do not define it.
+#if defined(__linux__)
+#if __has_include(<linux/vm_sockets.h>)
+#include <sys/socket.h>
+// The kernel's header needs the one above.
+#include <linux/vm_sockets.h>
+#else
+// The layout of vsock(7).
+struct sockaddr_vm {
+  unsigned short svm_family;
+  unsigned short svm_reserved1;
+  unsigned svm_port;
+  unsigned svm_cid;
+  unsigned char svm_zero[4];
+};
+#define VMADDR_CID_ANY 0xffffffffU  // NOLINT(cppcoreguidelines-macro-usage): as in the kernel's header
+#endif
+#endif

@@ -1,0 +1,11 @@
+#include <sd/notify.hpp>
+
+// That there is no service manager is not a failure.
+bool start() {
+#ifdef MISUSE
+  if (!sd::notify(sd::state::ready())) return false;
+#else
+  if (sd::notify(sd::state::ready()) == sd::notify_result::no_listener) return true;
+#endif
+  return true;
+}

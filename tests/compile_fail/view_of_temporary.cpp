@@ -1,0 +1,12 @@
+#include <sd/notify.hpp>
+
+// The descriptor's number would be gone at the end of the statement.
+void give(int fd) {
+  sd::notify_options options;
+#ifdef MISUSE
+  options.fds = {fd, fd};
+#else
+  options.fds = fd;
+#endif
+  sd::notify(sd::state::fdstore(), options);
+}
