@@ -1,5 +1,4 @@
-// What sd::take_or_bind() finds and leaves at paths: in crowds of programs, on what is there already, and with modes
-// and owners.
+// sd::take_or_bind() on paths: many processes at once, existing files, cleanup, modes and owners.
 
 #include <sd/address.hpp>
 #include <sd/take.hpp>
@@ -52,12 +51,12 @@ using sd::test::words;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// --- crowds ----------------------------------------------------------------------------------------------------------
+// --- many processes --------------------------------------------------------------------------------------------------
 
 std::size_t crowd_size() { return is_slow() ? 6 : 20; }
 int rounds() { return is_slow() ? 2 : 10; }
 
-/// At most one serves, its path is live, and nothing else is there. Then the same once it has gone.
+/// Expects that one program serves, that the directory holds its path only, and that it removes the path.
 void expect_one_server(const scratch& directory, const std::vector<program*>& servers) {
   ASSERT_EQ(servers.size(), 1U);
   EXPECT_EQ(directory.entries(), words{"s"});
@@ -66,7 +65,7 @@ void expect_one_server(const scratch& directory, const std::vector<program*>& se
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-TEST(crowd, of_programs_has_one_server) {
+TEST(race, one_process_gets_the_path) {
   for (int round = 0; round < 2 * rounds(); ++round) {
     const scratch directory;
     if (round % 2 == 1) leave_dead_socket(directory / "s");
@@ -76,7 +75,7 @@ TEST(crowd, of_programs_has_one_server) {
   }
 }
 
-TEST(crowd, makes_the_directories_together) {
+TEST(race, for_missing_directories) {
   const scratch directory;
   crowd all(crowd_size(), directory / "a/b/c/s");
   all.release();
@@ -84,7 +83,7 @@ TEST(crowd, makes_the_directories_together) {
   EXPECT_EQ(ask(directory / "a/b/c/s", "words"), "words");
 }
 
-TEST(crowd, while_the_server_stops_leaves_no_dead_path) {
+TEST(race, with_a_server_that_stops) {
   for (int round = 0; round < rounds(); ++round) {
     const scratch directory;
     program former(directory / "s", round % 2 == 0 ? words{} : words{"close-first"});
@@ -102,7 +101,7 @@ TEST(crowd, while_the_server_stops_leaves_no_dead_path) {
   }
 }
 
-TEST(crowd, while_the_server_is_killed_has_one_server_at_most) {
+TEST(race, with_a_server_that_is_killed) {
   for (int round = 0; round < rounds(); ++round) {
     const scratch directory;
     program former(directory / "s");
@@ -119,7 +118,7 @@ TEST(crowd, while_the_server_is_killed_has_one_server_at_most) {
   }
 }
 
-TEST(crowd, whose_programs_are_killed_hinders_none_after_them) {
+TEST(race, killed_processes_do_not_block_the_next) {
   for (int round = 0; round < rounds(); ++round) {
     const scratch directory;
     crowd all(crowd_size() / 2, directory / "s", {"times=1000000"});
@@ -134,7 +133,7 @@ TEST(crowd, whose_programs_are_killed_hinders_none_after_them) {
   }
 }
 
-/// Programs that bind and go, over and over: whoever has bound is who clients get to.
+/// Programs bind and unlink the path over and over. Clients reach the program that has bound it.
 void come_and_go(const words& options) {
   const scratch directory;
   leave_dead_socket(directory / "s");
@@ -154,13 +153,13 @@ void come_and_go(const words& options) {
 
 std::string times() { return is_slow() ? "times=100" : "times=1500"; }
 
-TEST(crowd, that_comes_and_goes_reaches_whom_it_should) { come_and_go({times()}); }
+TEST(race, repeated_bind_and_unlink) { come_and_go({times()}); }
 
-TEST(crowd, that_comes_and_goes_by_way_of_dead_paths_reaches_whom_it_should) { come_and_go({times(), "close-first"}); }
+TEST(race, repeated_bind_of_a_stale_path) { come_and_go({times(), "close-first"}); }
 
-// --- what is at the path already -------------------------------------------------------------------------------------
+// --- existing files --------------------------------------------------------------------------------------------------
 
-TEST(recovery, of_what_a_killed_server_left) {
+TEST(stale_path, of_a_killed_server_is_replaced) {
   for (const auto kind : {kind::stream, kind::seqpacket, kind::datagram}) {
     const scratch directory;
     const auto option = std::string("kind=") + sd::to_string(kind);
@@ -179,7 +178,7 @@ TEST(recovery, of_what_a_killed_server_left) {
   }
 }
 
-TEST(recovery, of_a_lock_file_that_nobody_holds) {
+TEST(path_lock, unlocked_file_is_used) {
   const scratch directory;
   std::ofstream(directory / "s.sd-lock").close();
   leave_dead_socket(directory / "s");
@@ -187,7 +186,7 @@ TEST(recovery, of_a_lock_file_that_nobody_holds) {
   EXPECT_EQ(directory.entries(), words{"s"});
 }
 
-TEST(recovery, waits_for_who_holds_the_lock) {
+TEST(path_lock, is_waited_for) {
   const scratch directory;
   const unique_fd lock(check(::open((directory / "s.sd-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open"));
   check(::flock(lock.get(), LOCK_EX), "flock");
@@ -195,13 +194,13 @@ TEST(recovery, waits_for_who_holds_the_lock) {
   one.release();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_EQ(directory.entries(), words{"s.sd-lock"});
-  // As a holder that goes does it.
+  // As the holder releases it.
   std::filesystem::remove(directory / "s.sd-lock");
   check(::flock(lock.get(), LOCK_UN), "flock");
   expect_one_server(directory, one.servers());
 }
 
-TEST(recovery, spares_a_server_that_does_not_use_the_library) {
+TEST(stale_path, server_without_the_library_stays) {
   for (const int type : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM}) {
     for (const auto kind : {kind::stream, kind::seqpacket, kind::datagram}) {
       const scratch directory;
@@ -209,7 +208,7 @@ TEST(recovery, spares_a_server_that_does_not_use_the_library) {
       const auto server = foreign_server(where, type);
       const auto file = status_of(where).st_ino;
       EXPECT_EQ(failure_of(where, of_kind(kind)), "bind to " + where + ": Address already in use");
-      EXPECT_FALSE(has_client(server)) << "the probe is seen";
+      EXPECT_FALSE(has_client(server)) << "the server received the probe";
       EXPECT_EQ(status_of(where).st_ino, file);
       EXPECT_EQ(directory.entries(), words{"s"});
       EXPECT_FALSE(refuses(where, type));
@@ -217,7 +216,7 @@ TEST(recovery, spares_a_server_that_does_not_use_the_library) {
   }
 }
 
-TEST(recovery, spares_a_server_that_does_not_listen_yet) {
+TEST(stale_path, server_that_does_not_listen_yet_stays) {
   const scratch directory;
   const sd::address where(directory / "s");
   const unique_fd server(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
@@ -228,10 +227,10 @@ TEST(recovery, spares_a_server_that_does_not_listen_yet) {
   EXPECT_FALSE(refuses(directory / "s"));
 }
 
-TEST(recovery, spares_what_is_no_socket) {
+TEST(stale_path, file_that_is_not_a_socket_stays) {
   const scratch directory;
   const auto where = directory / "s";
-  const auto expect_spared = [&](const char* what) {
+  const auto expect_unchanged = [&](const char* what) {
     const auto before = status_of(where);
     EXPECT_EQ(failure_of(where), "bind to " + where + ": Address already in use") << what;
     const auto after = status_of(where);
@@ -243,20 +242,20 @@ TEST(recovery, spares_what_is_no_socket) {
     std::filesystem::remove(where);
   };
   std::ofstream(where) << "words";
-  expect_spared("a file");
+  expect_unchanged("a file");
   std::filesystem::create_directory(where);
-  expect_spared("a directory");
+  expect_unchanged("a directory");
   check(::mkfifo(where.c_str(), 0600), "mkfifo");
-  expect_spared("a fifo");
+  expect_unchanged("a fifo");
   std::filesystem::create_symlink(directory / "nowhere", where);
-  expect_spared("a link to nowhere");
+  expect_unchanged("a dangling link");
   leave_dead_socket(directory / "dead");
   std::filesystem::create_symlink(directory / "dead", where);
-  expect_spared("a link to a dead socket");
+  expect_unchanged("a link to a dead socket");
   EXPECT_EQ(directory.entries(), words{"dead"});
 }
 
-// --- what is removed, and what is not --------------------------------------------------------------------------------
+// --- cleanup ---------------------------------------------------------------------------------------------------------
 
 TEST(cleanup, removes_the_path) {
   const scratch directory;
@@ -267,7 +266,7 @@ TEST(cleanup, removes_the_path) {
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-TEST(cleanup, removes_the_path_also_where_the_socket_went_first) {
+TEST(cleanup, removes_the_path_after_the_socket_was_closed) {
   const scratch directory;
   program server(directory / "s", {"close-first"});
   ASSERT_EQ(server.says().count("serving"), 1U);
@@ -283,15 +282,15 @@ TEST(cleanup, leaves_a_path_that_was_released) {
   EXPECT_EQ(directory.entries(), words{"s"});
 }
 
-TEST(cleanup, is_not_for_a_forked_child) {
+TEST(cleanup, does_nothing_in_a_forked_child) {
   const scratch directory;
   program server(directory / "s", {"fork"});
-  ASSERT_EQ(server.says().count("serving"), 1U);  // the child has gone by then
+  ASSERT_EQ(server.says().count("serving"), 1U);  // the child has exited by then
   EXPECT_EQ(directory.entries(), words{"s"});
   expect_one_server(directory, {&server});
 }
 
-TEST(cleanup, leaves_a_path_that_another_server_has_now) {
+TEST(cleanup, leaves_the_path_of_another_server) {
   for (const auto& [closes_first, at_the_same_time] :
        {std::pair{false, false}, std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
     const scratch directory;
@@ -310,7 +309,7 @@ TEST(cleanup, leaves_a_path_that_another_server_has_now) {
   }
 }
 
-TEST(cleanup, leaves_what_was_renamed_and_what_took_its_place) {
+TEST(cleanup, leaves_a_renamed_path_and_its_replacement) {
   const scratch directory;
   program server(directory / "s");
   ASSERT_EQ(server.says().count("serving"), 1U);
@@ -321,14 +320,14 @@ TEST(cleanup, leaves_what_was_renamed_and_what_took_its_place) {
   EXPECT_EQ(directory.entries(), (words{"renamed", "s"}));
 }
 
-/// Directories of file systems that give out inode numbers in ways of their own.
+/// Returns directories of file systems that allocate inode numbers differently.
 words file_systems() {
   words all = {testing::TempDir()};
   if (::access("/dev/shm", W_OK) == 0) all.emplace_back("/dev/shm/");
   return all;
 }
 
-/// Servers, until one has got this inode number, which then has the path; if none has, the last has it.
+/// Starts servers at the path until one has this inode number. If none has, the last one keeps the path.
 std::vector<unique_fd> servers_with(std::uint64_t number, const std::string& where, int& found) {
   std::vector<unique_fd> servers;
   for (int i = 0; i < 8; ++i) {
@@ -342,7 +341,7 @@ std::vector<unique_fd> servers_with(std::uint64_t number, const std::string& whe
   return servers;
 }
 
-TEST(cleanup, leaves_another_server_whose_file_has_the_same_inode_number) {
+TEST(cleanup, leaves_another_server_with_the_same_inode_number) {
   int same = 0;
   for (const auto& parent : file_systems()) {
     for (int i = 0; i < 100; ++i) {
@@ -351,7 +350,7 @@ TEST(cleanup, leaves_another_server_whose_file_has_the_same_inode_number) {
       auto first = bind_one(where);
       const auto number = status_of(where).st_ino;
       std::filesystem::remove(where);
-      first.release_fd().reset();  // which is what held the number
+      first.release_fd().reset();  // which kept the number in use
       std::this_thread::sleep_for(std::chrono::microseconds(i * 100));
       const auto others = servers_with(number, where, same);
       first = {};
@@ -362,7 +361,7 @@ TEST(cleanup, leaves_another_server_whose_file_has_the_same_inode_number) {
   RecordProperty("same_inode_numbers", same);
 }
 
-TEST(cleanup, of_one_path_by_move_assignment_of_another) {
+TEST(cleanup, by_move_assignment) {
   const scratch directory;
   auto server = bind_one(directory / "first");
   server = bind_one(directory / "second");
@@ -382,7 +381,7 @@ TEST(cleanup, of_one_path_by_move_assignment_of_another) {
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-TEST(cleanup, survives_that_the_directory_has_gone) {
+TEST(cleanup, without_the_directory_does_nothing) {
   const scratch directory;
   auto server = bind_one(directory / "d/s");
   std::filesystem::remove_all(directory / "d");
@@ -390,7 +389,7 @@ TEST(cleanup, survives_that_the_directory_has_gone) {
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-TEST(cleanup, of_the_longest_path) {
+TEST(cleanup, removes_a_path_of_maximum_length) {
   const scratch directory;
   const auto where = directory / std::string(107 - directory.path().size() - 1, 'x');
   program server(where);
@@ -401,7 +400,7 @@ TEST(cleanup, of_the_longest_path) {
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-TEST(cleanup, leaves_no_descriptor) {
+TEST(cleanup, closes_every_descriptor) {
   const scratch directory;
   const auto next_free = [] {
     const unique_fd copy(check(::dup(STDIN_FILENO), "dup"));
@@ -417,7 +416,7 @@ TEST(cleanup, leaves_no_descriptor) {
 
 // --- modes and owners ------------------------------------------------------------------------------------------------
 
-TEST(permissions, of_directories_that_are_made) {
+TEST(permissions, mode_of_new_directories) {
   struct made {
     words options;
     unsigned mode;
@@ -428,7 +427,7 @@ TEST(permissions, of_directories_that_are_made) {
     check(::chmod(directory.path().c_str(), 0751), "chmod");
     program server(directory / "a/b/s", options);
     EXPECT_EQ(server.says().count("serving"), 1U);
-    EXPECT_EQ(mode_of(directory.path()), 0751U) << "this one was there";
+    EXPECT_EQ(mode_of(directory.path()), 0751U) << "the existing directory";
     EXPECT_EQ(mode_of(directory / "a"), mode);
     EXPECT_EQ(mode_of(directory / "a/b"), mode);
     EXPECT_EQ(server.stop(), 0);
@@ -436,17 +435,16 @@ TEST(permissions, of_directories_that_are_made) {
   }
 }
 
-TEST(permissions, of_the_path_are_what_the_umask_leaves) {
-  for (const auto& [umask, mode] :
-       {std::pair{"umask=0", 0777U}, std::pair{"umask=022", 0755U}, std::pair{"umask=077", 0700U}}) {
+TEST(permissions, mode_is_0666_by_default) {
+  for (const char* const umask : {"umask=0", "umask=022", "umask=077"}) {
     const scratch directory;
     program server(directory / "s", {umask});
     EXPECT_EQ(server.says().count("serving"), 1U);
-    EXPECT_EQ(mode_of(directory / "s"), mode);
+    EXPECT_EQ(mode_of(directory / "s"), 0666U) << umask;
   }
 }
 
-TEST(permissions, of_the_path_are_exactly_what_was_asked_for) {
+TEST(permissions, mode_does_not_depend_on_the_umask) {
   for (const char* const umask : {"umask=0", "umask=077"}) {
     for (const char* const option : {"kind=stream", "kind=seqpacket", "kind=datagram"}) {
       for (const unsigned mode : {0600U, 0666U, 0777U, 0000U}) {
@@ -461,8 +459,8 @@ TEST(permissions, of_the_path_are_exactly_what_was_asked_for) {
   }
 }
 
-TEST(permissions, owner_and_group_are_what_was_asked_for) {
-  if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: this takes root";
+TEST(permissions, owner_and_group) {
+  if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: requires root with CAP_CHOWN";
   struct owned {
     words options;
     unsigned user;
@@ -477,7 +475,7 @@ TEST(permissions, owner_and_group_are_what_was_asked_for) {
     EXPECT_EQ(server.says().count("serving"), 1U);
     EXPECT_EQ(status_of(directory / "s").st_uid, user);
     EXPECT_EQ(status_of(directory / "s").st_gid, group);
-    EXPECT_EQ(mode_of(directory / "s"), group == 4321 && user != 1234 ? 0660U : 0755U);
+    EXPECT_EQ(mode_of(directory / "s"), group == 4321 && user != 1234 ? 0660U : 0666U);
   }
 }
 

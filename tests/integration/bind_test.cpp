@@ -1,4 +1,4 @@
-// What sd::take_or_bind() takes and binds: every address, how it is bound, and which socket is taken instead.
+// sd::take_or_bind() with every kind of address: how it is bound, and which passed socket is taken instead.
 
 #include <sd/address.hpp>
 #include <sd/error.hpp>
@@ -63,7 +63,7 @@ struct served {
   const char* name;
   sd::kind kind;
   int type;
-  const char* where;  // DIR, IPV4 and PID are filled in; a port that is 0 or all ones is a free one
+  const char* where;  // DIR, IPV4 and PID are filled in; port 0 or 4294967295 is any free port
 };
 
 std::ostream& operator<<(std::ostream& out, const served& what) { return out << what.name; }
@@ -102,7 +102,7 @@ class every_address : public testing::TestWithParam<served> {
 
   [[nodiscard]] bool is_path() const { return where_.front() == '/'; }
   static std::string kind_option() { return std::string("kind=") + sd::to_string(GetParam().kind); }
-  /// Internet datagrams go nowhere unseen.
+  /// An internet datagram to a closed port is not refused.
   [[nodiscard]] bool is_refused(const std::string& where) const {
     return GetParam().type == SOCK_DGRAM && where_.front() != '/' && where_.front() != '@'
                ? true
@@ -117,7 +117,7 @@ class every_address : public testing::TestWithParam<served> {
   std::string where_;
 };
 
-TEST_P(every_address, is_bound_where_nothing_was_passed) {
+TEST_P(every_address, is_bound_if_nothing_was_passed) {
   program server(where(), {kind_option()});
   auto said = server.says();
   ASSERT_EQ(said.count("serving"), 1U) << said["what"];
@@ -133,7 +133,7 @@ TEST_P(every_address, is_bound_where_nothing_was_passed) {
   EXPECT_THAT(directory().entries(), IsEmpty());
 }
 
-TEST_P(every_address, is_taken_where_it_was_passed) {
+TEST_P(every_address, is_taken_if_it_was_passed) {
   const auto passed = list_of(sd::testing::open(GetParam().kind, where(), "web"));
   const auto& fd = passed.front().fd;
   const auto before = sd::describe(fd.get());
@@ -151,7 +151,7 @@ TEST_P(every_address, is_taken_where_it_was_passed) {
   EXPECT_EQ(ask(at, "words", GetParam().type), "words");
   EXPECT_EQ(server.stop(), 0);
 
-  // As it was, for the next instance.
+  // Unchanged, for the next instance.
   EXPECT_EQ(sd::to_string(sd::describe(fd.get())), sd::to_string(before));
   EXPECT_EQ(option(fd, SOL_SOCKET, SO_REUSEADDR), reuse);
   EXPECT_EQ(directory().entries(), is_path() ? words{"socket"} : words{});
@@ -161,7 +161,7 @@ TEST_P(every_address, is_taken_where_it_was_passed) {
   EXPECT_TRUE(has_client(fd));
 }
 
-TEST_P(every_address, that_is_served_is_in_use) {
+TEST_P(every_address, of_another_server_is_in_use) {
   auto server = sd::testing::open(GetParam().kind, where());
   const auto at = sd::to_string(sd::describe(server.fd.get()).local);
   EXPECT_EQ(failure_of(at, of_kind(GetParam().kind)), "bind to " + at + ": Address already in use");
@@ -181,7 +181,7 @@ TEST(bound, vsock_of_any_context_id) {
   EXPECT_EQ(server.origin(), origin::bound);
 }
 
-// --- what is bound ---------------------------------------------------------------------------------------------------
+// --- bound sockets ---------------------------------------------------------------------------------------------------
 
 TEST(bound, descriptor_is_close_on_exec) {
   const scratch directory;
@@ -191,14 +191,14 @@ TEST(bound, descriptor_is_close_on_exec) {
   }
 }
 
-TEST(bound, stream_sockets_of_the_internet_reuse_their_address) {
+TEST(bound, only_internet_stream_sockets_reuse_their_address) {
   EXPECT_EQ(option(bind_one(loopback() + ":0"), SOL_SOCKET, SO_REUSEADDR), 1);
   EXPECT_EQ(option(bind_one("0"), SOL_SOCKET, SO_REUSEADDR), 1);
-  // Two servers would share the address, and none would know.
+  // Two datagram servers would share the address without noticing.
   EXPECT_EQ(option(bind_one(loopback() + ":0", of_kind(kind::datagram)), SOL_SOCKET, SO_REUSEADDR), 0);
 }
 
-TEST(bound, again_while_connections_of_the_former_server_linger) {
+TEST(bound, again_while_old_connections_linger) {
   auto server = bind_one(loopback() + ":0");
   const auto at = sd::to_string(sd::describe(server.get()).local);
   const auto client = connect(at);
@@ -208,7 +208,7 @@ TEST(bound, again_while_connections_of_the_former_server_linger) {
   EXPECT_EQ(failure_of(at), "");
 }
 
-TEST(bound, wildcard_serves_ipv4_or_not) {
+TEST(bound, wildcard_serves_ipv4_unless_ipv6_only) {
   for (const auto& [wanted, v6only] :
        {std::pair{sd::bind_ipv6_only::both, 0}, std::pair{sd::bind_ipv6_only::ipv6_only, 1}}) {
     for (const auto kind : {kind::stream, kind::datagram}) {
@@ -224,14 +224,14 @@ TEST(bound, wildcard_serves_ipv4_or_not) {
   }
 }
 
-TEST(bound, wildcard_is_as_the_system_has_it_by_default) {
+TEST(bound, wildcard_follows_the_system_by_default) {
   int system_default = -1;
   std::ifstream("/proc/sys/net/ipv6/bindv6only") >> system_default;
   if (system_default < 0) GTEST_SKIP() << "SKIPPED: this system has no IPv6";
   EXPECT_EQ(option(bind_one("[::]:0"), IPPROTO_IPV6, IPV6_V6ONLY), system_default);
 }
 
-TEST(bound, nonblocking_only_where_asked_for) {
+TEST(bound, nonblocking_only_on_request) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     for (const auto wanted : {sd::nonblocking::leave, sd::nonblocking::off, sd::nonblocking::on}) {
@@ -242,7 +242,7 @@ TEST(bound, nonblocking_only_where_asked_for) {
   }
 }
 
-TEST(bound, as_many_may_wait_as_the_backlog_says) {
+TEST(bound, backlog_limits_waiting_connections) {
   const scratch directory;
   const auto waiting = [&](int backlog, int most) {
     bind_options options;
@@ -257,14 +257,14 @@ TEST(bound, as_many_may_wait_as_the_backlog_says) {
     }
     return most;
   };
-  EXPECT_EQ(waiting(0, 300), 1);  // the kernel lets one more in
+  EXPECT_EQ(waiting(0, 300), 1);  // the kernel admits one more
   EXPECT_EQ(waiting(3, 300), 4);
   int allowed = 0;
   std::ifstream("/proc/sys/net/core/somaxconn") >> allowed;
   EXPECT_EQ(waiting(-1, 300), std::min(allowed + 1, 300));
 }
 
-TEST(bound, only_kinds_that_can_be) {
+TEST(bound, kind_that_cannot_be_bound_is_an_error) {
   const scratch directory;
   for (const auto kind : {kind::connection, kind::unconnected, kind::fifo, kind::raw, kind::other}) {
     const auto name = std::string(sd::to_string(kind));
@@ -273,9 +273,9 @@ TEST(bound, only_kinds_that_can_be) {
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-// --- what was passed -------------------------------------------------------------------------------------------------
+// --- passed sockets --------------------------------------------------------------------------------------------------
 
-TEST(passed, is_the_very_descriptor) {
+TEST(passed, is_the_same_descriptor) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     auto fds = list_of(sd::testing::open(kind::stream, where));
@@ -310,13 +310,13 @@ TEST(passed, keeps_its_options) {
   }
 }
 
-TEST(passed, is_nonblocking_as_asked_for) {
+TEST(passed, is_made_nonblocking_on_request) {
   for (const bool before : {false, true}) {
     for (const auto wanted : {sd::nonblocking::leave, sd::nonblocking::off, sd::nonblocking::on}) {
       bind_options options;
       options.nonblocking = before ? sd::nonblocking::on : sd::nonblocking::off;
       auto fds = list_of(passed_from(bind_one(loopback() + ":0", options)));
-      const auto holder = unique_fd(check(::dup(fds.front().fd.get()), "dup"));  // as the service manager has one
+      const auto holder = unique_fd(check(::dup(fds.front().fd.get()), "dup"));  // as the service manager holds one
       options.nonblocking = wanted;
       const auto server = take_or_bind(fds, sd::describe(holder.get()).local, options);
       const bool after = wanted == sd::nonblocking::leave ? before : wanted == sd::nonblocking::on;
@@ -340,7 +340,7 @@ TEST(passed, others_stay_in_the_list) {
   EXPECT_EQ(fds[1].name, "last");
 }
 
-TEST(passed, but_for_another_address_is_left_and_this_one_is_bound) {
+TEST(passed, for_another_address_stays_and_this_one_is_bound) {
   const scratch directory;
   std::vector<listen_fd> fds;
   fds.push_back(sd::testing::open(kind::stream, directory / "other", "path"));
@@ -354,7 +354,7 @@ TEST(passed, but_for_another_address_is_left_and_this_one_is_bound) {
   }
 }
 
-TEST(passed, by_a_path_that_leads_there) {
+TEST(passed, is_found_through_a_symbolic_link) {
   const scratch directory;
   std::filesystem::create_directory_symlink(directory.path(), directory / "link");
   auto fds = list_of(sd::testing::open(kind::stream, directory / "s"));
@@ -362,7 +362,7 @@ TEST(passed, by_a_path_that_leads_there) {
   EXPECT_EQ(server.origin(), origin::passed);
 }
 
-/// A socket of the one protocol that is bound where the other's port is free.
+/// Opens a socket at a port that is free for the other protocol.
 listen_fd passed_at_a_port(kind kind, std::string& where) {
   while (true) {
     auto passed = sd::testing::open(kind, loopback() + ":0");
@@ -376,7 +376,7 @@ listen_fd passed_at_a_port(kind kind, std::string& where) {
   }
 }
 
-TEST(passed, tcp_and_udp_have_ports_of_their_own) {
+TEST(passed, tcp_and_udp_ports_are_independent) {
   for (const auto& [given, wanted] :
        {std::pair{kind::datagram, kind::stream}, std::pair{kind::stream, kind::datagram}}) {
     std::string where;
@@ -389,7 +389,7 @@ TEST(passed, tcp_and_udp_have_ports_of_their_own) {
     EXPECT_EQ(sd::to_string(what.local), where);
     EXPECT_EQ(sd::to_string(fds), before);
 
-    // Where both were passed, each is found.
+    // If both were passed, each is found.
     fds.push_back(listen_fd{"both", unique_fd(check(::dup(server.get()), "dup"))});
     const auto second = take_or_bind(fds, sd::address(where), of_kind(wanted));
     EXPECT_EQ(second.origin(), origin::passed);
@@ -408,7 +408,7 @@ TEST(passed, several_udp_sockets_leave_the_tcp_port_free) {
   EXPECT_EQ(sd::to_string(fds), before);
 }
 
-TEST(passed, as_another_kind_at_a_path_is_an_error) {
+TEST(passed, wrong_kind_at_a_path_is_an_error) {
   const scratch directory;
   const auto where = directory / "s";
   const std::pair<kind, kind> others[] = {{kind::datagram, kind::stream},
@@ -427,7 +427,7 @@ TEST(passed, as_another_kind_at_a_path_is_an_error) {
   }
 }
 
-/// One end of a connection to the server, as Accept=yes passes it.
+/// Opens one end of a connection, as Accept=yes passes it.
 listen_fd accepted(const std::string& where, unique_fd& client) {
   const auto server = bind_one(where);
   client = connect(sd::to_string(sd::describe(server.get()).local));
@@ -441,7 +441,7 @@ TEST(passed, connection_at_the_address_is_an_error) {
     auto fds = list_of(accepted(where, client));
     const auto at = sd::describe(fds.front().fd.get()).local;
     for (const auto kind : {kind::stream, kind::datagram, kind::seqpacket}) {
-      if (kind == kind::datagram && at.port() != 0) continue;  // UDP has ports of its own
+      if (kind == kind::datagram && at.port() != 0) continue;  // UDP ports are independent
       std::error_code ec;
       const auto server = take_or_bind(fds, at, of_kind(kind), ec);
       EXPECT_EQ(ec, errc::wrong_kind) << where;
@@ -452,7 +452,7 @@ TEST(passed, connection_at_the_address_is_an_error) {
   }
 }
 
-TEST(passed, connection_is_an_error_whatever_else_is_at_the_port) {
+TEST(passed, connection_at_the_port_of_a_datagram_socket_is_an_error) {
   unique_fd client;
   auto fds = list_of(accepted(loopback() + ":0", client));
   const auto at = sd::to_string(sd::describe(fds.front().fd.get()).local);
@@ -460,7 +460,7 @@ TEST(passed, connection_is_an_error_whatever_else_is_at_the_port) {
   EXPECT_THAT(failure_of(fds, at), HasSubstr(std::error_code(errc::wrong_kind).message()));
 }
 
-TEST(passed, twice_is_ambiguous) {
+TEST(passed, same_address_twice_is_ambiguous) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {
     auto fds = list_of(sd::testing::open(kind::stream, where, "one"));

@@ -1,9 +1,9 @@
-// The program that bind_test starts: it takes or binds an address, reports in lines what it got or why it got nothing,
-// and serves it, a line of words to a client, until SIGTERM.
+// The program that bind_test starts. It takes or binds an address, reports the result in lines, and echoes one message
+// to each client until SIGTERM.
 //
 //   binder ADDRESS REPORT [OPTION[=VALUE]...]
 //
-// REPORT is a fifo. Options are those of sd::bind_options and what stands in main().
+// REPORT is a fifo. The options are those of sd::bind_options and those that main() reads.
 
 #include <sd/address.hpp>
 #include <sd/listen_fds.hpp>
@@ -12,11 +12,17 @@
 #include <sd/take_or_bind.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "bind_hook.hpp"
+
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +32,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -112,6 +119,63 @@ void describe(const sd::server_socket& server, const std::vector<sd::listen_fd>&
   say("left " + sd::to_string(fds));
 }
 
+// --- events right after bind(2) --------------------------------------------------------------------------------------
+
+words at_bind;                 // what to do then, from the options
+int lock_file = -1;            // another descriptor of the lock file
+pid_t forked = 0;              // a child that inherited every descriptor
+std::string inherited_before;  // descriptors that a program would inherit if it was started before
+std::string inherited;         // and if it was started then
+
+/// Lists the descriptors past standard error that are not close-on-exec.
+std::string inheritable_descriptors() {
+  std::string all;
+  for (int fd = 3; fd < 256; ++fd) {
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags >= 0 && flags != FD_CLOEXEC) all += ' ' + std::to_string(fd);
+  }
+  return all;
+}
+
+/// Does what an attacker who may write to the directory could do.
+void replace(const std::string& path, const std::string& how) {
+  namespace files = std::filesystem;
+  const auto victim = text(at_bind, "victim");
+  const auto directory = files::path(path).parent_path();
+  if (how == "directory") {
+    files::rename(directory, directory.string() + ".moved");
+    files::create_directory_symlink(victim, directory);
+    return;
+  }
+  files::rename(path, path + ".moved");
+  if (how == "symlink") files::create_symlink(victim, path);
+  if (how == "link") files::create_hard_link(victim, path);
+  if (how == "rename") files::rename(victim, path);
+  if (how == "file") std::ofstream(path).close();
+  if (how == "removed") files::remove(path + ".moved");
+}
+
+void on_bind(const void* address) {
+  if (static_cast<const sockaddr*>(address)->sa_family != AF_UNIX) return;
+  const std::string path = static_cast<const sockaddr_un*>(address)->sun_path;
+  inherited = inheritable_descriptors();
+  if (at_bind.count("die") != 0) ::raise(SIGKILL);
+  if (at_bind.count("fork-at-bind") != 0) {
+    lock_file = check(::open((path + ".sd-lock").c_str(), O_RDWR | O_CLOEXEC), "open the lock file");
+    forked = check(::fork(), "fork");
+    while (forked == 0) ::pause();
+  }
+  if (const auto how = text(at_bind, "replace"); !how.empty()) replace(path, how);
+}
+
+/// Reports what became of the lock that the forked child still has a descriptor of.
+void report_lock() {
+  if (forked == 0) return;
+  say(::flock(lock_file, LOCK_EX | LOCK_NB) == 0 ? "lock released" : "lock held");
+  ::kill(forked, SIGKILL);
+  check(::waitpid(forked, nullptr, 0), "waitpid");
+}
+
 // --- serving ---------------------------------------------------------------------------------------------------------
 
 void answer(int fd, bool is_datagram) {
@@ -133,7 +197,7 @@ void answer(int fd, bool is_datagram) {
   }
 }
 
-/// SIGTERM is blocked but while it waits here: one that came before stops it, too.
+/// SIGTERM is blocked except while ppoll() waits, so a signal that arrived earlier stops the program as well.
 void serve(int fd) {
   const bool is_datagram = sd::is_socket(fd, 0, SOCK_DGRAM);
   sigset_t none;
@@ -144,7 +208,7 @@ void serve(int fd) {
   }
 }
 
-/// Whether a client who goes to the address gets to this socket, which is nonblocking.
+/// Returns whether a client that connects to the address reaches this nonblocking socket.
 bool is_reached(const sd::server_socket& server, const sd::address& where) {
   const sd::unique_fd client(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   const auto size = static_cast<socklen_t>(where.size());
@@ -153,9 +217,12 @@ bool is_reached(const sd::server_socket& server, const sd::address& where) {
   return static_cast<bool>(connection);
 }
 
-/// Binds and goes, time after time, and counts how often it served, was refused, and bound what it did not get to
-/// serve.
-void come_and_go(const sd::address& where, sd::bind_options options, unsigned times, bool closes_first) {
+/// Binds and unlinks the address repeatedly. Counts how often clients reached it, how often it was refused, and how
+/// often it had bound the address but clients did not reach it.
+void come_and_go(const sd::address& where, sd::bind_options options, const words& given) {
+  auto times = number(given, "times", 10).value_or(1);
+  const bool closes_first = given.count("close-first") != 0;
+  const bool removes_directories = given.count("remove-directories") != 0;
   options.nonblocking = sd::nonblocking::on;
   int bound = 0;
   int refused = 0;
@@ -167,6 +234,13 @@ void come_and_go(const sd::address& where, sd::bind_options options, unsigned ti
       auto server = sd::take_or_bind(none, where, options);
       ++(is_reached(server, where) ? bound : lost);
       if (closes_first) server.release_fd().reset();
+      if (removes_directories) {
+        server = {};
+        const auto directory = std::filesystem::path(std::string(where.path())).parent_path();
+        std::error_code stays;
+        std::filesystem::remove(directory, stays);
+        std::filesystem::remove(directory.parent_path(), stays);
+      }
     } catch (const std::system_error& error) {
       if (error.code() == std::errc::address_in_use) {
         ++refused;
@@ -181,7 +255,7 @@ void come_and_go(const sd::address& where, sd::bind_options options, unsigned ti
   say("failed " + failed);
 }
 
-/// For the end: the usual way is that the listener goes out of scope as it is.
+/// Cleans up in the requested way. By default the listener is destroyed as a whole.
 void wind_up(sd::server_socket& server, const words& given) {
   if (given.count("release") != 0) server.keep_path();
   if (given.count("close-first") != 0) {
@@ -209,6 +283,8 @@ int bind_and_serve(const sd::address& where, const words& given) {
     return 1;
   }
   describe(server, fds);
+  say("inheritable" + (inherited == inherited_before ? " as before" : inherited));
+  report_lock();
   if (given.count("fork") != 0) {
     const pid_t child = check(::fork(), "fork");
     if (child == 0) return 0;  // through the destructors of all that is here
@@ -220,10 +296,20 @@ int bind_and_serve(const sd::address& where, const words& given) {
   return 0;
 }
 
-void become(unsigned id) {
-  check(::setgroups(0, nullptr), "setgroups");
+void become(unsigned id, const std::optional<unsigned>& group) {
+  const gid_t groups[] = {group.value_or(0)};
+  check(::setgroups(group ? 1 : 0, groups), "setgroups");
   check(::setgid(id), "setgid");
   check(::setuid(id), "setuid");
+}
+
+void drop_capability(unsigned capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  check(static_cast<int>(::syscall(SYS_capget, &header, data)), "capget");
+  data[capability / 32].effective &= ~(1U << (capability % 32));
+  data[capability / 32].permitted &= ~(1U << (capability % 32));
+  check(static_cast<int>(::syscall(SYS_capset, &header, data)), "capset");
 }
 
 }  // namespace
@@ -247,15 +333,20 @@ int main(int argc, char** argv) {
     check(::sigaction(SIGTERM, &action, nullptr), "sigaction");
 
     if (const auto mask = number(given, "umask", 8)) ::umask(*mask);
-    if (const auto id = number(given, "become", 10)) become(*id);
+    if (const auto id = number(given, "become", 10)) become(*id, number(given, "supplementary", 10));
+    if (given.count("no-net-admin") != 0) drop_capability(CAP_NET_ADMIN);
+    sd::test::refuses_netlink = given.count("no-netlink") != 0;
+    at_bind = given;
+    inherited_before = inheritable_descriptors();
+    sd::test::after_bind = on_bind;
     if (const auto gate = text(given, "gate"); !gate.empty()) {
       say("ready");
       const sd::unique_fd opened(
           check(::open(gate.c_str(), O_RDONLY | O_CLOEXEC), "gate"));  // not before a writer does
     }
     const sd::address where(argv[1]);
-    if (const auto times = number(given, "times", 10)) {
-      come_and_go(where, options_of(given), *times, given.count("close-first") != 0);
+    if (given.count("times") != 0) {
+      come_and_go(where, options_of(given), given);
       return 0;
     }
     return bind_and_serve(where, given);

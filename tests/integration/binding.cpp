@@ -163,7 +163,7 @@ words program::command(const std::string& where, words options, words tracer) co
 std::optional<std::string> program::next_line() {
   while (received_.find('\n') == std::string::npos) {
     pollfd readable{process_.pipe(), POLLIN, 0};
-    if (::poll(&readable, 1, 60000) <= 0) throw std::runtime_error("the program says nothing");
+    if (::poll(&readable, 1, 60000) <= 0) throw std::runtime_error("the program does not report");
     std::array<char, 4096> buffer;
     const ssize_t length = ::read(process_.pipe(), buffer.data(), buffer.size());
     if (length <= 0) return std::nullopt;

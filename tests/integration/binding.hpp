@@ -22,17 +22,17 @@
 #include <utility>
 #include <vector>
 
-// What the tests of sd::take_or_bind() share: places to bind, and programs that do.
+// Shared by the tests of sd::take_or_bind(): places to bind, and programs that bind them.
 namespace sd::test {
 
 using words = std::vector<std::string>;
 
-/// Whether programs take long to start and to run.
+/// Returns whether programs start and run slowly.
 bool is_slow();
 
 // --- places ----------------------------------------------------------------------------------------------------------
 
-/// A directory where anyone may bind.
+/// A temporary directory in which every user may bind.
 class scratch : public directory {
  public:
   explicit scratch(const std::string& parent = ::testing::TempDir()) : directory(parent) {
@@ -40,7 +40,7 @@ class scratch : public directory {
   }
 };
 
-/// An IPv4 address that nobody else in this machine's tests binds.
+/// Returns a loopback address of IPv4 that no other test on this machine binds.
 const std::string& loopback();
 
 bool exists(const std::string& path);
@@ -58,16 +58,16 @@ bool is_nonblocking(const Socket& socket) {
   return is_nonblocking(socket.get());
 }
 
-/// Whether this process may give files to others.
+/// Returns whether this process may change the owners of files.
 bool may_change_owners();
 
-/// What does not use the library: a socket that is bound to the path and, unless it is a datagram one, listens.
+/// Opens a server without the library: binds a socket to the path and, unless it is a datagram socket, listens.
 unique_fd foreign_server(const std::string& path, int type = SOCK_STREAM);
 
-/// A path whose server has died.
+/// Leaves the path of a socket that is closed.
 void leave_dead_socket(const std::string& path);
 
-/// Whether a connection or message is waiting to be received.
+/// Returns whether a connection or message is waiting to be received.
 bool has_client(int server);
 template <class Socket>
 bool has_client(const Socket& socket) {
@@ -76,7 +76,7 @@ bool has_client(const Socket& socket) {
 
 bool refuses(const std::string& where, int type = SOCK_STREAM);
 
-/// What take_or_bind() throws, as text; empty where it does not.
+/// Returns the text of what take_or_bind() throws. Empty if it succeeds.
 std::string failure_of(std::vector<listen_fd>& fds, const std::string& where, const bind_options& options = {});
 std::string failure_of(const std::string& where, const bind_options& options = {});
 
@@ -88,19 +88,19 @@ std::vector<listen_fd> list_of(listen_fd entry);
 
 using report = std::map<std::string, std::string>;
 
-/// A binder that runs.
+/// A running binder.
 class program {
  public:
   explicit program(const std::string& where, const words& options = {}, const std::vector<listen_fd>& passed = {},
                    const words& tracer = {});
 
-  /// All that it says until it waits, serves or ends, by the first word of the line. Waiting is for the gate.
+  /// Returns what it reports until it waits for the gate, serves or exits, by the first word of each line.
   report says();
   int stop(int signal = SIGTERM) { return process_->stop(signal); }
   int wait() { return process_->wait(); }
 
  private:
-  /// The pipe has to be there before the process is started.
+  /// The pipe must be opened before the process is started.
   class started {
    public:
     started(unique_fd pipe, const words& command, const std::vector<listen_fd>& passed)
@@ -122,14 +122,14 @@ class program {
   std::string received_;
 };
 
-/// Programs that wait, once started, to bind all at once.
+/// Programs that have started and wait to bind all at once.
 class crowd {
  public:
   crowd(std::size_t size, const std::string& where, words options = {});
 
   void release();
 
-  /// Waits until each serves or has ended. Those that serve; all others are to have been refused.
+  /// Waits until each program serves or has exited. Returns those that serve, and expects that the others were refused.
   std::vector<program*> servers();
 
   [[nodiscard]] const std::vector<std::unique_ptr<program>>& programs() const { return programs_; }

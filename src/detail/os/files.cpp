@@ -14,11 +14,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#if __has_include(<linux/unix_diag.h>)
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#endif
 #endif
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 namespace sd::detail::os {
 
@@ -33,7 +43,7 @@ file_type type_of(mode_t mode) noexcept {
   return file_type::other;
 }
 
-int answer(int result, const struct stat& status, file& file) noexcept {
+int copy_status(int result, const struct stat& status, file& file) noexcept {
   if (result < 0) return -errno;
   file.type = type_of(status.st_mode);
   file.device = status.st_dev;
@@ -47,6 +57,9 @@ int answer(int result, const struct stat& status, file& file) noexcept {
   // Unsigned, so that times after 2262 wrap around: `modified` is only compared for equality.
   file.modified = static_cast<std::int64_t>(static_cast<std::uint64_t>(modified.tv_sec) * 1000000000U +
                                             static_cast<std::uint64_t>(modified.tv_nsec));
+  file.owner = status.st_uid;
+  file.group = status.st_gid;
+  file.mode = status.st_mode & 07777U;
   file.links = status.st_nlink;
   return 0;
 }
@@ -57,15 +70,15 @@ mode_t permissions(unsigned mode) noexcept { return mode & 07777U; }
 
 int status(int fd, file& result) noexcept {
   struct stat status;
-  return answer(::fstat(fd, &status), status, result);
+  return copy_status(::fstat(fd, &status), status, result);
 }
 int status(const char* path, file& result) noexcept {
   struct stat status;
-  return answer(::stat(path, &status), status, result);
+  return copy_status(::stat(path, &status), status, result);
 }
 int link_status(const char* path, file& result) noexcept {
   struct stat status;
-  return answer(::lstat(path, &status), status, result);
+  return copy_status(::lstat(path, &status), status, result);
 }
 
 #if defined(__linux__)
@@ -88,22 +101,136 @@ int is_message_queue(int) noexcept { return 0; }
 int opened_path(int, char*, std::size_t) noexcept { return 0; }
 #endif
 
+unsigned effective_user() noexcept { return ::geteuid(); }
+
 int make_directory(const char* path, unsigned mode) noexcept { return negated_errno(::mkdir(path, permissions(mode))); }
-int change_mode(int fd, unsigned mode) noexcept { return negated_errno(::fchmod(fd, permissions(mode))); }
-int change_mode(const char* path, unsigned mode) noexcept { return negated_errno(::chmod(path, permissions(mode))); }
-int change_owner(const char* path, int user, int group) noexcept {
-  return negated_errno(::lchown(path, static_cast<uid_t>(user), static_cast<gid_t>(group)));
-}
+int remove_directory(const char* path) noexcept { return negated_errno(::rmdir(path)); }
 int remove(const char* path) noexcept { return negated_errno(::unlink(path)); }
-int open_lock(const char* path) noexcept {
-  return negated_errno(::open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR));
+
+int create_file(const char* path) noexcept {
+  return negated_errno(::open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
 }
+int open_file(const char* path) noexcept {
+  return negated_errno(::open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+}
+int change_mode(int fd, unsigned mode) noexcept { return negated_errno(::fchmod(fd, permissions(mode))); }
+int change_owner(int fd, unsigned user, unsigned group) noexcept { return negated_errno(::fchown(fd, user, group)); }
 int lock(int fd) noexcept {
   while (::flock(fd, LOCK_EX) < 0) {
     if (errno != EINTR) return -errno;
   }
   return 0;
 }
+int unlock(int fd) noexcept { return negated_errno(::flock(fd, LOCK_UN)); }
+
+#if defined(__linux__)
+int open_path(const char* path) noexcept { return negated_errno(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)); }
+int open_bound_file(int socket) noexcept {
+  // SIOCUNIXFILE of <linux/un.h>, which cannot be included together with <sys/un.h>.
+  constexpr int siocunixfile = 0x89e0;
+  return negated_errno(::ioctl(socket, siocunixfile, 0));
+}
+
+#if __has_include(<linux/unix_diag.h>)
+namespace {
+
+/// Asks the kernel for the file that a unix socket is bound to, by the inode number of the socket itself.
+int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
+  const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  if (netlink < 0) return -errno;
+  struct {
+    nlmsghdr header;
+    unix_diag_req request;
+  } question{};
+  question.header.nlmsg_len = sizeof question;
+  question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  question.header.nlmsg_flags = NLM_F_REQUEST;
+  question.request.sdiag_family = AF_UNIX;
+  question.request.udiag_states = ~0U;
+  question.request.udiag_ino = socket_inode;
+  question.request.udiag_show = UDIAG_SHOW_VFS;
+  question.request.udiag_cookie[0] = ~0U;  // no cookie
+  question.request.udiag_cookie[1] = ~0U;
+  alignas(nlmsghdr) char answer[1024];
+  auto received = ::send(netlink, &question, sizeof question, 0);
+  // The kernel answers before send() returns.
+  if (received >= 0) received = ::recv(netlink, answer, sizeof answer, MSG_DONTWAIT);
+  const int error = errno;
+  ::close(netlink);
+  if (received < 0) return -error;
+
+  nlmsghdr header;
+  const auto size = static_cast<std::size_t>(received);
+  std::size_t at = NLMSG_LENGTH(sizeof(unix_diag_msg));
+  if (size < at) return -EPROTO;
+  std::memcpy(&header, answer, sizeof header);
+  if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return -EPROTO;
+  while (at + sizeof(nlattr) <= size) {
+    nlattr attribute;
+    std::memcpy(&attribute, answer + at, sizeof attribute);
+    if (attribute.nla_type == UNIX_DIAG_VFS && at + sizeof attribute + sizeof result <= size) {
+      std::memcpy(&result, answer + at + sizeof attribute, sizeof result);
+      return 0;
+    }
+    if (attribute.nla_len < sizeof attribute) break;
+    at += NLMSG_ALIGN(attribute.nla_len);
+  }
+  return -EPROTO;
+}
+
+}  // namespace
+
+int is_bound_to(int socket, int path_fd) noexcept {
+  struct stat status;
+  struct stat file;
+  struct statfs file_system;
+  if (::fstat(socket, &status) < 0 || ::fstat(path_fd, &file) < 0 || ::fstatfs(path_fd, &file_system) < 0) {
+    return -errno;
+  }
+  unix_diag_vfs bound;
+  if (const int result = bound_file(static_cast<std::uint32_t>(status.st_ino), bound); result < 0) return result;
+  if (bound.udiag_vfs_ino != static_cast<std::uint32_t>(file.st_ino)) return 0;
+  if (bound.udiag_vfs_dev >> 20U == major(file.st_dev) && (bound.udiag_vfs_dev & 0xfffffU) == minor(file.st_dev))
+    return 1;
+  // stat(2) reports another device number than the kernel's own for some file systems without a device, such as btrfs
+  // and overlayfs, but not for tmpfs.
+  constexpr std::uint32_t tmpfs_magic = 0x01021994;
+  return major(file.st_dev) == 0 && bound.udiag_vfs_dev >> 20U == 0 &&
+                 static_cast<std::uint32_t>(file_system.f_type) != tmpfs_magic
+             ? 1
+             : 0;
+}
+#else
+int is_bound_to(int, int) noexcept { return -ENOSYS; }
+#endif
+
+int change_mode(int path_fd, const char*, unsigned mode) noexcept {
+  char entry[32];
+  std::snprintf(entry, sizeof entry, "/proc/self/fd/%d", path_fd);
+  if (::chmod(entry, permissions(mode)) == 0) return 0;
+  if (errno != ENOENT) return -errno;
+    // Without /proc. Linux 6.6 has fchmodat2(2), which C libraries do not know yet.
+#if defined(SYS_fchmodat2)
+  constexpr long fchmodat2 = SYS_fchmodat2;
+#else
+  constexpr long fchmodat2 = 452;  // on every architecture but alpha
+#endif
+  return negated_errno(static_cast<int>(::syscall(fchmodat2, path_fd, "", permissions(mode), AT_EMPTY_PATH)));
+}
+int change_owner(int path_fd, const char*, unsigned user, unsigned group) noexcept {
+  return negated_errno(::fchownat(path_fd, "", user, group, AT_EMPTY_PATH));
+}
+#else
+int open_path(const char*) noexcept { return -ENOSYS; }
+int open_bound_file(int) noexcept { return -ENOSYS; }
+int is_bound_to(int, int) noexcept { return -ENOSYS; }
+int change_mode(int, const char* path, unsigned mode) noexcept {
+  return negated_errno(::fchmodat(AT_FDCWD, path, permissions(mode), AT_SYMLINK_NOFOLLOW));
+}
+int change_owner(int, const char* path, unsigned user, unsigned group) noexcept {
+  return negated_errno(::lchown(path, user, group));
+}
+#endif
 
 }  // namespace sd::detail::os
 
