@@ -1,31 +1,66 @@
-# What `cmake --install` lays down: the libraries, their headers, the CMake package `sd-listen-fds`, the pkg-config modules.
+# What `cmake --install` installs: the libraries, their headers, the CMake package `sd-listen-fds` and the pkg-config modules.
 include(CMakePackageConfigHelpers)
 
-install(
-  TARGETS sd_listen_fds sd_testing
-  EXPORT sd-listen-fds
-  FILE_SET HEADERS)
-if(TARGET sd_daemon)
-  # In a directory of its own, for beside libsystemd's header there is no room for one of the same name.
+# install_libraries(TARGETS HEADER_DIRECTORY SOURCE_DIRECTORY HEADER...): installs TARGETS, and as files the headers that
+# are below SOURCE_DIRECTORY where CMake has no file sets. CMake before 3.23 does not read the include directory from a file
+# set that a newer one has exported, so it is always named.
+function(install_libraries targets header_directory source_directory)
+  if(file_sets)
+    set(header_set FILE_SET HEADERS DESTINATION ${header_directory})
+  endif()
   install(
-    TARGETS sd_daemon sd_daemon_static
+    TARGETS ${targets}
     EXPORT sd-listen-fds
-    FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sd-daemon)
+    ${header_set}
+    INCLUDES
+    DESTINATION ${header_directory})
+  if(NOT file_sets)
+    foreach(header IN LISTS ARGN)
+      file(RELATIVE_PATH directory ${source_directory} ${header})
+      get_filename_component(directory ${directory} DIRECTORY)
+      install(FILES ${header} DESTINATION ${header_directory}/${directory})
+    endforeach()
+  endif()
+endfunction()
+
+set(libraries sd_listen_fds)
+if(SD_LISTEN_FDS_BUILD_BOTH)
+  list(APPEND libraries sd_listen_fds${other_suffix})
+endif()
+list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE header_files)
+install_libraries("${libraries}" ${CMAKE_INSTALL_INCLUDEDIR} ${PROJECT_SOURCE_DIR}/include ${header_files})
+if(TARGET sd_testing)
+  list(TRANSFORM testing_headers PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE header_files)
+  install_libraries(sd_testing ${CMAKE_INSTALL_INCLUDEDIR} ${PROJECT_SOURCE_DIR}/include ${header_files})
+endif()
+if(TARGET sd_daemon_static)
+  set(libraries sd_daemon_static)
+  if(TARGET sd_daemon)
+    list(APPEND libraries sd_daemon)
+  endif()
+  # In a directory of its own, because a header of the same name belongs to libsystemd.
+  set(compat_include ${PROJECT_SOURCE_DIR}/compat/include)
+  install_libraries("${libraries}" ${CMAKE_INSTALL_INCLUDEDIR}/sd-daemon ${compat_include}
+                    ${compat_include}/systemd/sd-daemon.h)
 endif()
 if(TARGET sd_daemon_relinked)
   install(TARGETS sd_daemon_relinked LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/sd-daemon NAMELINK_SKIP)
 endif()
+
+set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/sd-listen-fds)
 install(
   EXPORT sd-listen-fds
   NAMESPACE sd::
-  FILE sd-listen-fds-config.cmake
-  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/sd-listen-fds)
+  FILE sd-listen-fds-targets.cmake
+  DESTINATION ${package_directory})
+configure_package_config_file(cmake/sd-listen-fds-config.cmake.in sd-listen-fds-config.cmake
+                              INSTALL_DESTINATION ${package_directory} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(sd-listen-fds-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sd-listen-fds-config-version.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/sd-listen-fds)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sd-listen-fds-config.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/sd-listen-fds-config-version.cmake DESTINATION ${package_directory})
 
-# The modules find their prefix from where they lie, so that an installed tree can be moved. What is configured as an
-# absolute path outside the prefix stays absolute.
+# The modules find their prefix from their own directory, so that an installed tree can be moved. A directory that is
+# configured as an absolute path outside the prefix stays absolute.
 foreach(dir INCLUDEDIR LIBDIR)
   if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
     set(pc_${dir} "${CMAKE_INSTALL_${dir}}")
@@ -41,8 +76,13 @@ function(install_pkg_config_module source dir)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${module} DESTINATION ${CMAKE_INSTALL_LIBDIR}/${dir})
 endfunction()
 install_pkg_config_module(cmake/sd-listen-fds.pc.in pkgconfig)
-if(TARGET sd_daemon)
+if(TARGET sd_testing)
+  install_pkg_config_module(cmake/sd-testing.pc.in pkgconfig)
+endif()
+if(TARGET sd_daemon_static)
   install_pkg_config_module(compat/sd-daemon.pc.in pkgconfig)
-  # Stands in for libsystemd's, for who sets PKG_CONFIG_PATH to its directory.
-  install_pkg_config_module(compat/libsystemd.pc.in sd-daemon/pkgconfig)
+  if(SD_LISTEN_FDS_INSTALL_LIBSYSTEMD_PC)
+    # Only programs whose PKG_CONFIG_PATH names its directory find it.
+    install_pkg_config_module(compat/libsystemd.pc.in sd-daemon/pkgconfig)
+  endif()
 endif()

@@ -1,4 +1,4 @@
-// A program of somebody else's, which prints how many descriptors it was passed.
+// Somebody else's program, which prints how many descriptors it was passed.
 
 #include <sd/listen_fds.hpp>
 

@@ -5,6 +5,7 @@
 
 #include "allocation.hpp"
 #include "notify_fixture.hpp"
+#include "privilege.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -283,7 +284,7 @@ TEST_F(notify, sender_is_this_process) {
 }
 
 TEST_F(notify, privileged_process_sends_as_another) {
-  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: needs root";
+  if (!sd::test::has_sys_admin()) GTEST_SKIP() << "SKIPPED: needs CAP_SYS_ADMIN";
   other_process other;
   EXPECT_EQ(sd::notify({state::main_pid(other.pid())}, from(other.pid())), notify_result::sent);
   const auto message = manager().next();

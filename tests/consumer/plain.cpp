@@ -1,0 +1,3 @@
+// What consumer.size compares with: a program without the library.
+
+int main() { return 0; }
