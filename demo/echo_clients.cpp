@@ -1,7 +1,9 @@
-// echo-clients PORT CLIENTS PER_SECOND: a steady stream of short-lived clients to an echo server on 127.0.0.1, which
-// counts those that are lost. Each sends a line of its own, and is answered if it gets that line back and nothing else.
+// echo-clients PORT CLIENTS PER_SECOND: connects short-lived clients to an echo server on 127.0.0.1 at a steady rate,
+// and counts the clients that are lost. Each client sends a line of its own. It counts as answered if it receives
+// exactly this line.
 //
-// Exit status: 0 if all were answered, 1 if some were lost, 2 for wrong usage and where a client could not be tried.
+// Exit status: 0 if all clients were answered, 1 if some were lost, 2 for wrong usage or if a client could not be
+// started.
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -30,8 +32,8 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr auto patience = std::chrono::seconds(10);  // of a client, for all that it does
-constexpr int most_at_once = 500;                    // clients; fits the usual limit of 1024 descriptors
+constexpr auto patience = std::chrono::seconds(10);  // the time that a client has in all
+constexpr int most_at_once = 500;                    // clients; within the usual limit of 1024 descriptors
 
 enum outcome : std::size_t { answered, refused, reset, cut_short, wrong, timed_out, outcomes };
 constexpr std::array<const char*, outcomes> names = {"answered",  "refused",      "reset",
@@ -52,7 +54,7 @@ class unanswered : public std::exception {
   throw std::system_error(error, std::generic_category(), what);  // not the server's fault
 }
 
-/// A connection whose calls wait until the deadline, and no longer.
+/// A connection whose calls fail if they take longer than until the deadline.
 class connection {
  public:
   explicit connection(clock::time_point deadline)
@@ -130,7 +132,7 @@ outcome run_client(std::uint16_t port, int number) {
   }
 }
 
-/// How many clients had which outcome.
+/// Counts the clients by outcome.
 class tally {
  public:
   void add(outcome what) { ++counts_[what]; }
@@ -159,8 +161,8 @@ int number(std::string_view text, int most, const std::string& name) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > most) {
-    throw std::invalid_argument(name + " is to be a number from 1 to " + std::to_string(most) + ", not \"" +
-                                std::string(text) + '"');
+    throw std::invalid_argument(name + "=\"" + std::string(text) + "\": not a number from 1 to " +
+                                std::to_string(most));
   }
   return value;
 }
@@ -183,7 +185,7 @@ int main(int argc, char** argv) {
         outcomes_seen.add(run_client(port, i));
       }
     };
-    std::vector<std::future<void>> threads;  // they wait for their threads also where one cannot be started
+    std::vector<std::future<void>> threads;  // the destructors wait for the threads
     threads.reserve(most_at_once);
     for (int i = 0; i < std::min(clients, most_at_once); ++i) {
       threads.push_back(std::async(std::launch::async, run_clients));

@@ -13,13 +13,21 @@ namespace {
 
 using namespace std::chrono;
 
-constexpr std::int64_t stopped = INT64_MIN;
+// States without work.
+constexpr int idle = 0;
+constexpr int checking = -1;  // try_stop() checks the queues; begin() may cancel this
+constexpr int stopped = -2;
 
-std::int64_t now() noexcept { return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count(); }
+/// The time modulo the range of unsigned, which is 49 days or more. Differences of two times are correct as long as
+/// they are shorter than that.
+unsigned now() noexcept {
+  return static_cast<unsigned>(duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count());
+}
 
-bool is_readable([[maybe_unused]] int fd) noexcept {
+/// Returns true if poll(2) fails, because a client may be waiting then.
+bool may_be_readable([[maybe_unused]] int fd) noexcept {
 #if SD_HAS_DESCRIPTORS
-  return detail::os::is_readable(fd) != 0;  // where it cannot be told, somebody may be waiting
+  return detail::os::is_readable(fd) != 0;
 #else
   return true;
 #endif
@@ -27,46 +35,54 @@ bool is_readable([[maybe_unused]] int fd) noexcept {
 
 }  // namespace
 
-idle_exit::idle_exit(milliseconds after) noexcept : after_(after), since_(now()) {}
+idle_exit::idle_exit(milliseconds after) noexcept
+    : after_(static_cast<int>(std::clamp<milliseconds::rep>(after.count(), 0, milliseconds(hours(24 * 24)).count()))),
+      since_(now()) {}
 
-void idle_exit::watch(int fd, origin origin) {
-  fds_.push_back(fd);
-  if (origin != origin::passed) armed_ = false;
+void idle_exit::watch(const server_socket& socket) {
+  fds_.push_back(socket.get());
+  if (socket.origin() != origin::passed) all_passed_ = false;
 }
 
+bool idle_exit::armed() const noexcept { return all_passed_ && !fds_.empty(); }
+
 idle_exit::work idle_exit::begin() noexcept {
-  auto busy = busy_.load();
+  int state = state_;
   do {
-    if (busy < 0) return {};
-  } while (!busy_.compare_exchange_weak(busy, busy + 1));
+    if (state == stopped) return {};
+  } while (!state_.compare_exchange_weak(state, std::max(state, idle) + 1));
   return work(this);
 }
 
 void idle_exit::end() noexcept {
   since_ = now();
-  --busy_;
+  --state_;
 }
 
 bool idle_exit::try_stop() noexcept {
-  if (!armed_ || fds_.empty()) return false;
-  if (busy_.load() == stopped) return true;
-  if (busy_.load() != 0 || now() - since_ < after_.count()) return false;
-  // From here on nobody accepts: who comes now stays in the queue, and if the queue is empty, for the next instance.
-  std::int64_t none = 0;
-  if (!busy_.compare_exchange_strong(none, stopped)) return false;
-  if (std::any_of(fds_.begin(), fds_.end(), is_readable)) {
-    busy_ = 0;
-    return false;
-  }
-  std::error_code ignored;  // who cannot be told will see it
+  if (!armed()) return false;
+  int state = idle;
+  if (!state_.compare_exchange_strong(state, checking)) return state == stopped;
+  const bool needed = remaining() > 0 || std::any_of(fds_.begin(), fds_.end(), may_be_readable);
+  // If work has begun meanwhile, the state is no longer `checking`, even if that work has ended: the attempt has
+  // failed. If not, nothing was accepted since the check. A client that has connected since stays in the queue.
+  state = checking;
+  if (!state_.compare_exchange_strong(state, needed ? idle : stopped) || needed) return false;
+  std::error_code ignored;  // the manager also notices the exit itself
   notify({state::stopping()}, ignored);
   return true;
 }
 
 int idle_exit::timeout() const noexcept {
-  if (!armed_ || fds_.empty()) return -1;
-  const auto left = busy_ != 0 ? after_.count() : after_.count() - (now() - since_);
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
+  if (!armed()) return -1;
+  return state_ > 0 ? after_ : remaining();
+}
+
+int idle_exit::remaining() const noexcept {
+  const unsigned since = since_;  // read before the time, which is then never the earlier one
+  const unsigned elapsed = now() - since;
+  const auto after = static_cast<unsigned>(after_);
+  return static_cast<int>(after - std::min(elapsed, after));
 }
 
 }  // namespace sd

@@ -53,6 +53,15 @@ std::vector<int> processes(const std::string& name) {
   return pids;
 }
 
+int count_lines(const std::string& path, const std::string& text) {
+  int count = 0;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.find(text) != std::string::npos) ++count;
+  }
+  return count;
+}
+
 bool eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!condition()) {

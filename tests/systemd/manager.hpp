@@ -31,6 +31,9 @@ int main_pid(const std::string& service);
 /// The pids of the processes with this name.
 std::vector<int> processes(const std::string& name);
 
+/// Returns how many lines of the file contain the text.
+int count_lines(const std::string& path, const std::string& text);
+
 /// Whether the condition comes true within ten seconds.
 bool eventually(const std::function<bool()>& condition);
 

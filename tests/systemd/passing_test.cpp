@@ -1,4 +1,4 @@
-// What sd::listen_fds() answers for what units describe: the report of report.cpp, compared as a whole.
+// Compares what sd::listen_fds() returns for various units with the whole report that report.cpp prints.
 
 #include <sd/socket.hpp>
 
@@ -26,14 +26,14 @@ std::string content(const std::string& path) {
   return text.str();
 }
 
-/// Cuts the first line, which is to name the process, off a report.
+/// Removes the first line of a report and checks that it names the process.
 std::string without_pid(const std::string& report, int pid) {
   const auto line = "pid " + std::to_string(pid) + '\n';
   EXPECT_THAT(report, testing::StartsWith(line));
   return report.substr(report.find('\n') + 1);
 }
 
-/// The answer to a client of a service, less the pid.
+/// Returns the report that a service sends to a client, without the line for the process.
 std::string report_of(const std::string& service, const std::string& where, int type = SOCK_STREAM) {
   const auto report = ask(where, "", type);
   return without_pid(report, main_pid(service));
@@ -47,7 +47,7 @@ TEST_F(passing, one_socket) {
             "in a child:\n");
 }
 
-TEST_F(passing, name_with_odd_characters) {
+TEST_F(passing, name_with_special_characters) {
   systemctl("start odd-name.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7002"),
             "descriptors 1\n"
@@ -55,7 +55,7 @@ TEST_F(passing, name_with_odd_characters) {
             "\nin a child:\n");
 }
 
-TEST_F(passing, name_is_the_unit_by_default) {
+TEST_F(passing, default_name_is_the_name_of_the_unit) {
   systemctl("start unnamed.socket");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"),
             "descriptors 1\n"
@@ -63,8 +63,8 @@ TEST_F(passing, name_is_the_unit_by_default) {
             "in a child:\n");
 }
 
-/// The order is systemd's choice, but each name belongs to its socket.
-TEST_F(passing, several_units) {
+/// systemd chooses the order, but each name belongs to its socket.
+TEST_F(passing, sockets_of_several_units) {
   systemctl("start web.socket odd-name.socket unnamed.socket");
   const auto report = report_of("several-units.service", "127.0.0.1:7001");
   EXPECT_EQ(report_of("several-units.service", "127.0.0.1:7003"), report);
@@ -77,7 +77,7 @@ TEST_F(passing, several_units) {
   EXPECT_THAT(report, testing::EndsWith("\nin a child:\n"));
 }
 
-TEST_F(passing, several_sockets_of_one_unit_in_order) {
+TEST_F(passing, several_sockets_of_one_unit_are_in_order) {
   systemctl("start one-unit.socket");
   const auto report = report_of("one-unit.service", "127.0.0.1:7101");
   EXPECT_EQ(report,
@@ -90,7 +90,7 @@ TEST_F(passing, several_sockets_of_one_unit_in_order) {
             "8 \"one\" stream unix @one-unit close-on-exec\n"
             "9 \"one\" seqpacket unix /run/one-unit/packets close-on-exec\n"
             "in a child:\n");
-  // Each is the socket that it says it is.
+  // Each entry describes the socket that serves the address.
   const std::string service = "one-unit.service";
   EXPECT_EQ(report_of(service, "[::1]:7102"), report);
   EXPECT_EQ(report_of(service, "/run/one-unit/stream"), report);
@@ -100,7 +100,7 @@ TEST_F(passing, several_sockets_of_one_unit_in_order) {
   EXPECT_EQ(report_of(service, "/run/one-unit/packets", SOCK_SEQPACKET), report);
 }
 
-TEST_F(passing, connection_where_systemd_accepts) {
+TEST_F(passing, connection_that_systemd_accepted) {
   systemctl("start accept.socket");
   const auto first = connect("127.0.0.1:7201");
   const auto second = connect("127.0.0.1:7201");
@@ -120,33 +120,33 @@ TEST_F(passing, connection_where_systemd_accepts) {
   EXPECT_EQ(processes.size(), 2);
 }
 
-TEST_F(passing, nothing_without_a_socket_unit) {
+TEST_F(passing, service_without_a_socket_unit_receives_nothing) {
   systemctl("start without-socket.service");
   EXPECT_THAT(content("/run/without-socket"), testing::EndsWith("\ndescriptors 0\nin a child:\n"));
 }
 
-/// The program under a shell is another process than the one that systemd started. Nothing is taken from it.
-TEST_F(passing, nothing_in_a_child_of_the_service) {
+/// A program that a shell starts is not the process that systemd started. The descriptors stay open for the shell.
+TEST_F(passing, child_of_the_service_receives_nothing) {
   systemctl("start wrapped.socket wrapped.service");
   EXPECT_THAT(content("/run/wrapped"), testing::EndsWith("\ndescriptors 0\nin a child: 3\n"));
 }
 
-/// The variables name this process, and are wrong.
-TEST_F(passing, error_where_the_unit_sets_the_variables) {
+/// The variables name this process and are malformed.
+TEST_F(passing, malformed_variables_of_the_unit_cause_an_error) {
   systemctl("start broken.socket broken.service");
   EXPECT_THAT(content("/run/broken"),
               testing::EndsWith("\nerror: LISTEN_FDS=\"one\": LISTEN_FDS is not a decimal number\n"));
 }
 
-/// The choices of sorter.cpp, out of all that systemd can pass in one list, names shared.
-TEST_F(passing, a_mixed_list_is_sorted) {
+/// sorter.cpp takes descriptors of all kinds that systemd can pass from one list, in which several share a name.
+TEST_F(passing, descriptors_are_taken_from_a_mixed_list) {
   systemctl("start sorted-web.socket sorted-local.socket sorted-rest.socket");
   const auto report = [] { return content("/run/sorted/report"); };
   const auto expected = [](const std::string& connection) {
     return "error: more than one such descriptor was passed\n"
            "error: more than one such descriptor was passed\n"
            "datagram unix /run/sorted/datagram\n"
-           "error: the descriptor is of another kind\n"
+           "error: wrong kind of descriptor\n"
            "error: no such descriptor was passed\n"
            "datagram inet 127.0.0.1:7401\n"
            "stream inet 127.0.0.1:7402\n"
@@ -164,7 +164,7 @@ TEST_F(passing, a_mixed_list_is_sorted) {
   EXPECT_TRUE(eventually([&] { return !report().empty(); }));
   EXPECT_EQ(report(), expected("error: no such descriptor was passed\n"));
 
-  // The connection that systemd keeps for the next instance.
+  // systemd stores the connection for the next instance.
   EXPECT_TRUE(eventually([] { return property("sorted.service", "NFileDescriptorStore") == "1"; }));
   run("rm /run/sorted/report");
   systemctl("restart sorted.service");
