@@ -25,7 +25,7 @@ struct example {
   std::string framework;  ///< the directory
   std::string program;
   protocol speaks;
-  std::string client = {};   ///< the client's program, for protocol::own
+  std::string client = {};  ///< the client's program, for protocol::own
   bool adopts_unix = true;  ///< whether the library can adopt a unix socket
 
   [[nodiscard]] std::string path() const { return EXAMPLES "/" + framework + '/' + program; }
