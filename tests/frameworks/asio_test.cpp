@@ -153,7 +153,7 @@ TEST_F(assign, the_message_describes_the_descriptor) {
     FAIL();
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.what(),
-              "assign " + number + " stream unix " + directory_.path() + "/stream: the descriptor is of another kind");
+              "assign " + number + " stream unix " + directory_.path() + "/stream: wrong kind of descriptor");
   }
   EXPECT_TRUE(fd);
 }
