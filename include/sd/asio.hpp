@@ -1,7 +1,8 @@
 #pragma once
 
-// For Asio and for Boost.Asio: it works on the objects of either, and includes neither.
+// For Asio and for Boost.Asio. This header works on the objects of both and includes neither.
 
+#include <sd/config.hpp>
 #include <sd/error.hpp>
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
@@ -34,14 +35,14 @@ inline constexpr bool is_internet = false;
 template <class Protocol>
 inline constexpr bool is_internet<Protocol, std::void_t<decltype(Protocol::v4()), decltype(Protocol::v6())>> = true;
 
-/// Which error code the object's library uses.
+/// Whether the object's library is Boost.Asio, which has an error code of its own.
 template <class Object, class = void>
 inline constexpr bool uses_boost = true;
 template <class Object>
 inline constexpr bool
     uses_boost<Object, std::void_t<decltype(std::declval<Object&>().cancel(std::declval<std::error_code&>()))>> = false;
 
-/// The protocol that the descriptor speaks, as far as this type can express it.
+/// Returns the protocol of the descriptor, as far as this type can express it.
 template <class Protocol>
 Protocol protocol_of([[maybe_unused]] const description& what) {
   if constexpr (is_internet<Protocol>) {
@@ -53,11 +54,11 @@ Protocol protocol_of([[maybe_unused]] const description& what) {
   }
 }
 
-/// Whether the object can serve what the descriptor is.
+/// Returns whether the object can serve the descriptor.
 template <class Object>
 bool can_serve(const description& what) {
   if constexpr (has_protocol<Object>) {
-    constexpr int multipath_tcp = 262;  // TCP to all who use it
+    constexpr int multipath_tcp = 262;  // the interface of TCP
     const auto protocol = protocol_of<typename Object::protocol_type>(what);
     const int number = what.protocol == multipath_tcp ? 6 : what.protocol;
     const bool listens = what.kind == kind::stream || what.kind == kind::seqpacket;
@@ -71,14 +72,20 @@ bool can_serve(const description& what) {
 
 }  // namespace detail
 
-/// Makes an object of Asio or Boost.Asio serve a descriptor: an acceptor, a stream, datagram, seqpacket or raw socket,
-/// of the internet, unix or generic protocols; or `posix::stream_descriptor` for fifos and special files.
-/// Shape:   family and protocol are read from the descriptor. `fd` is given up where it succeeds, and closed by the
-///          object from then on. The object must not be open.
-/// Errors:  `errc::wrong_kind`, found before the object is touched; the error of `object.assign()`. On an error the
-///          descriptor stays with `fd`.
-/// Threads: as the object. Asio makes the socket nonblocking when it first has to wait for it, and so for all who hold it.
-/// Source:  the Asio reference, basic_socket_acceptor::assign
+/// Assigns a file descriptor to an object of Asio or Boost.Asio, after checking that the object can serve it.
+///
+/// The family and the protocol are read from the descriptor. On success the object owns the descriptor and closes it.
+/// Asio makes a socket nonblocking when it first waits for it, which every process that holds the socket sees.
+///
+/// @param object An acceptor, or a stream, datagram, seqpacket or raw socket, of the internet, unix or generic
+/// protocols; or a
+///               `posix::stream_descriptor` for fifos and special files. It must not be open.
+/// @param fd The descriptor. It is empty after success. After an error the caller still owns it.
+/// @par Errors
+/// `errc::wrong_kind` if the object cannot serve the descriptor; the object is not touched then. Otherwise the errors
+/// of `describe()` and of `object.assign()`.
+/// @threadsafety As that of the object.
+/// @see basic_socket_acceptor::assign in the Asio reference
 template <class Object>
 void assign(Object& object, unique_fd&& fd, std::error_code& ec) {
   const auto what = describe(fd.get(), ec);
@@ -99,14 +106,16 @@ void assign(Object& object, unique_fd&& fd, std::error_code& ec) {
 }
 
 #if SD_HAS_EXCEPTIONS
-/// The same, but an error is thrown as `std::system_error`, whose `what()` says what the descriptor is.
+/// Assigns a file descriptor to an object of Asio or Boost.Asio, as the overload with `ec` does.
+///
+/// @throws std::system_error on an error. Its `what()` describes the descriptor.
 template <class Object>
 void assign(Object& object, unique_fd&& fd) {
   std::error_code ec;
   assign(object, std::move(fd), ec);
   if (!ec) return;
   std::error_code closed;
-  const auto what = describe(fd.get(), closed);  // NOLINT(bugprone-use-after-move): on an error it has not been
+  const auto what = describe(fd.get(), closed);  // NOLINT(bugprone-use-after-move): not moved from on an error
   throw std::system_error(ec, "assign " + std::to_string(fd.get()) + (closed ? "" : ' ' + to_string(what)));
 }
 #endif

@@ -1,5 +1,5 @@
-// sd::assign() on every object of Asio, and, compiled with SD_TEST_BOOST, of Boost.Asio: what it takes, and what it
-// leaves to its owner.
+// sd::assign() with every object of Asio or, compiled with SD_TEST_BOOST, of Boost.Asio: which descriptors it takes,
+// and which it leaves to the caller.
 
 #include <sd/asio.hpp>
 #include <sd/error.hpp>
@@ -44,11 +44,11 @@ sd::unique_fd tcp_connection() {
   const sd::unique_fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* const address = static_cast<const sockaddr*>(where.data());
   EXPECT_EQ(::connect(client.get(), address, static_cast<socklen_t>(where.size())), 0);
-  // It stays a connection when the client has gone.
+  // It remains a connection after the client has closed its end.
   return sd::unique_fd(::accept(listener.fd.get(), nullptr, nullptr));
 }
 
-/// One of each: by a name of its own.
+/// Opens a descriptor of the sort that `everything` names.
 sd::unique_fd opened(const std::string& what, const sd::test::directory& directory) {
   using sd::kind;
   const auto open = [](kind kind, const std::string& where) { return sd::testing::open(kind, where).fd; };
@@ -71,11 +71,11 @@ const std::vector<std::string> everything = {"tcp4",           "tcp6",          
                                              "unix",           "unix-datagram", "seqpacket", "connection",
                                              "tcp-connection", "unconnected",   "netlink",   "fifo"};
 
-class adopting : public testing::Test {
+class assign : public testing::Test {
  protected:
   [[nodiscard]] sd::unique_fd opened(const std::string& what) const { return ::opened(what, directory_); }
 
-  /// The object takes these, and leaves all others to their owner.
+  /// Expects that the object takes these descriptors and leaves all others to the caller.
   template <class Object>
   void expect_to_take(const std::vector<std::string>& taken) {
     for (const auto& what : everything) {
@@ -87,7 +87,7 @@ class adopting : public testing::Test {
       if (std::find(taken.begin(), taken.end(), what) != taken.end()) {
         EXPECT_FALSE(ec) << what << ": " << ec.message();
         EXPECT_EQ(object.native_handle(), number) << what;
-        EXPECT_FALSE(fd) << what;  // NOLINT(bugprone-use-after-move): that is the question
+        EXPECT_FALSE(fd) << what;  // NOLINT(bugprone-use-after-move): tests the state after the move
       } else {
         EXPECT_EQ(ec, sd::errc::wrong_kind) << what;
         EXPECT_FALSE(object.is_open()) << what;
@@ -101,14 +101,14 @@ class adopting : public testing::Test {
   sd::test::directory directory_;
 };
 
-TEST_F(adopting, acceptors_take_listeners) {
+TEST_F(assign, acceptors_take_listeners) {
   expect_to_take<tcp::acceptor>({"tcp4", "tcp6"});
   expect_to_take<unix_stream::acceptor>({"unix"});
   expect_to_take<net::basic_socket_acceptor<stream_protocol>>({"tcp4", "tcp6", "unix"});
   expect_to_take<net::basic_socket_acceptor<seq_packet_protocol>>({"seqpacket"});
 }
 
-TEST_F(adopting, sockets_take_what_is_of_their_protocol) {
+TEST_F(assign, sockets_take_descriptors_of_their_protocol) {
   expect_to_take<tcp::socket>({"tcp-connection"});
   expect_to_take<unix_stream::socket>({"connection"});
   expect_to_take<stream_protocol::socket>({"connection", "tcp-connection"});
@@ -119,9 +119,9 @@ TEST_F(adopting, sockets_take_what_is_of_their_protocol) {
   expect_to_take<raw_protocol::socket>({"netlink"});
 }
 
-TEST_F(adopting, stream_descriptors_take_what_is_no_socket) { expect_to_take<net::posix::stream_descriptor>({"fifo"}); }
+TEST_F(assign, stream_descriptors_take_fifos) { expect_to_take<net::posix::stream_descriptor>({"fifo"}); }
 
-TEST_F(adopting, reads_the_family_from_the_socket) {
+TEST_F(assign, reads_the_family_from_the_socket) {
   for (const auto& [what, protocol] : {std::pair{"tcp4", tcp::v4()}, std::pair{"tcp6", tcp::v6()}}) {
     tcp::acceptor acceptor(io_);
     sd::assign(acceptor, opened(what));
@@ -134,16 +134,17 @@ TEST_F(adopting, reads_the_family_from_the_socket) {
   }
 }
 
-TEST_F(adopting, an_object_that_is_open_leaves_the_descriptor_to_its_owner) {
+TEST_F(assign, an_open_object_leaves_the_descriptor_to_the_caller) {
   tcp::acceptor acceptor(io_, tcp::endpoint(tcp::v4(), 0));
   auto fd = opened("tcp4");
   std::error_code ec;
   sd::assign(acceptor, std::move(fd), ec);
   EXPECT_EQ(ec.value(), static_cast<int>(net::error::already_open));
-  EXPECT_EQ(sd::describe(fd.get()).kind, sd::kind::stream);  // NOLINT(bugprone-use-after-move): it was not
+  EXPECT_EQ(sd::describe(fd.get()).kind,
+            sd::kind::stream);  // NOLINT(bugprone-use-after-move): not moved from on an error
 }
 
-TEST_F(adopting, what_says_what_the_descriptor_is) {
+TEST_F(assign, the_message_describes_the_descriptor) {
   auto fd = opened("unix");
   const auto number = std::to_string(fd.get());
   tcp::acceptor acceptor(io_);
@@ -152,12 +153,12 @@ TEST_F(adopting, what_says_what_the_descriptor_is) {
     FAIL();
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.what(),
-              "assign " + number + " stream unix " + directory_.path() + "/stream: the descriptor is of another kind");
+              "assign " + number + " stream unix " + directory_.path() + "/stream: wrong kind of descriptor");
   }
   EXPECT_TRUE(fd);
 }
 
-TEST_F(adopting, no_descriptor_is_an_error) {
+TEST_F(assign, an_empty_descriptor_is_an_error) {
   tcp::acceptor acceptor(io_);
   EXPECT_THROW(sd::assign(acceptor, sd::unique_fd()), std::system_error);
 }

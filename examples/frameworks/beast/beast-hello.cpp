@@ -63,11 +63,16 @@ class client : public std::enable_shared_from_this<client> {
   response response_;
 };
 
-void accept(acceptor& listener) {
+void accept(acceptor& listener, asio::steady_timer& pause) {
   listener.async_accept([&](beast::error_code error, protocol::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error) std::make_shared<client>(std::move(socket))->read();
-    accept(listener);
+    if (!error) {
+      std::make_shared<client>(std::move(socket))->read();
+      return accept(listener, pause);
+    }
+    // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+    pause.expires_after(std::chrono::milliseconds(100));
+    pause.async_wait([&](beast::error_code) { accept(listener, pause); });
   });
 }
 
@@ -78,9 +83,10 @@ int main() {
     auto fds = sd::listen_fds(sd::listen_options::required);
 
     asio::io_context io;
-    acceptor listener(io);  // asio::ip::tcp::acceptor where it is to be TCP alone
+    acceptor listener(io);  // use asio::ip::tcp::acceptor for a server of TCP alone
     sd::assign(listener, sd::take(fds, sd::kind::stream).fd);
-    accept(listener);
+    asio::steady_timer pause(io);
+    accept(listener, pause);
 
     asio::signal_set signals(io, SIGTERM);
     signals.async_wait([&](beast::error_code, int) { io.stop(); });

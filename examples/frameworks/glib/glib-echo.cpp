@@ -24,20 +24,38 @@ struct unref {
 template <class Object>
 using owner = std::unique_ptr<Object, unref>;
 
-/// By reference, as it is set while the other argument is evaluated.
+/// Takes the error by reference, because the evaluation of the other argument sets it.
 void check(bool success, GError* const& error) {
   const std::unique_ptr<GError, void (*)(GError*)> owned(error, g_error_free);
   if (!success) throw std::runtime_error(error->message);
 }
 
-gboolean on_connection(GSocketService*, GSocketConnection* connection, GObject*, gpointer) {
+void echo(GSocketConnection* connection) {
   GIOStream* const stream = G_IO_STREAM(connection);
-  // It holds both streams until it is done, and then has closed them.
+  // The splice holds references to both streams until it has closed them.
   const auto flags =
       static_cast<GOutputStreamSpliceFlags>(G_OUTPUT_STREAM_SPLICE_CLOSE_SOURCE | G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET);
   g_output_stream_splice_async(g_io_stream_get_output_stream(stream), g_io_stream_get_input_stream(stream), flags,
                                G_PRIORITY_DEFAULT, nullptr, nullptr, nullptr);
-  return TRUE;
+}
+
+void on_accepted(GObject* listener, GAsyncResult* result, gpointer);
+
+gboolean accept(gpointer listener) {
+  g_socket_listener_accept_async(G_SOCKET_LISTENER(listener), nullptr, on_accepted, nullptr);
+  return G_SOURCE_REMOVE;
+}
+
+void on_accepted(GObject* listener, GAsyncResult* result, gpointer) {
+  const owner<GSocketConnection> connection(
+      g_socket_listener_accept_finish(G_SOCKET_LISTENER(listener), result, nullptr, nullptr));
+  if (connection) {
+    echo(connection.get());
+    accept(listener);
+  } else {
+    // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+    g_timeout_add(100, accept, listener);
+  }
 }
 
 gboolean on_sigterm(gpointer loop) {
@@ -53,19 +71,17 @@ int main() {
     auto fd = sd::take(fds, sd::kind::stream).fd;
 
     GError* error = nullptr;
-    const owner<GSocket> listener(g_socket_new_from_fd(fd.release(), &error));  // closed by GIO from here on
-    check(listener != nullptr, error);
+    const owner<GSocket> socket(g_socket_new_from_fd(fd.release(), &error));  // GIO closes it from here on
+    check(socket != nullptr, error);
 
-    const owner<GSocketService> service(g_socket_service_new());
-    check(g_socket_listener_add_socket(G_SOCKET_LISTENER(service.get()), listener.get(), nullptr, &error) != FALSE,
-          error);
-    g_signal_connect(service.get(), "incoming", G_CALLBACK(on_connection), nullptr);
+    // Not GSocketService: when no descriptors are left, that tries again and logs a warning without end.
+    const owner<GSocketListener> listener(g_socket_listener_new());
+    check(g_socket_listener_add_socket(listener.get(), socket.get(), nullptr, &error) != FALSE, error);
+    accept(listener.get());
 
     const owner<GMainLoop> loop(g_main_loop_new(nullptr, FALSE));
     g_unix_signal_add(SIGTERM, on_sigterm, loop.get());
     g_main_loop_run(loop.get());
-    g_socket_service_stop(service.get());
-    g_socket_listener_close(G_SOCKET_LISTENER(service.get()));
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "glib-echo: " << error.what() << '\n';

@@ -36,11 +36,11 @@ class client {
  private:
   void read(ev::io&, int);
   void write(ev::io&, int);
-  void leave();  // this object is gone then
+  void leave();  // destroys this object
 
   server& owner_;
   sd::unique_fd fd_;
-  ev::io readable_;  // of the two one is active: it reads, or it writes what it has read
+  ev::io readable_;  // One of the two is active: the client reads, or it writes what it has read.
   ev::io writable_;
   std::array<char, 4096> buffer_;
   std::size_t sent_ = 0;
@@ -50,26 +50,34 @@ class client {
 class server {
  public:
   explicit server(sd::unique_fd fd) : fd_(std::move(fd)) {
-    // libev says when somebody may be there; it may be gone again, and then accept must not wait for the next one.
+    // accept must not block if the client that libev has reported is gone.
     const int flags = ::fcntl(fd_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK) < 0) {
       throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
     }
     readable_.set<server, &server::accept>(this);
     readable_.start(fd_.get(), ev::READ);
+    pause_.set<server, &server::resume>(this);
   }
   void remove(client* gone) { clients_.erase(gone); }
 
  private:
   void accept(ev::io&, int) {
     sd::unique_fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
+    if (!fd) {
+      if (errno == EAGAIN) return;
+      // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+      readable_.stop();
+      return pause_.start(0.1);
+    }
     auto accepted = std::make_unique<client>(*this, std::move(fd));
     clients_.emplace(accepted.get(), std::move(accepted));
   }
+  void resume(ev::timer&, int) { readable_.start(); }
 
-  sd::unique_fd fd_;  // libev never closes what it watches
-  ev::io readable_;   // goes first, and stops watching
+  sd::unique_fd fd_;  // libev never closes the descriptors that it watches
+  ev::io readable_;   // declared after the descriptor, so that it stops watching before the descriptor is closed
+  ev::timer pause_;
   std::map<const client*, std::unique_ptr<client>> clients_;
 };
 

@@ -42,7 +42,7 @@ owner<Object> check(Object* object, const char* what) {
 
 using clients = std::map<const bufferevent*, owner<bufferevent>>;
 
-// It reads and writes by turns, so that a client that never reads cannot fill the memory.
+// The server reads and writes by turns, so that a client that never reads cannot fill the memory.
 void on_read(bufferevent* connection, void* all) {
   bufferevent_disable(connection, EV_READ);
   const bool accepted = bufferevent_write_buffer(connection, bufferevent_get_input(connection)) == 0;
@@ -50,7 +50,7 @@ void on_read(bufferevent* connection, void* all) {
 }
 void on_written(bufferevent* connection, void*) { bufferevent_enable(connection, EV_READ); }
 
-/// The end or an error. The end is only seen while reading, when all is written.
+// At the end of the input or on an error. The server sees the end only while it reads, when everything is written.
 void on_event(bufferevent* connection, short, void* all) { static_cast<clients*>(all)->erase(connection); }
 
 void on_connection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int, void* all) {
@@ -64,24 +64,36 @@ void on_connection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int,
   static_cast<clients*>(all)->emplace(connection.get(), std::move(connection));
 }
 
+// For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+void on_accept_error(evconnlistener* listener, void*) {
+  const timeval pause{0, 100'000};
+  const auto resume = [](evutil_socket_t, short, void* self) {
+    evconnlistener_enable(static_cast<evconnlistener*>(self));
+  };
+  if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, resume, listener, &pause) == 0) {
+    evconnlistener_disable(listener);
+  }
+}
+
 void on_sigterm(evutil_socket_t, short, void* base) { event_base_loopbreak(static_cast<event_base*>(base)); }
 
 }  // namespace
 
 int main() {
   try {
-    std::signal(SIGPIPE, SIG_IGN);  // libevent writes to clients that are gone
+    std::signal(SIGPIPE, SIG_IGN);  // libevent writes to connections that the client has closed
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto fd = sd::take(fds, sd::kind::stream).fd;
 
     const auto base = check(event_base_new(), "event_base_new");
     clients all;
-    // libevent takes a socket for what it should be: nonblocking, and listening where the backlog is 0.
+    // libevent expects the socket to be nonblocking and, with a backlog of 0, to listen already.
     check(evutil_make_socket_nonblocking(fd.get()) == 0, "evutil_make_socket_nonblocking");
     const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
     const auto listener =
         check(evconnlistener_new(base.get(), on_connection, &all, flags, 0, fd.get()), "evconnlistener_new");
     static_cast<void>(fd.release());  // the listener closes it from here on
+    evconnlistener_set_error_cb(listener.get(), on_accept_error);
 
     const auto sigterm = check(evsignal_new(base.get(), SIGTERM, on_sigterm, base.get()), "evsignal_new");
     check(evsignal_add(sigterm.get(), nullptr) == 0, "evsignal_add");

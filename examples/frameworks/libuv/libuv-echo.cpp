@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <exception>
@@ -16,6 +17,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -23,27 +25,23 @@ void check(int result, const char* what) {
   if (result < 0) throw std::runtime_error(std::string(what) + ": " + uv_strerror(result));
 }
 
-/// A stream of either sort: libuv has one type for TCP and one for unix sockets.
-struct stream {
-  uv_any_handle any{};
-
-  uv_tcp_t* tcp() { return reinterpret_cast<uv_tcp_t*>(&any); }
-  uv_pipe_t* pipe() { return reinterpret_cast<uv_pipe_t*>(&any); }
-  uv_stream_t* get() { return reinterpret_cast<uv_stream_t*>(&any); }
-
-  int init(uv_loop_t* loop, uv_handle_type type) {
-    return type == UV_NAMED_PIPE ? uv_pipe_init(loop, pipe(), 0) : uv_tcp_init(loop, tcp());
-  }
-  int open(int fd) { return get()->type == UV_NAMED_PIPE ? uv_pipe_open(pipe(), fd) : uv_tcp_open(tcp(), fd); }
+/// The passed socket. The loop's data points to it.
+struct server {
+  sd::unique_fd listener;
+  uv_handle_type connections;  // libuv has one type of handle for TCP and another for unix sockets
+  uv_poll_t readable{};
+  uv_timer_t pause{};
 };
 
 struct client {
-  stream connection;
+  uv_any_handle connection{};
   uv_write_t request{};
   std::array<char, 4096> buffer;
+
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&connection); }
 };
 
-/// What is not a client's has no data.
+/// Only the handle of a client has data: the client.
 void close(uv_handle_t* handle) {
   if (uv_is_closing(handle) != 0) return;
   uv_close(handle, [](uv_handle_t* closed) { delete static_cast<client*>(closed->data); });
@@ -70,9 +68,9 @@ class event_loop {
 void read(uv_stream_t* stream);
 
 void on_read(uv_stream_t* stream, ssize_t length, const uv_buf_t* buffer) {
-  if (length == 0) return;  // nothing there after all
+  if (length == 0) return;  // EAGAIN
   if (length < 0) return close(stream);
-  uv_read_stop(stream);  // the buffer is in use until it is written
+  uv_read_stop(stream);  // the buffer is in use until it has been written
   auto* const self = static_cast<client*>(stream->data);
   const auto written = uv_buf_init(buffer->base, static_cast<unsigned>(length));
   const auto on_written = [](uv_write_t* request, int error) {
@@ -89,13 +87,37 @@ void read(uv_stream_t* stream) {
   if (uv_read_start(stream, on_alloc, on_read) < 0) close(stream);
 }
 
-void on_connection(uv_stream_t* listener, int error) {
-  if (error < 0) return;
+void pause(uv_poll_t* readable);
+
+void on_readable(uv_poll_t* readable, int, int) {
+  const auto& self = *static_cast<server*>(readable->loop->data);
+  sd::unique_fd fd(::accept4(self.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) {
+    if (errno != EAGAIN) pause(readable);
+    return;
+  }
   auto accepted = std::make_unique<client>();
-  if (accepted->connection.init(listener->loop, listener->type) < 0) return;
-  auto* const stream = accepted->connection.get();
+  auto* const stream = accepted->stream();
+  const bool unix_socket = self.connections == UV_NAMED_PIPE;
+  const int error = unix_socket ? uv_pipe_init(readable->loop, &accepted->connection.pipe, 0)
+                                : uv_tcp_init(readable->loop, &accepted->connection.tcp);
+  if (error < 0) return;
   stream->data = accepted.release();  // deleted when the stream is closed
-  uv_accept(listener, stream) < 0 ? close(stream) : read(stream);
+  const int opened = unix_socket ? uv_pipe_open(reinterpret_cast<uv_pipe_t*>(stream), fd.get())
+                                 : uv_tcp_open(reinterpret_cast<uv_tcp_t*>(stream), fd.get());
+  if (opened < 0) return close(stream);
+  static_cast<void>(fd.release());  // the handle closes it from here on
+  read(stream);
+}
+
+// For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+void pause(uv_poll_t* readable) {
+  auto& self = *static_cast<server*>(readable->loop->data);
+  uv_poll_stop(readable);
+  const auto resume = [](uv_timer_t* timer) {
+    uv_poll_start(&static_cast<server*>(timer->loop->data)->readable, UV_READABLE, on_readable);
+  };
+  uv_timer_start(&self.pause, resume, 100, 0);
 }
 
 void on_sigterm(uv_signal_t* handle, int) { uv_stop(handle->loop); }
@@ -104,18 +126,19 @@ void on_sigterm(uv_signal_t* handle, int) { uv_stop(handle->loop); }
 
 int main() {
   try {
-    std::signal(SIGPIPE, SIG_IGN);  // libuv writes to clients that are gone
+    std::signal(SIGPIPE, SIG_IGN);  // libuv writes to connections that the client has closed
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto fd = sd::take(fds, sd::kind::stream).fd;
     const auto type = sd::describe(fd.get()).family == AF_UNIX ? UV_NAMED_PIPE : UV_TCP;
 
-    stream listener;
+    server echo{std::move(fd), type};
     uv_signal_t sigterm{};
-    event_loop loop;  // goes first, and closes the others
-    check(listener.init(loop.get(), type), "uv_init");
-    check(listener.open(fd.get()), "uv_open");
-    static_cast<void>(fd.release());  // the handle closes it from here on
-    check(uv_listen(listener.get(), SOMAXCONN, on_connection), "uv_listen");
+    event_loop loop;  // destroyed first: it closes the handles
+    loop.get()->data = &echo;
+    // Not uv_listen(): when no descriptors are left, that accepts all waiting clients and closes their connections.
+    check(uv_poll_init(loop.get(), &echo.readable, echo.listener.get()), "uv_poll_init");
+    check(uv_timer_init(loop.get(), &echo.pause), "uv_timer_init");
+    check(uv_poll_start(&echo.readable, UV_READABLE, on_readable), "uv_poll_start");
 
     check(uv_signal_init(loop.get(), &sigterm), "uv_signal_init");
     check(uv_signal_start(&sigterm, on_sigterm, SIGTERM), "uv_signal_start");

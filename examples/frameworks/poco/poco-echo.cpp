@@ -5,11 +5,15 @@
 #include <sd/take.hpp>
 #include <sd/unique_fd.hpp>
 
+#include <Poco/Exception.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/ServerSocketImpl.h>
+#include <Poco/Net/SocketAddress.h>
 #include <Poco/Net/TCPServer.h>
 #include <Poco/Net/TCPServerConnection.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
+#include <Poco/Net/TCPServerParams.h>
+#include <Poco/Thread.h>
 #include <Poco/ThreadPool.h>
 #include <Poco/Timespan.h>
 
@@ -32,6 +36,16 @@ class passed_socket : public ServerSocket {
  private:
   struct implementation : ServerSocketImpl {
     explicit implementation(sd::unique_fd fd) { reset(fd.release()); }
+
+    SocketImpl* acceptConnection(SocketAddress& client) override {
+      try {
+        return ServerSocketImpl::acceptConnection(client);
+      } catch (const Poco::Exception&) {
+        // For example, no descriptors are left. TCPServer would try again at once, so wait in its thread.
+        Poco::Thread::sleep(100);
+        throw;
+      }
+    }
   };
 };
 
@@ -42,13 +56,20 @@ class client : public TCPServerConnection {
   using TCPServerConnection::TCPServerConnection;
 
   void run() override {
+    socket().setReceiveTimeout(Poco::Timespan(0, 250000));  // not poll(), which needs a descriptor for each call
+    socket().setSendTimeout(Poco::Timespan(5, 0));
     std::array<char, 4096> buffer;
-    socket().setSendTimeout(Poco::Timespan(10, 0));
-    while (!stopping) {
-      if (!socket().poll(Poco::Timespan(0, 250000), Socket::SELECT_READ)) continue;
-      const int received = socket().receiveBytes(buffer.data(), static_cast<int>(buffer.size()));
+    // A client occupies a thread, so the server closes the connection of one that is silent for ten seconds.
+    for (int silent = 0; !stopping && silent < 40; ++silent) {
+      int received = 0;
+      try {
+        received = socket().receiveBytes(buffer.data(), static_cast<int>(buffer.size()));
+      } catch (const Poco::TimeoutException&) {
+        continue;
+      }
       if (received <= 0) return;
       for (int sent = 0; sent < received;) sent += socket().sendBytes(buffer.data() + sent, received - sent);
+      silent = 0;
     }
   }
 };
@@ -60,14 +81,16 @@ int main() {
     sigset_t sigterm;
     sigemptyset(&sigterm);
     sigaddset(&sigterm, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);  // for all threads: sigwait fetches it
+    pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);  // in all threads: sigwait() below receives it
 
     auto fds = sd::listen_fds(sd::listen_options::required);
     passed_socket listener(sd::take(fds, sd::kind::stream).fd);
-    listener.setBlocking(false);  // a client may be gone again, and accept must not wait for the next one
+    listener.setBlocking(false);  // accept must not block if the client that was there is gone
 
-    Poco::ThreadPool threads;
-    TCPServer server(new TCPServerConnectionFactoryImpl<client>, threads, listener);
+    Poco::ThreadPool threads(2, 64);  // at most 64 clients at a time
+    TCPServerParams::Ptr params(new TCPServerParams);
+    params->setMaxQueued(1'000'000);  // beyond that, POCO closes the connections of waiting clients
+    TCPServer server(new TCPServerConnectionFactoryImpl<client>, threads, listener, params);
     server.start();
 
     int signal = 0;
@@ -76,6 +99,9 @@ int main() {
     stopping = true;
     threads.joinAll();
     return 0;
+  } catch (const Poco::Exception& error) {
+    std::cerr << "poco-echo: " << error.displayText() << '\n';
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << "poco-echo: " << error.what() << '\n';
     return 1;

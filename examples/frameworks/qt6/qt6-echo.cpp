@@ -30,15 +30,18 @@ int check(int result, const char* what) {
   return result;
 }
 
-/// A Qt socket closes both ways when the client ends its side, and drops what is not written by then: so flush. And it
-/// keeps what the client does not read, however much it is: a real server sets a limit.
+/// Qt closes a socket both ways when the client ends its side, and drops the data that it has not written by then: so
+/// flush. The server reads and writes by turns, so that a client that never reads cannot fill the memory.
 template <class Socket>
 void echo(Socket* client) {
+  client->setReadBufferSize(4096);  // how much Qt reads ahead
   const auto read = [=] {
+    if (client->bytesToWrite() > 0) return;
     client->write(client->readAll());
     client->flush();
   };
   QObject::connect(client, &Socket::readyRead, client, read);
+  QObject::connect(client, &Socket::bytesWritten, client, read);
   QObject::connect(client, &Socket::disconnected, client, &Socket::deleteLater);
 }
 
@@ -49,22 +52,24 @@ void serve_tcp(sd::unique_fd fd, QObject* parent) {
   QObject::connect(server, &QTcpServer::newConnection, server, [=] {
     while (auto* const client = server->nextPendingConnection()) echo(client);
   });
-  // After an error, as when descriptors run out, a QTcpServer accepts nobody until it is told to.
-  auto* const pause = new QTimer(server);
-  pause->setSingleShot(true);
-  pause->setInterval(100);
-  QObject::connect(server, &QTcpServer::acceptError, pause, qOverload<>(&QTimer::start));
-  QObject::connect(pause, &QTimer::timeout, server, &QTcpServer::resumeAccepting);
+  // After an error, for example when no descriptors are left, QTcpServer accepts no client until it is told to resume.
+  QObject::connect(server, &QTcpServer::acceptError, server,
+                   [=] { QTimer::singleShot(100, server, &QTcpServer::resumeAccepting); });
 }
 
-/// Without QLocalServer, which unlinks the path when it goes.
+/// Does without QLocalServer, which unlinks the path when it closes.
 void serve_unix(const sd::unique_fd& listener, QObject* parent) {
   const int flags = check(::fcntl(listener.get(), F_GETFL), "F_GETFL");
   check(::fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK), "F_SETFL");
   auto* const readable = new QSocketNotifier(listener.get(), QSocketNotifier::Read, parent);
   QObject::connect(readable, &QSocketNotifier::activated, readable, [=, &listener] {
     sd::unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
+    if (!fd) {
+      if (errno == EAGAIN) return;
+      // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+      readable->setEnabled(false);
+      return QTimer::singleShot(100, readable, [=] { readable->setEnabled(true); });
+    }
     auto* const client = new QLocalSocket(readable);
     echo(client);
     if (!client->setSocketDescriptor(fd.get())) return client->deleteLater();
@@ -85,7 +90,7 @@ int main(int argc, char** argv) {
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto fd = sd::take(fds, sd::kind::stream).fd;
 
-    QCoreApplication application(argc, argv);  // goes before the descriptors, and what serves them goes with it
+    QCoreApplication application(argc, argv);  // destroyed before the descriptors, together with the servers
     QSocketNotifier stop(terminations.get(), QSocketNotifier::Read);
     QObject::connect(&stop, &QSocketNotifier::activated, &application, &QCoreApplication::quit);
 
