@@ -74,7 +74,7 @@ int main() {
     auto sigterm = open_sigterm();
 
     h2o_config_init(&self.config);
-    self.config.http1.upgrade_to_http2 = 0;  // without TLS, and a client that never reads could fill the memory by HTTP/2
+    self.config.http1.upgrade_to_http2 = 0;  // a client of HTTP/2 that never reads would fill the memory
     h2o_hostconf_t* host = h2o_config_register_host(&self.config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_create_handler(h2o_config_register_path(host, "/", 0), sizeof(h2o_handler_t))->on_req = answer;
     h2o_context_init(&self.context, h2o_evloop_create(), &self.config);

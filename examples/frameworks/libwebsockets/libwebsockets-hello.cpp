@@ -46,8 +46,8 @@ int on_http(lws* client, lws_callback_reasons reason, void* user, void* in, std:
   }
   if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
     std::memcpy(begin, hello.data(), hello.size());
-    if (lws_write(client, begin, hello.size(), LWS_WRITE_HTTP_FINAL) < 0) return -1;
-    return -1;  // closes the connection: this version would spin if a client sent further requests and did not read
+    lws_write(client, begin, hello.size(), LWS_WRITE_HTTP_FINAL);
+    return -1;  // closes the connection: libwebsockets would spin if the client sent more requests and did not read
   }
   return lws_callback_http_dummy(client, reason, user, in, size);
 }

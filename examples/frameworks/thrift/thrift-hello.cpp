@@ -29,7 +29,7 @@ using apache::thrift::transport::TSocket;
 using apache::thrift::transport::TTransport;
 using apache::thrift::transport::TTransportException;
 
-// Without these limits, 8 bytes from a client make Thrift allocate 2 GiB, or spend minutes in a list of nothing.
+// What a client may take. Without the first limit, a few bytes make Thrift allocate up to 2 GiB.
 constexpr int max_string = 65536;
 constexpr int max_container = 1024;
 constexpr int max_clients = 500;  // each has a thread
