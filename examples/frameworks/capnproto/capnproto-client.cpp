@@ -1,4 +1,5 @@
-// Asks capnproto-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path.
+// capnproto-client ADDRESS: calls capnproto-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and prints the
+// reply.
 
 #include <capnp/ez-rpc.h>
 #include <hello.capnp.h>
@@ -15,8 +16,8 @@ int main(int argc, char** argv) {
     }
     const std::string where = argv[1];
     capnp::EzRpcClient client(where.front() == '/' ? "unix:" + where : where);
-    auto answer = client.getMain<hello::Greeter>().greetRequest().send().wait(client.getWaitScope());
-    std::cout << answer.getText().cStr() << '\n';
+    auto reply = client.getMain<hello::Greeter>().greetRequest().send().wait(client.getWaitScope());
+    std::cout << reply.getText().cStr() << '\n';
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "capnproto-client: " << error.what() << '\n';

@@ -1,4 +1,4 @@
-// A Cap'n Proto server for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+// A Cap'n Proto server. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): kj::Own knows how to destroy what it owns
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): kj::Own calls the right destructor
 class greeter final : public hello::Greeter::Server {
   kj::Promise<void> greet(GreetContext context) override {
     context.getResults().setText("hello");
@@ -23,7 +23,7 @@ class greeter final : public hello::Greeter::Server {
   }
 };
 
-/// Serves all who connect. Where there is no descriptor left for them, it goes on when others have gone.
+/// Serves all clients. listen() fails when no descriptor is left for a connection; this tries again after a pause.
 kj::Promise<void> serve(capnp::TwoPartyServer& server, kj::ConnectionReceiver& listener, kj::Timer& timer) {
   return kj::evalNow([&] { return server.listen(listener); }).catch_([&](kj::Exception&& error) -> kj::Promise<void> {
     if (error.getType() != kj::Exception::Type::OVERLOADED) return kj::mv(error);

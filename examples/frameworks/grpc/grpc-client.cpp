@@ -1,4 +1,4 @@
-// Asks grpc-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path.
+// grpc-client ADDRESS: calls grpc-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and prints the reply.
 
 #include <grpcpp/grpcpp.h>
 #include <hello.grpc.pb.h>

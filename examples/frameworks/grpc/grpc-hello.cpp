@@ -1,10 +1,11 @@
-// A gRPC server for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+// A gRPC server. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
 
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
 #include <hello.grpc.pb.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -34,7 +35,7 @@ int check(int result, const char* what) {
   return result;
 }
 
-/// Gives all who connect to the server, until there is something to read from `stop`.
+/// Accepts clients and passes the connections to gRPC, until `stop` is readable.
 void accept_all(int listener, int stop, grpc::experimental::ExternalConnectionAcceptor& acceptor) {
   while (true) {
     pollfd ready[] = {{stop, POLLIN, 0}, {listener, POLLIN, 0}};
@@ -45,12 +46,13 @@ void accept_all(int listener, int stop, grpc::experimental::ExternalConnectionAc
     client.listener_fd = listener;
     client.fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client.fd >= 0) {
-      acceptor.HandleNewConnection(&client);  // which owns client.fd now
+      acceptor.HandleNewConnection(&client);  // owns client.fd from here on
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      ::poll(ready, 1, 100);  // until others have gone
+      // Without a pause the loop would spin: the listening socket stays readable while clients wait in its queue.
+      ::poll(ready, 1, 100);
     } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
       check(-1, "accept");
-    }  // else this client went away, or somebody else who holds the socket was faster
+    }  // else the client has left already, or another process that holds the socket has accepted it
   }
 }
 
@@ -58,7 +60,7 @@ void accept_all(int listener, int stop, grpc::experimental::ExternalConnectionAc
 
 int main() {
   try {
-    // Before gRPC starts its threads, which would take the signal else.
+    // Threads inherit the signal mask, so block the signal before gRPC starts any.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -73,13 +75,18 @@ int main() {
     greeter service;
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);
+    // What one client may take.
+    grpc::ResourceQuota quota;
+    quota.SetMaxThreads(16);
+    builder.SetResourceQuota(quota);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
     const auto acceptor = builder.experimental().AddExternalConnectionAcceptor(connection_type::FROM_FD,
                                                                                grpc::InsecureServerCredentials());
     const auto server = builder.BuildAndStart();
     if (!server) throw std::runtime_error("cannot start");
 
     accept_all(listener.get(), stop.get(), *acceptor);
-    // Clients that do not hang up by then are cut off.
+    // Clients that do not disconnect within 5 seconds are disconnected.
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
     return 0;
   } catch (const std::exception& error) {

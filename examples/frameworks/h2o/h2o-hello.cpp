@@ -1,5 +1,5 @@
-// A web server with libh2o on its own event loop, for whatever stream socket its unit describes: TCP over IPv4 and
-// IPv6, or unix.
+// A web server with libh2o and its event loop. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6,
+// or unix.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -22,12 +22,13 @@ struct server {
   h2o_context_t context;
   h2o_accept_ctx_t accepting;
   int clients;
+  bool out_of_descriptors;
   bool stopping;
 };
 server self;
 
 int answer(h2o_handler_t*, h2o_req_t* request) {
-  if (std::string_view(request->method.base, request->method.len) != "GET") return -1;  // not mine
+  if (std::string_view(request->method.base, request->method.len) != "GET") return -1;  // "not found"
   if (std::string_view(request->path.base, request->path.len) != "/") return -1;
   request->res.status = 200;
   request->res.reason = "OK";
@@ -41,7 +42,10 @@ void on_close(void*) { --self.clients; }
 void on_accept(h2o_socket_t* listener, const char* error) {
   if (error != nullptr) return;
   h2o_socket_t* client = h2o_evloop_socket_accept(listener);
-  if (client == nullptr) return;
+  if (client == nullptr) {  // most often the client has left already, or another process has accepted it
+    self.out_of_descriptors = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    return;
+  }
   ++self.clients;
   client->on_close.cb = on_close;
   h2o_accept(&self.accepting, client);
@@ -49,7 +53,7 @@ void on_accept(h2o_socket_t* listener, const char* error) {
 
 void on_signal(h2o_socket_t*, const char*) { self.stopping = true; }
 
-/// SIGTERM as a descriptor, so that the event loop sees it.
+/// Blocks SIGTERM and returns a descriptor that the event loop can watch for it.
 sd::unique_fd open_sigterm() {
   sigset_t sigterm;
   sigemptyset(&sigterm);
@@ -70,6 +74,7 @@ int main() {
     auto sigterm = open_sigterm();
 
     h2o_config_init(&self.config);
+    self.config.http1.upgrade_to_http2 = 0;  // a client of HTTP/2 that never reads would fill the memory
     h2o_hostconf_t* host = h2o_config_register_host(&self.config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_create_handler(h2o_config_register_path(host, "/", 0), sizeof(h2o_handler_t))->on_req = answer;
     h2o_context_init(&self.context, h2o_evloop_create(), &self.config);
@@ -78,17 +83,23 @@ int main() {
 
     h2o_loop_t* loop = self.context.loop;
     h2o_socket_t* listener = h2o_evloop_socket_create(loop, passed.release(), H2O_SOCKET_FLAG_DONT_READ);
-    h2o_socket_read_start(listener, on_accept);
     h2o_socket_t* signals = h2o_evloop_socket_create(loop, sigterm.release(), H2O_SOCKET_FLAG_DONT_READ);
     h2o_socket_read_start(signals, on_signal);
-    while (!self.stopping) h2o_evloop_run(loop, INT32_MAX);
+    while (!self.stopping) {
+      h2o_socket_read_start(listener, on_accept);
+      while (!self.stopping && !self.out_of_descriptors) h2o_evloop_run(loop, INT32_MAX);
+      // Without a pause the loop would spin: the listening socket stays readable while clients wait in its queue.
+      h2o_socket_read_stop(listener);
+      if (self.out_of_descriptors) h2o_evloop_run(loop, 100);  // milliseconds
+      self.out_of_descriptors = false;
+    }
 
-    // No more clients, but the present ones are answered. Those that keep an idle connection have 10 seconds.
+    // Accept no more clients, and finish the requests of the others. An idle connection is closed after 10 seconds.
     h2o_socket_close(signals);
     h2o_socket_close(listener);
     h2o_context_request_shutdown(&self.context);
     while (self.clients != 0) h2o_evloop_run(loop, INT32_MAX);
-    return 0;  // what is left cannot be disposed of: a timer of the shutdown is still in it
+    return 0;  // h2o_context_dispose() would fail an assertion, as a timer of the shutdown is still running
   } catch (const std::exception& error) {
     std::cerr << "h2o-hello: " << error.what() << '\n';
     return 1;

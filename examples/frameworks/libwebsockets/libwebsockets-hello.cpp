@@ -1,5 +1,5 @@
-// A web server with libwebsockets, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
-// The library cannot adopt a listening socket, but watches it, and adopts the connections.
+// A web server with libwebsockets. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix. The
+// library cannot adopt a listening socket, but it can watch one, and it adopts the accepted connections.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -25,6 +25,7 @@
 namespace {
 
 constexpr std::string_view hello = "hello\n";
+constexpr unsigned char close_it[] = "close";
 
 int on_http(lws* client, lws_callback_reasons reason, void* user, void* in, std::size_t size) {
   std::array<unsigned char, LWS_PRE + 512> buffer;
@@ -39,21 +40,29 @@ int on_http(lws* client, lws_callback_reasons reason, void* user, void* in, std:
     unsigned char* end = begin;
     unsigned char* const limit = buffer.data() + buffer.size();
     if (lws_add_http_common_headers(client, HTTP_STATUS_OK, "text/plain", hello.size(), &end, limit) != 0) return -1;
+    if (lws_add_http_header_by_token(client, WSI_TOKEN_CONNECTION, close_it, 5, &end, limit) != 0) return -1;
     if (lws_finalize_write_http_header(client, begin, &end, limit) != 0) return -1;
     return lws_callback_on_writable(client) < 0 ? -1 : 0;
   }
   if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
     std::memcpy(begin, hello.data(), hello.size());
-    if (lws_write(client, begin, hello.size(), LWS_WRITE_HTTP_FINAL) < 0) return -1;  // it keeps what is not yet sent
-    return lws_http_transaction_completed(client) != 0 ? -1 : 0;
+    lws_write(client, begin, hello.size(), LWS_WRITE_HTTP_FINAL);
+    return -1;  // closes the connection: libwebsockets would spin if the client sent more requests and did not read
   }
   return lws_callback_http_dummy(client, reason, user, in, size);
 }
 
 int on_listener(lws* listener, lws_callback_reasons reason, void*, void*, std::size_t) {
+  if (reason == LWS_CALLBACK_TIMER) return lws_rx_flow_control(listener, 1);  // try again
   if (reason != LWS_CALLBACK_RAW_RX_FILE) return 0;
   const int client = ::accept4(lws_get_socket_fd(listener), nullptr, nullptr, SOCK_CLOEXEC);
-  if (client >= 0) lws_adopt_socket_vhost(lws_get_vhost(listener), client);  // closes it where it fails
+  if (client >= 0) {
+    lws_adopt_socket_vhost(lws_get_vhost(listener), client);  // closes it on failure
+  } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    // Without a pause the loop would spin: the listening socket stays readable while clients wait in its queue.
+    lws_rx_flow_control(listener, 0);
+    lws_set_timer_usecs(listener, 100'000);
+  }
   return 0;
 }
 
@@ -64,7 +73,7 @@ int on_signal(lws*, lws_callback_reasons reason, void*, void*, std::size_t) {
   return 0;
 }
 
-/// SIGTERM as a descriptor, so that the event loop sees it.
+/// Blocks SIGTERM and returns a descriptor that the event loop can watch for it.
 sd::unique_fd open_sigterm() {
   sigset_t sigterm;
   sigemptyset(&sigterm);
@@ -75,8 +84,8 @@ sd::unique_fd open_sigterm() {
   return fd;
 }
 
-/// Has the library watch a descriptor, and call this protocol when it can be read. Whether the library has closed it
-/// where that fails, it does not say.
+/// Has the library watch a descriptor and call the protocol when it is readable. The library owns the descriptor from
+/// then on: if the call fails, it is not known whether the descriptor has been closed.
 void watch(lws_vhost* vhost, sd::unique_fd fd, const char* protocol) {
   lws_sock_file_fd_type number;
   number.filefd = fd.release();

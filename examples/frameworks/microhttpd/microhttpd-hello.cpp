@@ -1,4 +1,4 @@
-// A web server with libmicrohttpd, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+// A web server with libmicrohttpd. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -20,12 +20,13 @@ namespace {
 MHD_Result answer(void*, MHD_Connection* connection, const char* url, const char* method, const char*, const char*,
                   std::size_t* body_size, void** seen) {
   static int yes;
-  if (*seen == nullptr) {  // the headers are there; what follows is the body, if there is one
+  if (*seen ==
+      nullptr) {  // the first call comes after the headers, the next ones with the body, and the last without data
     *seen = &yes;
     return MHD_YES;
   }
   if (*body_size != 0) {
-    *body_size = 0;  // read, and of no interest
+    *body_size = 0;  // the body is read and ignored
     return MHD_YES;
   }
   const bool found = std::string_view(method) == MHD_HTTP_METHOD_GET && std::string_view(url) == "/";
@@ -40,7 +41,7 @@ MHD_Result answer(void*, MHD_Connection* connection, const char* url, const char
 
 int main() {
   try {
-    // Before there are threads: they inherit it, and the signal waits for sigwait().
+    // Threads inherit the signal mask, so block the signal before there are any. sigwait() waits for it below.
     sigset_t sigterm;
     sigemptyset(&sigterm);
     sigaddset(&sigterm, SIGTERM);
@@ -48,15 +49,17 @@ int main() {
 
     auto fds = sd::listen_fds(sd::listen_options::required);
     auto listener = sd::take(fds, sd::kind::stream).fd;
-    const unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    // Released in any case: where this fails, it has closed the socket or not, and does not say.
-    MHD_Daemon* daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, answer, nullptr,  //
-                                          MHD_OPTION_LISTEN_SOCKET, listener.release(), MHD_OPTION_END);
+    const unsigned seconds = 30;  // a client that stays idle for longer is disconnected
+    const unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC;
+    // Releases the descriptor in any case: if the call fails, it is not known whether the library has closed it.
+    MHD_Daemon* daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, answer, nullptr,   //
+                                          MHD_OPTION_LISTEN_SOCKET, listener.release(),  //
+                                          MHD_OPTION_CONNECTION_TIMEOUT, seconds, MHD_OPTION_END);
     if (daemon == nullptr) throw std::runtime_error("cannot start the server");
 
     int signal = 0;
     sigwait(&sigterm, &signal);
-    // Takes the socket back, so that it is not shut down. It may be closed once all threads are gone.
+    // Takes the socket back, so that the library does not shut it down. Keep it open until the threads have ended.
     listener.reset(MHD_quiesce_daemon(daemon));
     MHD_stop_daemon(daemon);
     return 0;

@@ -1,5 +1,5 @@
-// A web server with Pistache, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
-// The library cannot adopt a listening socket, but its transport adopts connections.
+// A web server with Pistache. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix. The
+// library cannot adopt a listening socket, but its transport adopts accepted connections.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -17,13 +17,13 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <exception>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace {
@@ -34,9 +34,25 @@ struct answer : Http::Handler {
   HTTP_PROTOTYPE(answer)
 
   void onRequest(const Http::Request& request, Http::ResponseWriter response) override {
+    // Pistache queues responses without limit. A client that sends but does not read is disconnected.
+    const auto client = response.getPeer();
+    const auto unsent = unsent_.try_emplace(client->getID(), 0).first;
+    if (unsent->second == 100) {
+      ::shutdown(client->fd(), SHUT_RDWR);
+      return;
+    }
+    ++unsent->second;
+    const auto done = [this, id = unsent->first] {
+      const auto sent = unsent_.find(id);
+      if (--sent->second == 0) unsent_.erase(sent);
+    };
     const bool found = request.method() == Http::Method::Get && request.resource() == "/";
-    response.send(found ? Http::Code::Ok : Http::Code::Not_Found, found ? "hello\n" : "not found\n");
+    response.send(found ? Http::Code::Ok : Http::Code::Not_Found, found ? "hello\n" : "not found\n")
+        .then([=](ssize_t) { done(); }, [=](const std::exception_ptr&) { done(); });
   }
+
+ private:
+  std::map<std::size_t, int> unsent_;
 };
 
 int check(int result, const char* what) {
@@ -44,7 +60,7 @@ int check(int result, const char* what) {
   return result;
 }
 
-/// SIGTERM as a descriptor, which can be polled.
+/// Blocks SIGTERM and returns a descriptor that is readable once it was sent.
 sd::unique_fd open_sigterm() {
   sigset_t sigterm;
   sigemptyset(&sigterm);
@@ -53,21 +69,21 @@ sd::unique_fd open_sigterm() {
   return sd::unique_fd(check(::signalfd(-1, &sigterm, SFD_CLOEXEC), "signalfd"));
 }
 
-/// Gives the next client to the library, which closes the connection from then on.
-void accept(const sd::unique_fd& listener, Tcp::Transport& transport) {
+/// Accepts a client and passes the connection to the library, which owns it from then on.
+/// @returns whether to go on at once: not if there is no descriptor left
+bool accept(const sd::unique_fd& listener, Tcp::Transport& transport) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   auto* where = reinterpret_cast<sockaddr*>(&address);
   sd::unique_fd client(::accept4(listener.get(), where, &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!client) {
-    if (errno == EAGAIN || errno == ECONNABORTED) return;  // it is gone
-    std::cerr << "pistache-hello: accept: " << std::generic_category().message(errno) << '\n';
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // there may be room when clients have left
-    return;
+    // Most often the client has left already, or another process that holds the socket has accepted it.
+    return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
   }
   auto peer = Tcp::Peer::Create(client.get(), address.ss_family == AF_UNIX ? Address() : Address::fromUnix(where));
   static_cast<void>(client.release());
   transport.handleNewPeer(peer);
+  return true;
 }
 
 }  // namespace
@@ -78,11 +94,11 @@ int main() {
     auto fds = sd::listen_fds(sd::listen_options::required);
     const auto listener = sd::take(fds, sd::kind::stream).fd;
     const auto sigterm = open_sigterm();
-    // accept4() must not wait: a client may be gone again, or with another process that holds the socket.
+    // accept4() must not wait: the client may have left, or another process that holds the socket may have accepted it.
     const int flags = check(::fcntl(listener.get(), F_GETFL), "F_GETFL");
     check(::fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK), "F_SETFL");
 
-    // What Http::Endpoint consists of, but for its listener.
+    // The parts of Http::Endpoint, except its listener.
     const auto reactor = Aio::Reactor::create();
     reactor->init(Aio::AsyncContext(1));
     const auto key = reactor->addHandler(std::make_shared<Tcp::Transport>(std::make_shared<answer>()));
@@ -94,7 +110,8 @@ int main() {
     std::array<pollfd, 2> waiting{{{listener.get(), POLLIN, 0}, {sigterm.get(), POLLIN, 0}}};
     while (waiting[1].revents == 0) {
       if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
-      if (waiting[0].revents != 0) accept(listener, *transport);
+      // Without a pause the loop would spin: the listening socket stays readable while clients wait in its queue.
+      if (waiting[0].revents != 0 && !accept(listener, *transport)) ::poll(&waiting[1], 1, 100);
     }
     return 0;
   } catch (const std::exception& error) {

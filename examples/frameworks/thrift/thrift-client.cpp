@@ -1,4 +1,5 @@
-// Asks thrift-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path.
+// thrift-client ADDRESS: calls thrift-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and prints the
+// reply.
 
 #include <greeter.h>
 #include <thrift/protocol/TBinaryProtocol.h>

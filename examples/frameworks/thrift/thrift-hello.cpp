@@ -1,4 +1,4 @@
-// A Thrift server for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
+// A Thrift server. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix.
 
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
@@ -29,16 +29,22 @@ using apache::thrift::transport::TSocket;
 using apache::thrift::transport::TTransport;
 using apache::thrift::transport::TTransportException;
 
+// What a client may take. Without the first limit, a few bytes make Thrift allocate up to 2 GiB.
+constexpr int max_string = 65536;
+constexpr int max_container = 1024;
+constexpr int max_clients = 500;  // each has a thread
+
 int check(int result, const char* what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }
 
 [[noreturn]] void fail(TTransportException::TTransportExceptionType type, const char* what, int error = 0) {
-  throw TTransportException(type, what, error);  // NOLINT(cert-err60-cpp): the exception that Thrift understands
+  throw TTransportException(type, what, error);  // NOLINT(cert-err60-cpp): Thrift expects this type
 }
 
-/// A listening socket that was passed. It and the clients are interrupted once there is something to read from `stop`.
+/// Accepts clients on the passed listening socket. Waiting for clients, and for their requests, ends when `stop`
+/// becomes readable.
 class passed_socket : public apache::thrift::transport::TServerTransport {
  public:
   passed_socket(sd::unique_fd listener, int stop)
@@ -64,10 +70,11 @@ class passed_socket : public apache::thrift::transport::TServerTransport {
         return socket;
       }
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        ::poll(ready, 1, 100);  // until others have gone
+        // Without a pause the loop would spin: the listening socket stays readable while clients wait in its queue.
+        ::poll(ready, 1, 100);
       } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
         fail(TTransportException::NOT_OPEN, "accept", errno);
-      }  // else this client went away, or somebody else who holds the socket was faster
+      }  // else the client has left already, or another process that holds the socket has accepted it
     }
   }
 
@@ -84,7 +91,7 @@ class greeter : public hello::greeterIf {
 
 int main() {
   try {
-    // Before Thrift starts its threads, which would take the signal else.
+    // Threads inherit the signal mask, so block the signal before Thrift starts any.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -97,11 +104,12 @@ int main() {
     apache::thrift::server::TThreadedServer server(
         std::make_shared<hello::greeterProcessor>(std::make_shared<greeter>()), listener,
         std::make_shared<apache::thrift::transport::TBufferedTransportFactory>(),
-        std::make_shared<apache::thrift::protocol::TBinaryProtocolFactory>());
+        std::make_shared<apache::thrift::protocol::TBinaryProtocolFactory>(max_string, max_container, true, true));
+    server.setConcurrentClientLimit(max_clients);
     server.serve();
 
     pollfd stopped{stop.get(), POLLIN, 0};
-    return ::poll(&stopped, 1, 0) == 1 ? 0 : 1;  // else the socket failed, and Thrift has said so
+    return ::poll(&stopped, 1, 0) == 1 ? 0 : 1;  // serve() also returns if the socket failed; Thrift has logged that
   } catch (const std::exception& error) {
     std::cerr << "thrift-hello: " << error.what() << '\n';
     return 1;

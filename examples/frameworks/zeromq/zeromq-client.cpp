@@ -1,4 +1,5 @@
-// zeromq-client ADDRESS: asks the server at 127.0.0.1:80, [::1]:80 or /run/web, and prints its answer.
+// zeromq-client ADDRESS: sends a request to zeromq-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and
+// prints the reply.
 
 #include <zmq.hpp>
 
@@ -20,9 +21,9 @@ int main(int argc, char** argv) {
     server.connect((address.find('/') == 0 ? "ipc://" : "tcp://") + address);
     server.send(zmq::str_buffer("hello?"), zmq::send_flags::none);
 
-    zmq::message_t answer;
-    if (!server.recv(answer)) throw std::runtime_error("no answer");
-    std::cout << answer.to_string();
+    zmq::message_t reply;
+    if (!server.recv(reply)) throw std::runtime_error("no reply");
+    std::cout << reply.to_string();
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "zeromq-client: " << error.what() << '\n';
