@@ -321,6 +321,11 @@ struct step {
 
 std::ostream& operator<<(std::ostream& out, const step& what) { return out << what.name; }
 
+/// The error text with the list of what was passed, in front of the error's own message.
+std::string with_passed(std::string what, const std::vector<listen_fd>& passed) {
+  return what.insert(what.rfind(": "), ", passed: 3 \"other\" " + to_string(sd::describe(passed.front().fd.get())));
+}
+
 class failing_step : public traced, public testing::WithParamInterface<step> {};
 
 TEST_P(failing_step, is_reported_and_leaves_nothing) {
@@ -347,7 +352,7 @@ TEST_P(failing_step, is_reported_and_leaves_nothing) {
 
   auto what = std::string(GetParam().what);
   if (const auto at = what.find("DIR"); at != std::string::npos) what.replace(at, 3, directory.path());
-  EXPECT_EQ(failed.said["what"], what);
+  EXPECT_EQ(failed.said["what"], with_passed(what, passed));
   EXPECT_EQ(failed.said["open"], "as before");
   EXPECT_EQ(failed.said["list"], "as before");
   EXPECT_EQ(directory.entries(), words{"d"});
@@ -439,7 +444,7 @@ TEST_P(failing_internet_step, is_reported_and_leaves_nothing) {
   const auto call = find(sound, GetParam().call, GetParam().nth);
   auto failed = run("[::1]:0", options, passed, failing(sound, call, GetParam().error));
   ASSERT_TRUE(was_injected(failed, sound, call)) << testing::PrintToString(failed.calls);
-  EXPECT_EQ(failed.said["what"], GetParam().what);
+  EXPECT_EQ(failed.said["what"], with_passed(GetParam().what, passed));
   EXPECT_EQ(failed.said["open"], "as before");
   EXPECT_EQ(failed.said["list"], "as before");
 }

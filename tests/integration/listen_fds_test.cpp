@@ -311,7 +311,7 @@ TEST(listen_fds, a_huge_count_is_ebadf_and_allocates_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto program = probe("measure-allocation");
   program.environment["LISTEN_FDS"] = "2147483644";  // INT_MAX - 3
-  EXPECT_EQ(answer_of(program).output, "error system " + std::to_string(EBADF) + "\nlargest allocation 0\n");
+  EXPECT_EQ(answer_of(program).output, "error generic " + std::to_string(EBADF) + "\nlargest allocation 0\n");
 }
 
 TEST(listen_fds, want_of_memory_loses_nothing) {
@@ -357,7 +357,7 @@ TEST(listen_fds, a_limit_below_the_descriptors_is_no_obstacle) {
 TEST(listen_fds, a_first_descriptor_that_is_close_on_exec_is_claimed_already) {
   const auto result = answer_of(probe("take-already-claimed"));
   EXPECT_EQ(result.output,
-            "threw LISTEN_FDS=\"1\", descriptor 3: a passed descriptor is close-on-exec already, so other code of this "
+            "threw LISTEN_FDS=\"1\", descriptor 3: the descriptor is close-on-exec already, so other code in this "
             "process owns it\n"
             "open 3c\nset LISTEN_PID LISTEN_FDS\n");
 }
@@ -448,7 +448,7 @@ TEST(listen_fds, a_program_that_executes_itself_gets_them_if_it_has_not_taken_th
 
 TEST(listen_fds, a_program_that_took_them_and_executes_itself_is_told_that_they_are_closed) {
   const auto result = answer_of(probe("take-then-execute"));
-  EXPECT_EQ(result.output, received(result, 1) + "error system " + std::to_string(EBADF) + "\nopen\n" + both_set);
+  EXPECT_EQ(result.output, received(result, 1) + "error generic " + std::to_string(EBADF) + "\nopen\n" + both_set);
 }
 
 TEST(listen_fds, a_program_that_unset_the_environment_and_executes_itself_gets_none) {
