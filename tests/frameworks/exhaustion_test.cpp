@@ -78,6 +78,16 @@ int load_of(int pid) {
   return static_cast<int>(load);
 }
 
+/// Returns the most memory that the process has had resident, in bytes.
+std::size_t peak_memory_of(int pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::size_t kibibytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:") status >> kibibytes;
+  }
+  return kibibytes * 1024;
+}
+
 std::size_t descriptors_of(int pid) {
   std::error_code ended;
   const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd", ended);
@@ -148,6 +158,7 @@ class exhaustion : public testing::TestWithParam<scenario> {
   }
 
   [[nodiscard]] static const sd::test::example& server() { return GetParam().server; }
+  [[nodiscard]] static bool is(const std::string& framework) { return server().framework == framework; }
 
   /// A request whose reply contains "hello\n" and leaves the connection open.
   [[nodiscard]] static std::string request() {
@@ -188,6 +199,8 @@ void send(const sd::unique_fd& client, const std::string& words) {
 }
 
 TEST_P(exhaustion, neither_spins_nor_floods_the_log) {
+  if (is("zeromq"))
+    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
   auto process = start(24);
   const auto clients = connect(60);
   wait_until_settled(process.pid());
@@ -221,6 +234,8 @@ std::size_t serve_all(std::vector<sd::unique_fd> clients) {
 }
 
 TEST_P(exhaustion, serves_waiting_clients_when_others_leave) {
+  if (is("zeromq"))
+    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
   auto process = start(24);
   auto clients = connect(60);
   if (server().speaks == protocol::own) {  // a client that waits cannot speak it
@@ -257,6 +272,12 @@ std::map<std::string, std::string> failing_accept(int error, int failures) {
 }
 
 TEST_P(exhaustion, neither_spins_nor_floods_the_log_while_accept_fails) {
+  if (is("zeromq"))
+    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  if (is("microhttpd")) {
+    GTEST_SKIP()
+        << "SKIPPED: libmicrohttpd spins if accept fails while it has no client, see docs/frameworks/microhttpd.md";
+  }
   auto process = start(1024, failing_accept(ENOBUFS, 1'000'000'000));
   const auto client = sd::test::connect(address());
   wait_until_settled(process.pid());
@@ -266,6 +287,8 @@ TEST_P(exhaustion, neither_spins_nor_floods_the_log_while_accept_fails) {
 }
 
 TEST_P(exhaustion, failures_of_accept_do_no_harm) {
+  if (is("zeromq"))
+    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
   for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
     auto process = start(1024, failing_accept(error, 3));
     talk(server(), address());
@@ -275,7 +298,7 @@ TEST_P(exhaustion, failures_of_accept_do_no_harm) {
 
 TEST_P(exhaustion, threads_that_cannot_be_started_do_not_hang_the_server) {
   if (server().speaks == protocol::own)
-    GTEST_SKIP() << "the example's client cannot wait for a reply or for the server's end";
+    GTEST_SKIP() << "SKIPPED: the example's client cannot wait for a reply or for the server's end";
   for (int threads = 0; threads < 4; ++threads) {
     auto process = start(1024, {{"LD_PRELOAD", FAILING_CALLS}, {"THREADS", std::to_string(threads)}});
     const auto client = sd::test::connect(address());
@@ -331,8 +354,9 @@ TEST_P(exhaustion, a_client_that_never_reads_takes_bounded_memory) {
   const auto client = sd::test::connect(address());
   std::string words;
   while (words.size() < 65536) words += request();
-  // The kernel's buffers take some megabytes of it.
-  EXPECT_LT(flood(client, words, 64 * megabyte), 64 * megabyte) << "the server takes whatever it is sent";
+  const auto before = peak_memory_of(process.pid());
+  flood(client, words, 64 * megabyte);
+  EXPECT_LT(peak_memory_of(process.pid()) - before, 32 * megabyte);
   talk(server(), address());
   EXPECT_EQ(process.stop(), 0) << log();
 }
