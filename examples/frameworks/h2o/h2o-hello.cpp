@@ -94,11 +94,12 @@ int main() {
       self.out_of_descriptors = false;
     }
 
-    // Accept no more clients, and finish the requests of the others. An idle connection is closed after 10 seconds.
+    // Accept no more clients, and give the others 10 seconds to finish. A client that never reads does not.
     h2o_socket_close(signals);
     h2o_socket_close(listener);
     h2o_context_request_shutdown(&self.context);
-    while (self.clients != 0) h2o_evloop_run(loop, INT32_MAX);
+    const uint64_t deadline = h2o_now(loop) + 10'000;
+    while (self.clients != 0 && h2o_now(loop) < deadline) h2o_evloop_run(loop, 1000);
     return 0;  // h2o_context_dispose() would fail an assertion, as a timer of the shutdown is still running
   } catch (const std::exception& error) {
     std::cerr << "h2o-hello: " << error.what() << '\n';
