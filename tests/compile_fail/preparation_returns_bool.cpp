@@ -1,6 +1,6 @@
 #include <sd/activation.hpp>
 
-// "true", which mostly stands for success, would be an errno.
+// true, which usually means success, would be an errno.
 int start(sd::activation& program) {
 #ifdef MISUSE
   return program.spawn([]() noexcept { return true; });

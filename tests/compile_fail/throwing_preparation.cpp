@@ -1,6 +1,6 @@
 #include <sd/activation.hpp>
 
-// An exception cannot leave the child in which the preparation runs.
+// The preparation runs in the child, which no exception can leave.
 int start(sd::activation& program) {
 #ifdef MISUSE
   return program.spawn([] { return 0; });
