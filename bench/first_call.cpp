@@ -1,5 +1,5 @@
-// How long the first call that receives the descriptors takes in a fresh process: sd::listen_fds() against libsystemd's
-// sd_listen_fds_with_names(), one process of each in turn.
+// Measures the first call that receives the descriptors in a fresh process: sd::listen_fds() against libsystemd's
+// sd_listen_fds_with_names(), with processes of each in turn.
 
 #include "receive.hpp"
 
@@ -31,8 +31,9 @@ struct outcome {
   std::string output;
 };
 
-/// Runs a program with the descriptors from 3 on that are open here, as a service manager would: LISTEN_PID is its own.
-/// LISTEN_FDS and LISTEN_FDNAMES are in the environment already. What it writes to the `captured` ones is the output.
+/// Runs a program as a service manager does, with the open descriptors of this process from 3 on. LISTEN_PID is set to
+/// the pid of the program; LISTEN_FDS and LISTEN_FDNAMES are in the environment already. The output is what the program
+/// writes to the `captured` descriptors.
 outcome run(std::vector<std::string> command, std::initializer_list<int> captured) {
   int pipe[2];
   check(::pipe2(pipe, O_CLOEXEC), "pipe");
@@ -41,7 +42,7 @@ outcome run(std::vector<std::string> command, std::initializer_list<int> capture
   arguments.push_back(nullptr);
 
   const pid_t pid = check(::fork(), "fork");
-  if (pid == 0) {  // there are no other threads, so that all functions may be called
+  if (pid == 0) {  // there are no other threads, so the child may call any function
     for (const int fd : captured) ::dup2(pipe[1], fd);
     ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
     ::execvp(arguments[0], arguments.data());
@@ -60,7 +61,7 @@ outcome run(std::vector<std::string> command, std::initializer_list<int> capture
   return result;
 }
 
-/// Microseconds of one first call.
+/// Returns the time of one first call in microseconds.
 double time_call(const std::string& receiver, int count) {
   const auto result = run({receiver, std::to_string(count)}, {STDOUT_FILENO});
   long long ns = 0;
@@ -72,7 +73,7 @@ double time_call(const std::string& receiver, int count) {
   return static_cast<double>(ns) / 1000;
 }
 
-/// The system calls of one first call, or why they are not known.
+/// The number of system calls of one first call, or the reason why it is unknown.
 struct system_calls {
   int count = -1;
   std::string problem;
@@ -88,25 +89,25 @@ system_calls count_system_calls(const std::string& receiver, int count) {
     return {-1, result.output.substr(0, result.output.find('\n'))};
   }
   if (result.exit_status != 0) throw std::runtime_error(receiver + " failed under strace:\n" + result.output);
-  // A call a line.
+  // One call per line.
   const auto lines = std::count(result.output.data() + begin, result.output.data() + end, '\n');
   return {static_cast<int>(lines) - 1, {}};
 }
 
-/// Opens listening sockets up to 3 + count - 1. This process holds no other descriptors past 2 between two runs, so
-/// that nothing needs to be moved in the child and its table of descriptors is no larger than it has to be.
+/// Opens listening sockets up to number 3 + count - 1. This process has no other descriptors past 2 between two runs,
+/// so the child does not move any, and its descriptor table is as small as possible.
 void open_sockets(int from, int count) {
   for (int i = from; i < count; ++i) {
     const int fd = check(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");
     if (fd != bench::first_descriptor + i) throw std::runtime_error("stdin, stdout or stderr is closed");
     sockaddr_un address{};
-    address.sun_family = AF_UNIX;  // and no path: the kernel chooses an abstract name
+    address.sun_family = AF_UNIX;  // without a path: the kernel chooses an abstract name
     check(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address.sun_family), "bind");
     check(::listen(fd, 1), "listen");
   }
 }
 
-void allow_descriptors(rlim_t needed) {
+void raise_descriptor_limit(rlim_t needed) {
   rlimit limit{};
   check(::getrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
   if (limit.rlim_cur >= needed) return;
@@ -125,9 +126,7 @@ void announce(int count) {
   ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
 }
 
-std::string in_words(const system_calls& calls) {
-  return calls.count < 0 ? "not counted" : std::to_string(calls.count);
-}
+std::string text_of(const system_calls& calls) { return calls.count < 0 ? "not counted" : std::to_string(calls.count); }
 
 void compare(int rounds) {
   const auto directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
@@ -153,7 +152,7 @@ void compare(int rounds) {
     std::vector<double> ratios;
     const int pairs = count < 1000 ? rounds : (rounds + 2) / 3;
     for (int pair = 0; pair < pairs; ++pair) {
-      const bool sd_first = pair % 2 != 0;  // by turns, as whoever comes second may find something warm
+      const bool sd_first = pair % 2 != 0;  // alternates, because the second call may find warm caches
       if (sd_first) sd_us.push_back(time_call(sd, count));
       libsystemd_us.push_back(time_call(libsystemd, count));
       if (!sd_first) sd_us.push_back(time_call(sd, count));
@@ -167,7 +166,7 @@ void compare(int rounds) {
 
     std::printf("%11d | %13.1f | %7.1f | %.2f (%.2f to %.2f) | %16s, %-11s | %5d\n", count,
                 quantile(libsystemd_us, 0.5), quantile(sd_us, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25),
-                quantile(ratios, 0.75), in_words(libsystemd_calls).c_str(), in_words(sd_calls).c_str(), pairs);
+                quantile(ratios, 0.75), text_of(libsystemd_calls).c_str(), text_of(sd_calls).c_str(), pairs);
     std::fflush(stdout);
   }
   if (!problem.empty()) std::printf("\nThe system calls were not counted: %s\n", problem.c_str());
@@ -184,7 +183,7 @@ int main(int argc, char** argv) {
   try {
     ::closefrom(bench::first_descriptor);
     ::unsetenv("LISTEN_PIDFDID");
-    allow_descriptors(bench::first_descriptor + counts.back() + 8);
+    raise_descriptor_limit(bench::first_descriptor + counts.back() + 8);
     compare(rounds);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "first_call: %s\n", error.what());

@@ -12,10 +12,10 @@
 #include <system_error>
 #include <vector>
 
-// What all benchmarks measure and reckon with.
+// Shared by all benchmarks.
 namespace bench {
 
-/// The result of a system call. Throws `std::system_error` where it failed.
+/// Returns the result of a system call. Throws `std::system_error` if it failed.
 inline int check(int result, const std::string& what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
@@ -27,13 +27,13 @@ inline std::int64_t now_ns() {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-/// Interpolates nothing: the value below which the given part of the values lie.
+/// Returns the value below which the given part of the values lies, without interpolation.
 inline double quantile(std::vector<double> values, double part) {
   std::sort(values.begin(), values.end());
   return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
-/// An argument that is a number; -1: it is none.
+/// Parses an argument that is a number. Returns -1 if it is not.
 inline int number_of(std::string_view text) {
   int number = -1;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);

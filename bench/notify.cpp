@@ -1,6 +1,5 @@
-// How long it takes to tell the service manager something: sd::notify() against libsystemd's sd_notify(), call by call
-// in turn, to a real socket that is emptied in between; and how long to wait for the manager, with one that answers at
-// once.
+// Measures messages to the service manager: sd::notify() against libsystemd's sd_notify(), with alternating calls to a
+// real socket that is emptied after each call. Also measures the barriers, with a manager that replies immediately.
 
 #include <sd/notify.hpp>
 
@@ -25,7 +24,7 @@ using bench::check;
 using bench::number_of;
 using bench::quantile;
 
-using message = bool (*)(int number);  // whether it was sent
+using message = bool (*)(int number);  // returns whether the message was sent
 
 bool sd_ready(int) { return sd::notify(sd::state::ready()) == sd::notify_result::sent; }
 bool libsystemd_ready(int) { return ::sd_notify(0, "READY=1") > 0; }
@@ -47,8 +46,8 @@ struct subject {
   const char* name;
   message libsystemd;
   message sd;
-  bool waits;       ///< for a manager that takes part
-  int fewer_calls;  ///< by which the rounds are divided
+  bool waits;   ///< whether the call waits for the manager
+  int divisor;  ///< the number of rounds is divided by it
 };
 
 constexpr std::array subjects = {
@@ -57,7 +56,7 @@ constexpr std::array subjects = {
     subject{"barrier", libsystemd_barrier, sd_barrier, true, 10},
 };
 
-/// The service manager's end. NOTIFY_SOCKET is its path.
+/// The service manager: a socket. NOTIFY_SOCKET is set to its path.
 class manager {
  public:
   manager() : fd_(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")) {
@@ -77,7 +76,7 @@ class manager {
     ::unlink(path_.c_str());
   }
 
-  /// Takes a message, closes what is attached, and says what it was; waits for it if it has to.
+  /// Waits for a message, closes the descriptor that is attached, and returns the text.
   std::string receive() const {
     std::array<char, 4096> text;
     alignas(cmsghdr) std::array<unsigned char, CMSG_SPACE(sizeof(int))> control;
@@ -101,25 +100,25 @@ class manager {
   std::string path_;
 };
 
-/// Answers barriers until it goes.
-class at_work {
+/// Replies to barriers in another thread until it is destroyed.
+class barrier_thread {
  public:
-  explicit at_work(const manager& manager)
-      : thread_([&manager] {
-          while (manager.receive() != "STOPPING=1") continue;
+  explicit barrier_thread(const manager& receiver)
+      : thread_([&receiver] {
+          while (receiver.receive() != "STOPPING=1") continue;
         }) {}
-  ~at_work() {
+  ~barrier_thread() {
     ::sd_notify(0, "STOPPING=1");
     thread_.join();
   }
-  at_work(const at_work&) = delete;
-  at_work& operator=(const at_work&) = delete;
+  barrier_thread(const barrier_thread&) = delete;
+  barrier_thread& operator=(const barrier_thread&) = delete;
 
  private:
   std::thread thread_;
 };
 
-/// Microseconds of one call.
+/// Returns the time of one call in microseconds.
 double time_call(message call, int number) {
   const auto begin = bench::now_ns();
   const bool sent = call(number);
@@ -128,11 +127,11 @@ double time_call(message call, int number) {
   return static_cast<double>(end - begin) / 1000;
 }
 
-/// One call between two marks, after one that whatever is done but once was done in.
+/// Makes one call between two marks. A first call before them does what is done only once per process.
 void call_marked(const subject& what, bool is_sd) {
   const message call = is_sd ? what.sd : what.libsystemd;
   const manager manager;
-  const at_work thread(manager);
+  const barrier_thread thread(manager);
   const bool warm = call(0);
   bench::mark(bench::call_begins);
   const bool sent = call(12345);
@@ -140,11 +139,11 @@ void call_marked(const subject& what, bool is_sd) {
   if (!warm || !sent) throw std::runtime_error("a message was not sent");
 }
 
-/// The system calls of one call, as text.
-std::string count_system_calls(std::size_t subject, bool is_sd) {
+/// Returns the number of system calls of one call, as text.
+std::string count_system_calls(std::size_t index, bool is_sd) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
   const std::string command =
-      "strace '" + self + "' marked " + std::to_string(subject) + (is_sd ? " sd" : " libsystemd") + " 2>&1";
+      "strace '" + self + "' marked " + std::to_string(index) + (is_sd ? " sd" : " libsystemd") + " 2>&1";
   std::FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) return "?";
   std::string trace;
@@ -154,14 +153,14 @@ std::string count_system_calls(std::size_t subject, bool is_sd) {
   const auto begin = trace.find("write(-1, \"" + std::string(bench::call_begins));
   const auto end = trace.find("write(-1, \"" + std::string(bench::call_ends));
   if (status != 0 || begin == std::string::npos || end == std::string::npos) return "?";
-  return std::to_string(std::count(trace.data() + begin, trace.data() + end, '\n') - 1);  // a call a line
+  return std::to_string(std::count(trace.data() + begin, trace.data() + end, '\n') - 1);  // one call per line
 }
 
 void compare(const subject& what, std::size_t index, int rounds) {
   std::vector<double> libsystemd_us;
   std::vector<double> sd_us;
   std::vector<double> ratios;
-  const int pairs = std::max(1, rounds / what.fewer_calls);
+  const int pairs = std::max(1, rounds / what.divisor);
   {
     const manager manager;
     const auto measure = [&](message call, int number, std::vector<double>& times) {
@@ -170,18 +169,17 @@ void compare(const subject& what, std::size_t index, int rounds) {
     };
     const auto run = [&] {
       for (int pair = 0; pair < pairs; ++pair) {
-        const bool sd_first = pair % 2 != 0;  // by turns, as whoever comes second may find something warm
-        std::string told;
-        if (sd_first) told = measure(what.sd, pair, sd_us);
-        const auto told_by_libsystemd = measure(what.libsystemd, pair, libsystemd_us);
-        if (!sd_first) told = measure(what.sd, pair, sd_us);
-        if (told != told_by_libsystemd)
-          throw std::runtime_error('"' + told + "\" is not \"" + told_by_libsystemd + '"');
+        const bool sd_first = pair % 2 != 0;  // alternates, because the second call may find warm caches
+        std::string text;
+        if (sd_first) text = measure(what.sd, pair, sd_us);
+        const auto libsystemd_text = measure(what.libsystemd, pair, libsystemd_us);
+        if (!sd_first) text = measure(what.sd, pair, sd_us);
+        if (text != libsystemd_text) throw std::runtime_error('"' + text + "\" is not \"" + libsystemd_text + '"');
         ratios.push_back(sd_us.back() / libsystemd_us.back());
       }
     };
     if (what.waits) {
-      const at_work thread(manager);
+      const barrier_thread thread(manager);
       run();
     } else {
       run();
@@ -210,9 +208,9 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   const bool is_marked = words.size() == 3 && words[0] == bench::marked;
   const int number = is_marked ? number_of(words[1]) : words.empty() ? 20000 : number_of(words[0]);
-  const bool is_right =
+  const bool is_valid =
       is_marked ? number >= 0 && number < static_cast<int>(subjects.size()) : words.size() <= 1 && number >= 1;
-  if (!is_right) {
+  if (!is_valid) {
     std::fprintf(stderr, "usage: notify [ROUNDS] | notify %s NUMBER sd|libsystemd\n", bench::marked.data());
     return 2;
   }

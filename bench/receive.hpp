@@ -13,28 +13,28 @@
 #include <string_view>
 #include <vector>
 
-// What the driver and the programs that it measures agree on, and the whole of these programs but the call itself.
+// Shared by the driver and the programs that it measures. The programs differ only in the call.
 namespace bench {
 
 inline constexpr int first_descriptor = 3;
 
-/// The name of a descriptor: 17 characters, which no std::string holds without allocating.
+/// Returns the name of a descriptor: 17 characters, for which every std::string allocates.
 inline std::string name_of(int index) {
   char text[32];
   std::snprintf(text, sizeof text, "socket-name-%05d", index);
   return text;
 }
 
-// Two writes to no descriptor bracket the call where system calls are counted. They are plain to see in a trace, fail
-// at once and touch nothing that the call might find warm.
+// Two writes to an invalid descriptor mark the begin and the end of the call if its system calls are counted. They are
+// easy to find in a trace, fail immediately, and do not warm any cache for the call.
 inline constexpr std::string_view call_begins = "the call begins";
 inline constexpr std::string_view call_ends = "the call ends";
-/// The argument that asks for them.
+/// The argument that requests the marks.
 inline constexpr std::string_view marked = "marked";
 
 inline void mark(std::string_view text) { [[maybe_unused]] const auto failed = ::write(-1, text.data(), text.size()); }
 
-/// Whether the call did its work: all names, in order, and all descriptors close-on-exec. Tells why not.
+/// Checks the result of the call: all names, in order, and all descriptors close-on-exec. Prints what is wrong.
 inline bool is_right(const std::vector<std::string_view>& names, std::size_t expected) {
   if (names.size() != expected) {
     std::fprintf(stderr, "received %zu descriptors instead of %zu\n", names.size(), expected);
@@ -57,8 +57,8 @@ inline bool is_right(const std::vector<std::string_view>& names, std::size_t exp
   return true;
 }
 
-/// The main function of a program that receives COUNT descriptors: writes the nanoseconds that the first `call()` took
-/// to stdout, if `names(result)` says that it did its work.
+/// The main function of a program that receives COUNT descriptors. Prints the duration of the first `call()` in
+/// nanoseconds if `names(result)` are the expected names.
 template <class Call, class Names>
 int receive(int argc, char** argv, Call call, Names names) {
   const bool with_marks = argc == 3 && argv[2] == marked;

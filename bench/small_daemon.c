@@ -1,6 +1,6 @@
 /*
- * A daemon that does no more than a socket-activated service must: checks what it was passed, says that it is ready,
- * waits for a client. Built once for each library, and with FLOOR without any: what the C library alone costs then.
+ * A minimal socket-activated service: checks the passed descriptor, reports that it is ready, and waits for a client.
+ * It is built once for each library, and with FLOOR without any, to measure the cost of the C library alone.
  */
 
 #include <errno.h>

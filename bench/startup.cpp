@@ -1,6 +1,6 @@
-// What it costs to start a small daemon with libsd-daemon, against libsystemd: the same source linked with each, in
-// turn in one run. Time from vfork(2) until READY=1 is there; system calls from execve(2) to that; libraries that are
-// mapped and memory while the daemon waits for its first client.
+// Measures the start of a small daemon with libsd-daemon against libsystemd: the same source linked with each library,
+// started in turn. Measures the time from vfork(2) until READY=1 arrives, the system calls from execve(2) until then,
+// and the mapped libraries and the memory while the daemon waits for its first client.
 
 #include "measure.hpp"
 
@@ -35,7 +35,7 @@ using bench::check;
 using bench::number_of;
 using bench::quantile;
 
-/// The service manager's end: the socket to pass, and the one for messages.
+/// The service manager: the socket to pass, and the one for messages.
 class manager {
  public:
   manager()
@@ -58,14 +58,14 @@ class manager {
   int listener() const { return listener_; }
   const std::string& notify_path() const { return notify_path_; }
 
-  /// Whether a message was there, or came where it is waited for. Throws where it says something else.
+  /// Returns whether READY=1 has arrived, and waits for it if `wait` is true. Throws if another message has arrived.
   bool is_ready(bool wait) const {
     std::array<char, 64> text;
     const auto size = ::recv(notify_, text.data(), text.size(), wait ? 0 : MSG_DONTWAIT);
     if (size < 0 && errno == EAGAIN) return false;
-    check(static_cast<int>(size), "READY=1 did not come");
+    check(static_cast<int>(size), "READY=1 did not arrive");
     if (std::string_view(text.data(), static_cast<std::size_t>(size)) != "READY=1") {
-      throw std::runtime_error("the daemon said something else than READY=1");
+      throw std::runtime_error("the daemon sent another message than READY=1");
     }
     return true;
   }
@@ -89,7 +89,7 @@ class manager {
   int notify_;
 };
 
-/// A daemon to start, and all that it is given.
+/// A daemon to start.
 struct variant {
   std::string name;
   std::string program;
@@ -97,19 +97,19 @@ struct variant {
 
 class process {
  public:
-  /// Starts it as a service manager would: the socket is its descriptor 3, LISTEN_PID its own pid.
-  process(const variant& what, const manager& manager, bool traced) {
+  /// Starts the daemon as a service manager does: the socket is descriptor 3, and LISTEN_PID is the daemon's pid.
+  process(const variant& what, const manager& parent, bool traced) {
     char listen_pid[32] = "LISTEN_PID=";
     char listen_fds[] = "LISTEN_FDS=1";
-    auto notify_socket = "NOTIFY_SOCKET=" + manager.notify_path();
+    auto notify_socket = "NOTIFY_SOCKET=" + parent.notify_path();
     auto program = what.program;
     std::array<char*, 2> arguments = {program.data(), nullptr};
     std::array<char*, 4> environment = {listen_pid, listen_fds, notify_socket.data(), nullptr};
-    const int listener = manager.listener();
+    const int listener = parent.listener();
     char* const digits = listen_pid + std::strlen(listen_pid);
     char* const end = listen_pid + sizeof listen_pid - 1;
 
-    // All is prepared, so that the child, which borrows this memory, has only system calls to make.
+    // Everything is prepared before, so that the child, which shares this memory, makes system calls only.
     pid_ = check(::vfork(), "vfork");
     if (pid_ == 0) {
       *std::to_chars(digits, end, ::getpid()).ptr = '\0';
@@ -135,7 +135,7 @@ class process {
     return text.str();
   }
 
-  /// Until it sleeps, in poll(2): only then is what it holds what a waiting daemon holds.
+  /// Waits until the daemon sleeps in poll(2), so that its memory is that of a waiting daemon.
   void wait_until_it_waits() const {
     for (int i = 0; i < 1000; ++i) {
       if (read("syscall").rfind("running", 0) != 0 && read("stat").find(") S ") != std::string::npos) return;
@@ -148,16 +148,16 @@ class process {
   pid_t pid_;
 };
 
-/// What one start came to.
+/// The measurements of one start.
 struct sample {
   double us = 0;
   double faults = 0;
   double rss_kib = 0;
-  double anonymous_kib = 0;  ///< its own: written to, and so shared with no other process, whatever they run
+  double anonymous_kib = 0;  ///< pages that it has written, which no other process shares
   std::set<std::string> libraries;
 };
 
-/// The number after `key` in a text like that of /proc/PID/smaps_rollup.
+/// Returns the number after `key` in a text like that of /proc/PID/smaps_rollup.
 double field(const std::string& text, const std::string& key) {
   const auto at = text.find("\n" + key + ":");
   if (at == std::string::npos) throw std::runtime_error("/proc has no " + key);
@@ -174,7 +174,7 @@ std::set<std::string> libraries(const std::string& maps) {
   return result;
 }
 
-/// The tenth field of /proc/PID/stat: pages that were mapped in without reading them from disk.
+/// Returns the tenth field of /proc/PID/stat: the page faults that did not read from disk.
 double minor_faults(const std::string& stat) {
   std::istringstream fields(stat.substr(stat.rfind(')') + 2));
   std::string field;
@@ -238,14 +238,14 @@ struct row {
 
 void print_share(double value, double of) { std::printf(" (%3.0f%%)", of > 0 ? 100 * value / of : 0); }
 
-/// The first of them is what the others are measured by, the last has no library.
+/// Compares the variants with the first one. The last one has no library.
 void compare(const std::vector<variant>& variants, int rounds) {
   std::vector<row> rows(variants.size());
   const manager manager;
-  for (const auto& what : variants) start(what, manager);  // so that all come from memory
+  for (const auto& what : variants) start(what, manager);  // so that all files are in the page cache
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < variants.size(); ++i) {
-      // Whose turn comes first goes round, as whoever comes after another may find something warm.
+      // Each round begins with another variant, because a later one may find warm caches.
       const auto which = (i + static_cast<std::size_t>(round)) % variants.size();
       rows[which].add(start(variants[which], manager));
     }
@@ -288,17 +288,17 @@ void compare(const std::vector<variant>& variants, int rounds) {
   }
 }
 
-/// Keeps this process, and those that it starts, on one of its processors; or gives them back all.
+/// Restricts this process and its children to one processor, or permits all processors again.
 class processors {
  public:
   processors() { check(::sched_getaffinity(0, sizeof all_, &all_), "sched_getaffinity"); }
-  void take_one() const {
+  void use_one() const {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<std::size_t>(check(::sched_getcpu(), "sched_getcpu")), &one);
     check(::sched_setaffinity(0, sizeof one, &one), "sched_setaffinity");
   }
-  void take_all() const { check(::sched_setaffinity(0, sizeof all_, &all_), "sched_setaffinity"); }
+  void use_all() const { check(::sched_setaffinity(0, sizeof all_, &all_), "sched_setaffinity"); }
 
  private:
   cpu_set_t all_;
@@ -314,15 +314,16 @@ int main(int argc, char** argv) {
   }
   try {
     ::closefrom(3);
-    // Number 3 is the daemon's; ours stay above it.
+    // Occupies number 3, which is the passed socket in the daemon.
     check(::open("/dev/null", O_RDONLY | O_CLOEXEC), "/dev/null");
     const auto directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     std::printf(
         "The start of a small daemon, from vfork() to READY=1: sd_listen_fds(), sd_is_socket(), sd_notify(). Medians\n"
-        "of %d starts of each, in turn; per cent of what it is with libsystemd %s, for the times the median over\n"
-        "pairs of starts. Libraries include the C library and the dynamic linker; anonymous memory is what the daemon "
+        "of %d starts of each, in turn. Percentages are relative to libsystemd %s; those of times are medians over "
+        "pairs\n"
+        "of starts. The libraries include the C library and the dynamic linker. Anonymous memory is what the daemon "
         "has\n"
-        "written. \"Static\" is a daemon without any, which libsystemd does not permit; \"none\" one that calls "
+        "written. A \"static\" daemon has no shared library, which libsystemd does not permit; \"none\" calls "
         "neither.\n",
         rounds, LIBSYSTEMD_VERSION);
     const auto compare_linked = [&](const std::string& binding) {
@@ -338,13 +339,13 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
     };
     const processors processors;
-    processors.take_one();
+    processors.use_one();
     std::printf("\nLinked as distributions do, with -z now; on one processor:\n");
     compare_linked("now");
     std::printf("\nWithout -z now; on one processor:\n");
     compare_linked("lazy");
-    processors.take_all();
-    std::printf("\nWith -z now, on whatever processors the kernel chooses:\n");
+    processors.use_all();
+    std::printf("\nWith -z now, on all processors:\n");
     compare_linked("now");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "startup: %s\n", error.what());

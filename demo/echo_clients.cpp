@@ -32,12 +32,12 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr auto patience = std::chrono::seconds(10);  // the time that a client has in all
-constexpr int most_at_once = 500;                    // clients; within the usual limit of 1024 descriptors
+constexpr auto patience = std::chrono::seconds(10);  // for all calls of a client
+constexpr int most_at_once = 500;  // the number of clients, within the usual limit of 1024 descriptors
 
 enum outcome : std::size_t { answered, refused, reset, cut_short, wrong, timed_out, outcomes };
-constexpr std::array<const char*, outcomes> names = {"answered",  "refused",      "reset",
-                                                     "cut short", "wrong answer", "timed out"};
+constexpr std::array<const char*, outcomes> names = {"answered",  "refused",     "reset",
+                                                     "cut short", "wrong reply", "timed out"};
 
 class unanswered : public std::exception {
  public:
@@ -51,10 +51,10 @@ class unanswered : public std::exception {
 [[noreturn]] void fail(int error, const char* what) {
   if (error == ECONNREFUSED) throw unanswered(refused);
   if (error == ECONNRESET || error == EPIPE) throw unanswered(reset);
-  throw std::system_error(error, std::generic_category(), what);  // not the server's fault
+  throw std::system_error(error, std::generic_category(), what);  // an error of this program
 }
 
-/// A connection whose calls fail if they take longer than until the deadline.
+/// A connection whose calls fail at the deadline.
 class connection {
  public:
   explicit connection(clock::time_point deadline)
@@ -124,9 +124,9 @@ outcome run_client(std::uint16_t port, int number) {
     connection server(clock::now() + patience);
     server.connect(port);
     server.send(line);
-    const std::string answer = server.receive_all();
-    if (answer == line) return answered;
-    return line.compare(0, answer.size(), answer) == 0 ? cut_short : wrong;
+    const std::string reply = server.receive_all();
+    if (reply == line) return answered;
+    return line.compare(0, reply.size(), reply) == 0 ? cut_short : wrong;
   } catch (const unanswered& lost) {
     return lost.why();
   }

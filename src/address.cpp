@@ -248,7 +248,7 @@ std::string_view address::path() const noexcept {
 
 namespace {
 
-/// The bytes of an address that tell it from others of its family, in the order in which they are compared.
+/// The bytes of an address that distinguish it from others of its family, in the order in which they are compared.
 class address_key {
  public:
   explicit address_key(const address& where) noexcept {

@@ -61,7 +61,7 @@ class category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  // Never destroyed: error codes are good in the destructors of static objects, too.
+  // Never destroyed, so that error codes can be used in the destructors of static objects.
   alignas(category) static unsigned char storage[sizeof(category)];
   static const category* const instance = ::new (storage) category;
   return *instance;

@@ -11,7 +11,7 @@ namespace sd {
 
 namespace {
 
-/// Gives the claim back unless `keep()` is called.
+/// Releases the claim on destruction, unless `keep()` was called.
 class claim_guard {
  public:
   claim_guard() noexcept = default;
@@ -28,7 +28,7 @@ class claim_guard {
 
 std::vector<listen_fd> adopt(const detail::offer& offered, detail::fault& why) {
   claim_guard claim;
-  // Everything that can throw precedes the moment when the descriptors change hands.
+  // Everything that can throw comes before the descriptors change their owner.
   std::vector<listen_fd> fds(static_cast<std::size_t>(offered.range.count));
   detail::name_list names(offered.env.listen_fdnames);
   for (auto& entry : fds) {
@@ -46,7 +46,7 @@ std::vector<listen_fd> adopt(const detail::offer& offered, detail::fault& why) {
 
 bool has(listen_options options, listen_options option) noexcept { return (options & option) != listen_options::none; }
 
-/// The error that an empty list is with `listen_options::required`: names the variable that made it empty.
+/// Returns the error for an empty list with `listen_options::required`. It names the variable that made the list empty.
 detail::fault required(const detail::offer& offered) noexcept {
   detail::fault why;
   why.code = offered.empty == detail::emptiness::taken ? errc::already_taken : errc::not_activated;
@@ -72,7 +72,7 @@ std::error_code to_error_code(const detail::fault& why) noexcept {
 
 #if SD_HAS_EXCEPTIONS
 
-/// Returns NAME="value" and what else is known, for a log.
+/// Returns the text of an error: NAME="value", followed by the descriptor or the process id if the error has one.
 std::string text_of(const detail::fault& why) {
   std::string text = why.variable;
   text += why.value != nullptr ? '=' + detail::quoted(why.value) : " is not set";

@@ -58,8 +58,8 @@ kind kind_of_socket(int fd, const description& what) noexcept {
   return what.peer.size() != 0 ? kind::connection : kind::unconnected;
 }
 
-/// Describes a socket as far as the system tells. Without its family nothing is known, and without its type not its
-/// kind.
+/// Describes a socket as far as its properties can be read. Nothing is known without its family, and its kind is
+/// unknown without its type.
 void describe_socket(int fd, description& what) noexcept {
   const int family = detail::os::socket_family(fd);
   if (family < 0) return;

@@ -21,7 +21,7 @@ namespace sd {
 
 namespace {
 
-/// An IPv4 address for its v4-mapped form; all else as it is.
+/// Returns the IPv4 address of a v4-mapped address, and any other address unchanged.
 address without_mapping(const address& where) noexcept {
   if (where.family() != AF_INET6) return where;
   sockaddr_in6 inet6;
@@ -34,7 +34,8 @@ address without_mapping(const address& where) noexcept {
   return address::from_sockaddr(&inet, sizeof inet);
 }
 
-/// Without the interface of an IPv6 address, unless both have one: the kernel keeps it for link-local addresses alone.
+/// Removes the interface from an IPv6 address if the other address has none. The kernel keeps the interface only of
+/// link-local addresses.
 address without_scope(const address& where, const address& other) noexcept {
   if (where.family() != AF_INET6 || other.family() != AF_INET6) return where;
   sockaddr_in6 inet6;
@@ -69,7 +70,8 @@ bool is_same_file(const address& a, const address& b) noexcept {
          file_a.device == file_b.device && file_a.inode == file_b.inode;
 }
 
-/// Whether a socket serves this address: neither less than it, nor more.
+/// Returns whether a socket serves this address. A socket at a wildcard address does not match the addresses that the
+/// wildcard includes.
 bool serves(const description& what, const address& wanted) noexcept {
   if (!wanted) return false;
   const auto actual = without_mapping(what.local);
@@ -101,7 +103,7 @@ namespace sd {
 
 namespace {
 
-/// Describes the descriptor if it is selected.
+/// Describes the descriptor. Returns nothing if it is closed or not selected.
 std::optional<description> describe_if_selected(const listen_fd& entry, const selector& which) {
   if (which.name() && entry.name != which.name()) return std::nullopt;
   std::error_code closed;
@@ -129,8 +131,8 @@ selection select(const std::vector<listen_fd>& fds, kind wanted, const selector&
   return result;
 }
 
-/// What an error message calls a descriptor of this kind, and the directives that make systemd pass one; null if none
-/// does.
+/// The noun for a kind of descriptor in error messages, and the directives that make systemd pass one, or null if no
+/// directive does.
 struct kind_text {
   const char* noun;
   const char* directives;

@@ -26,8 +26,8 @@ namespace os = detail::os;
 using detail::failure;
 using detail::succeeded;
 
-int type_of(kind kind) noexcept {
-  switch (kind) {
+int type_of(kind wanted) noexcept {
+  switch (wanted) {
     case kind::stream:
       return SOCK_STREAM;
     case kind::seqpacket:
@@ -85,7 +85,7 @@ class binder {
   }
 
   server_socket open_path(failure& why) const {
-    std::string path(where_.path());  // nothing may throw once the path is bound
+    std::string path(where_.path());  // copied here, because nothing may throw once the path is bound
     detail::file_identity file;
     unique_fd fd;
     if (!open_socket(fd, AF_UNIX, why) || !detail::bind_path(fd.get(), where_, options_, file, why)) return {};
@@ -98,8 +98,8 @@ class binder {
   int type_;
 };
 
-/// Whether what was passed for this address leaves it free for a socket of this kind: TCP and UDP have ports of their
-/// own.
+/// Returns whether the descriptors that were passed for this address leave it free for a socket of this kind. TCP and
+/// UDP have separate ports.
 bool leaves_free(const std::vector<listen_fd>& fds, const address& where, kind wanted) {
   const auto passed = detail::describe_selected(fds, where);
   const auto is_same_protocol = [&](const description& what) {
@@ -108,7 +108,7 @@ bool leaves_free(const std::vector<listen_fd>& fds, const address& where, kind w
   return where.family() != AF_UNIX && std::none_of(passed.begin(), passed.end(), is_same_protocol);
 }
 
-/// Opens the socket. A failure lists what was passed: often a passed socket holds the address.
+/// Opens the socket. The error lists the descriptors that were passed, because one of them often holds the address.
 server_socket open(const std::vector<listen_fd>& fds, const address& where, const bind_options& options, failure& why) {
   auto socket = binder(where, options).open(why);
   if (why && !fds.empty()) why.step += ", passed: " + to_string(fds);

@@ -10,7 +10,7 @@ namespace sd {
 void unique_fd::close(int fd) noexcept {
   const int saved = errno;
   [[maybe_unused]] const int result = detail::os::close(fd);
-  assert(result != -EBADF && "sd::unique_fd: somebody else closed a descriptor that this object owns");
+  assert(result != -EBADF && "sd::unique_fd: other code closed a descriptor that this object owns");
   errno = saved;
 }
 

@@ -1,4 +1,4 @@
-// Where there are no descriptors to be passed: every call builds, and fails.
+// For platforms without descriptors: every function compiles, and fails with ENOSYS or returns an empty result.
 
 #include "detail/os/platform.hpp"
 
@@ -16,7 +16,7 @@ namespace {
 
 std::error_code no_descriptors() noexcept { return {ENOSYS, std::generic_category()}; }
 
-bool no(std::error_code& ec) noexcept {
+bool fail(std::error_code& ec) noexcept {
   ec = no_descriptors();
   return false;
 }
@@ -39,15 +39,15 @@ description describe(int, std::error_code& ec) {
   return {};
 }
 std::string to_string(const description&) { return "other"; }
-bool is_fifo(int, const char*, std::error_code& ec) noexcept { return no(ec); }
-bool is_special(int, const char*, std::error_code& ec) noexcept { return no(ec); }
-bool is_socket(int, int, int, listening, std::error_code& ec) noexcept { return no(ec); }
-bool is_socket_inet(int, int, int, listening, unsigned, std::error_code& ec) noexcept { return no(ec); }
-bool is_socket_sockaddr(int, int, const address&, listening, std::error_code& ec) noexcept { return no(ec); }
+bool is_fifo(int, const char*, std::error_code& ec) noexcept { return fail(ec); }
+bool is_special(int, const char*, std::error_code& ec) noexcept { return fail(ec); }
+bool is_socket(int, int, int, listening, std::error_code& ec) noexcept { return fail(ec); }
+bool is_socket_inet(int, int, int, listening, unsigned, std::error_code& ec) noexcept { return fail(ec); }
+bool is_socket_sockaddr(int, int, const address&, listening, std::error_code& ec) noexcept { return fail(ec); }
 bool is_socket_unix(int, int, listening, std::optional<std::string_view>, std::error_code& ec) noexcept {
-  return no(ec);
+  return fail(ec);
 }
-bool is_mq(int, const char*, std::error_code& ec) noexcept { return no(ec); }
+bool is_mq(int, const char*, std::error_code& ec) noexcept { return fail(ec); }
 
 void detail::bound_path::unlink() noexcept {}
 server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const address&, const bind_options&,

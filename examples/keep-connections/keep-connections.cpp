@@ -1,7 +1,7 @@
 // A chat whose clients stay connected while it is restarted or upgraded: each line that a client sends is sent to all
 // clients. The service manager keeps a copy of every connection, and passes the copies to the next instance.
 //
-// No other state needs to be handed over, because a line stays in the kernel until it has been sent to everybody: the
+// No other state needs to be handed over, because a line stays in the kernel until it has been sent to all clients: the
 // service reads it with MSG_PEEK, sends it, and only then removes it. So a restart neither loses a line nor sends it
 // twice. (If the service crashes in between, some clients may receive that line again.)
 //

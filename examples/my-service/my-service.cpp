@@ -122,7 +122,7 @@ int main() {
     // A client may disconnect before it is accepted, or another process that holds the socket may accept it. accept(2)
     // must not wait for the next client then. The setting is shared with systemd, which can handle it.
     options.nonblocking = sd::nonblocking::on;
-    // The one socket that was passed, whatever its address, or port 1234.
+    // The one socket that was passed, at any address, or port 1234.
     const auto socket = sd::take_or_bind(fds, sd::selector(), sd::address("1234"), options);
     sd::require_all_taken(fds);
     server(socket.get()).serve();

@@ -42,7 +42,8 @@ class activation {
   ///                    `LISTEN_FDS_FIRST_FD` included, are ignored here and are not inherited.
   /// @throws std::system_error with `EINVAL` if the command is empty, if a word, or the name or value of a variable,
   ///         contains a NUL byte, if the name of a variable is empty or contains "=", or if the name of a descriptor
-  ///         contains a colon or a control character or is longer than 255 bytes. The message quotes the offending value.
+  ///         contains a colon or a control character or is longer than 255 bytes. The message quotes the offending
+  ///         value.
   /// @threadsafety No other thread may change the environment at the same time.
   SD_EXPORT activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
                        const std::map<std::string, std::string>& environment = {});
@@ -66,8 +67,7 @@ class activation {
   /// the cost does not grow with the size of this process, and the calling thread is suspended until then.
   ///
   /// @returns The pid of the child. The caller must wait for it. If the call fails, a negative number; there is no
-  /// child
-  ///          then.
+  ///          child then.
   /// @par Errors
   /// Those of fork(2) and `exec()`. `ECANCELED` if the child was killed before it executed the program.
   SD_EXPORT int spawn(std::error_code& ec) noexcept;
@@ -80,11 +80,9 @@ class activation {
   /// signal actions and the signal mask for the program.
   ///
   /// @param prepare A callable that returns an `int`: 0, or the errno with which the call fails. It must be noexcept,
-  /// and
-  ///                it must call nothing but async-signal-safe functions, see signal-safety(7).
+  ///                and it must call nothing but async-signal-safe functions, see signal-safety(7).
   /// @returns The pid of the child. The caller must wait for it. If the call fails, a negative number; there is no
-  /// child
-  ///          then.
+  ///          child then.
   /// @par Errors
   /// Those of fork(2), socketpair(2), pipe(2) and `exec()`, and what `prepare` returns. `EINVAL` if `prepare` returns a
   /// negative number. `ECANCELED` if the child exits or is killed before it executes the program.

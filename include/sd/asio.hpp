@@ -78,8 +78,7 @@ bool can_serve(const description& what) {
 /// Asio makes a socket nonblocking when it first waits for it, which every process that holds the socket sees.
 ///
 /// @param object An acceptor, or a stream, datagram, seqpacket or raw socket, of the internet, unix or generic
-/// protocols; or a
-///               `posix::stream_descriptor` for fifos and special files. It must not be open.
+///               protocols; or a `posix::stream_descriptor` for fifos and special files. It must not be open.
 /// @param fd The descriptor. It is empty after success. After an error the caller still owns it.
 /// @par Errors
 /// `errc::wrong_kind` if the object cannot serve the descriptor; the object is not touched then. Otherwise the errors

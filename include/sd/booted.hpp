@@ -6,7 +6,7 @@ namespace sd {
 
 /// Returns whether the system was booted with systemd, which is the case if `/run/systemd/system/` exists.
 ///
-/// It does not tell whether systemd manages this process. `listen_fds()` and `notify()` find that out themselves.
+/// This does not mean that systemd manages this process. `listen_fds()` and `notify()` find that out themselves.
 ///
 /// @returns False, too, if the directory cannot be examined.
 /// @threadsafety Safe from any thread.

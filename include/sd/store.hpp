@@ -48,15 +48,14 @@ SD_EXPORT notify_result forget(std::string_view name, std::error_code& ec) noexc
 /// Removes the stored descriptors from the list and returns them.
 ///
 /// @returns The descriptors that `store()` gave to the service manager, in the order in which they were passed, with
-/// the
-///          names that were given to `store()`. The descriptors that stay in the list are those of socket units.
+///          the names that were given to `store()`. The descriptors that stay in the list are those of socket units.
 /// @throws std::bad_alloc in which case the list is unchanged.
 /// @threadsafety As for the list.
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> take_stored(std::vector<listen_fd>& fds);
 
 /// Returns how many descriptors the service manager keeps for this service: `FileDescriptorStoreMax=`.
 ///
-/// @returns `nullopt` if the manager does not tell. systemd tells since version 254.
+/// @returns `nullopt` if the manager does not pass the number. systemd passes it since version 254.
 /// @threadsafety Safe from any thread as long as no thread changes the environment.
 /// @see systemd.exec(5)
 [[nodiscard]] SD_EXPORT std::optional<unsigned> store_limit() noexcept;

@@ -97,8 +97,8 @@ class selector {
 
 /// Fails if the list still holds a descriptor.
 ///
-/// Call it at the end of the set-up. A socket that was passed and not taken accepts connections that nobody serves, and
-/// a mismatch between the socket unit and the service is otherwise easy to miss.
+/// Call it at the end of the set-up. A socket that was passed and not taken accepts connections that are never served,
+/// and a mismatch between the socket unit and the service is otherwise easy to miss.
 ///
 /// @par Errors
 ///   `errc::not_taken` if the list is not empty.
@@ -108,8 +108,7 @@ SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds, std::error_c
 #if SD_HAS_EXCEPTIONS
 /// @copydoc take()
 /// @throws std::system_error with the errors above. `what()` names what was asked for, what was passed, and what to
-/// write in the
-///         socket unit.
+///         write in the socket unit.
 [[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which = {});
 /// @copydoc try_take()
 /// @throws std::system_error as `take()` does.

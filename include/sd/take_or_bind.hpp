@@ -18,7 +18,7 @@ namespace sd {
 
 namespace detail {
 
-/// What tells a file from another one that takes its place: inode numbers are reused, so the time counts as well.
+/// Identifies a file. Inode numbers are reused, so the modification time is compared as well.
 struct file_identity {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -79,8 +79,7 @@ enum class origin {
 ///
 /// @note Failure to unlink is ignored.
 /// @threadsafety Distinct objects may be used from different threads. The destructor may block briefly while another
-/// process that
-///               uses this library binds the same path.
+///               process that uses this library binds the same path.
 /// @see unix(7)
 class server_socket {
  public:
@@ -111,7 +110,7 @@ class server_socket {
 
  private:
   unique_fd fd_;
-  detail::bound_path path_;  // unlinked before the socket is closed, so that no path is left that nobody serves
+  detail::bound_path path_;  // unlinked before the socket is closed, so that no path remains without a server
   sd::origin origin_ = sd::origin::bound;
 };
 
@@ -143,8 +142,8 @@ struct bind_options {
 /// Takes the selected socket out of the list of passed descriptors, or opens one at `where`.
 ///
 /// Internet sockets other than datagram sockets are opened with `SO_REUSEADDR`. For a unix socket, parent directories
-/// are created, a path that a dead server has left behind is replaced, and nobody can connect before owner and mode are
-/// right. A passed socket is left as it is, except for `bind_options::nonblocking`.
+/// are created, a path that a dead server has left behind is replaced, and no client can connect before owner and mode
+/// are right. A passed socket is left as it is, except for `bind_options::nonblocking`.
 ///
 /// @param which Selects the passed socket; `where` is used only if no passed socket is selected.
 /// @returns The socket. Keep it for as long as the socket is served: its destructor unlinks the path.
@@ -152,9 +151,8 @@ struct bind_options {
 ///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the
 ///   address is being served; `EINVAL` for a kind that cannot be bound. The list is unchanged then, and no socket or
 ///   path is left behind.
-/// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this library
-/// binds the
-///               same path.
+/// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this
+///               library binds the same path.
 /// @see systemd.socket(5), bind(2), unix(7)
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options,

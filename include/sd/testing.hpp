@@ -21,18 +21,15 @@ namespace sd::testing {
 /// list that `sd::listen_fds()` returns.
 ///
 /// @param type  The kind that the directive of the socket unit creates.
-/// @param where The value of the directive. For a socket, an `sd::address` as text: port 0 stands for a free port,
-/// which
-///              `sd::describe(fd).local` tells. For a fifo its path, and for a message queue its `/name`: both are
-///              created. For a special file its path. For netlink the family and the group, as in `route 1` or
-///              `kobject-uevent 1`.
+/// @param where The value of the directive. For a socket, an `sd::address` as text; port 0 stands for a free port, and
+///              `sd::describe(fd).local` returns the port that was chosen. For a fifo its path, and for a message queue
+///              its `/name`: both are created. For a special file its path. For netlink the family and the group, as
+///              in `route 1` or `kobject-uevent 1`.
 /// @param name  The name, as `FileDescriptorName=` sets it.
 /// @returns The descriptor, close-on-exec. The caller must remove paths and message queues, so it is best to create
-/// them
-///          in a directory that the test removes.
+///          them in a directory that the test removes.
 /// @throws std::system_error if the descriptor cannot be opened, with `EINVAL` for a kind that no directive creates.
-/// The
-///         message names `where`.
+///         The message names `where`.
 /// @threadsafety Safe from any thread.
 /// @see systemd.socket(5)
 [[nodiscard]] listen_fd open(kind type, const std::string& where, std::optional<std::string> name = std::nullopt);

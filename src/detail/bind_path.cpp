@@ -75,7 +75,7 @@ class new_directories {
 bool make_and_lock(const std::string& path, unsigned mode, new_directories& directories, std::optional<path_lock>& lock,
                    failure& why) {
   // A process that fails removes the directories that it made, and others may rely on them by then. Once the lock file
-  // is in the directory, nobody can remove it any more.
+  // is in the directory, no other process can remove it any more.
   int attempts = 100;
   int result = 0;
   do {
@@ -118,8 +118,8 @@ bool is_dead(const address& where, const std::string& path) noexcept {
 }
 
 bool bind_or_replace(int fd, const address& where, const std::string& path, failure& why) {
-  // Linux takes the path's mode from the socket, so that nobody else can send to the path before its owner and mode are
-  // set. The owner may, so that the next process can tell whether the socket is dead if this one is killed.
+  // Linux takes the path's mode from the socket, so that no other user can send to the path before its owner and mode
+  // are set. The owner may, so that the next process can tell whether the socket is dead if this one is killed.
   os::change_mode(fd, owner_write);
   int result = os::bind(fd, where.data(), where.size());
   if (result == -EADDRINUSE && is_dead(where, path)) {
@@ -131,10 +131,10 @@ bool bind_or_replace(int fd, const address& where, const std::string& path, fail
 
 /// The file of a socket that was just bound. The caller must hold the path's lock.
 ///
-/// Those who can write to the directory may have replaced the path since, with a link to another file or with another
-/// socket of this user. So the file is identified once, and then changed by its descriptor. Where there are no such
-/// descriptors, as on macOS and the BSDs, symbolic links are not followed, but another file that takes the place of the
-/// socket is changed instead.
+/// Another user who can write to the directory may have replaced the path since, with a link to another file or with
+/// another socket of this user. So the file is identified once, and then changed by its descriptor. Where there are no
+/// such descriptors, as on macOS and the BSDs, symbolic links are not followed, but another file that takes the place
+/// of the socket is changed instead.
 class bound_file {
  public:
   explicit bound_file(const std::string& path) noexcept : path_(path) {}

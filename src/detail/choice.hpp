@@ -11,13 +11,14 @@
 namespace sd::detail {
 
 /// Returns the index of the one descriptor that is selected. Meaningful only if `ec` is clear afterwards.
-/// Errors: those of `take()`.
+/// @par Errors
+/// Those of `take()`.
 std::size_t choose_one(const std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec);
 
-/// Describes all descriptors that are selected, of whatever kind.
+/// Describes all descriptors that are selected, of any kind.
 std::vector<description> describe_selected(const std::vector<listen_fd>& fds, const selector& which);
 
-/// Takes one descriptor out of the list.
+/// Removes one descriptor from the list and returns it.
 listen_fd take_at(std::vector<listen_fd>& fds, std::size_t index);
 
 /// Returns the text for an error of `choose_one()`: what is missing, what was passed, and what to write in the unit.

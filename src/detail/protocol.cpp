@@ -26,11 +26,11 @@ constexpr variable watchdog_usec_variable{"WATCHDOG_USEC", INT64_MAX, errc::malf
 constexpr variable watchdog_pid_variable{"WATCHDOG_PID", INT_MAX, errc::malformed_watchdog_pid,
                                          errc::malformed_watchdog_pid};
 
-bool parse(const variable& variable, const char* text, std::uint64_t& value, fault& why) noexcept {
-  const auto result = parse_decimal(text, variable.max, value);
+bool parse(const variable& which, const char* text, std::uint64_t& value, fault& why) noexcept {
+  const auto result = parse_decimal(text, which.max, value);
   if (result == number::ok) return true;
-  why.code = result == number::malformed ? variable.malformed : variable.out_of_range;
-  why.variable = variable.name;
+  why.code = result == number::malformed ? which.malformed : which.out_of_range;
+  why.variable = which.name;
   why.value = text;
   why.out_of_range = result == number::out_of_range;
   return false;
@@ -41,7 +41,7 @@ bool parse(const variable& variable, const char* text, std::uint64_t& value, fau
 number parse_decimal(const char* text, std::uint64_t max, std::uint64_t& value) noexcept {
   if (*text == '\0') return number::malformed;
   value = 0;
-  bool fits = true;  // read on where it does not: a tail is malformed whatever stands before it
+  bool fits = true;  // if not, read to the end: a number of any size is malformed if other characters follow
   for (; *text != '\0'; ++text) {
     if (*text < '0' || *text > '9') return number::malformed;
     const auto digit = static_cast<std::uint64_t>(*text - '0');
@@ -90,7 +90,7 @@ bool watchdog_period(const char* watchdog_usec, const char* watchdog_pid, int pi
   if (addressed != static_cast<std::uint64_t>(pid) || !parse(watchdog_usec_variable, watchdog_usec, period, why)) {
     return false;
   }
-  if (period == 0) {  // would expire at once
+  if (period == 0) {  // such a watchdog would expire at once
     why.code = errc::malformed_watchdog_usec;
     why.variable = watchdog_usec_variable.name;
     why.value = watchdog_usec;

@@ -8,7 +8,7 @@ namespace sd::detail {
 
 namespace {
 
-/// Up to this many descriptors, one call each is no more than the three calls that verify and mark a whole range.
+/// Descriptors up to this number are verified and marked one by one, which takes no more calls than for a whole range.
 constexpr int individually = 2;
 
 fault failed(const char* variable, const char* value, int error, int descriptor = -1) noexcept {
@@ -20,7 +20,7 @@ fault failed(const char* variable, const char* value, int error, int descriptor 
   return why;
 }
 
-/// Returns whether this process has the pidfs inode (1) or not (0). 1 as well if the kernel has no such inodes.
+/// Returns whether this process has the pidfs inode (1) or not (0). Returns 1 if the kernel has no such inodes.
 int has_pidfdid(std::uint64_t expected, int pid) noexcept {
   std::uint64_t actual = 0;
   const int result = pidfd_inode(pid, actual);
@@ -67,7 +67,7 @@ void set_empty(offer& offered, emptiness reason, const char* variable) noexcept 
   offered.variable = variable;
 }
 
-/// The variables name another process, or nobody.
+/// Sets the reason for an empty offer if the variables do not address this process.
 void set_not_addressed(offer& offered, listen_options options) noexcept {
   const bool any_pid = (options & listen_options::any_pid) != listen_options::none;
   if (offered.env.listen_fds == nullptr) {
@@ -80,8 +80,9 @@ void set_not_addressed(offer& offered, listen_options options) noexcept {
 }
 
 /// Completes a claimed offer. It is empty on a fault.
-void complete(offer& offered, addressee whose, std::uint64_t pidfdid, int pid, ownership wanted, fault& why) noexcept {
-  if (whose == addressee::by_pidfdid && !is_named(offered.env, pidfdid, pid, why)) {
+void complete(offer& offered, addressee addressed, std::uint64_t pidfdid, int pid, ownership wanted,
+              fault& why) noexcept {
+  if (addressed == addressee::by_pidfdid && !is_named(offered.env, pidfdid, pid, why)) {
     if (!why) set_empty(offered, emptiness::other_process, "LISTEN_PIDFDID");
     return;
   }
@@ -108,8 +109,8 @@ offer claim(listen_options options, ownership wanted, fault& why) noexcept {
 
   const int pid = os::process_id();
   std::uint64_t pidfdid = 0;
-  const addressee whose = addressed_to(offered.env, pid, options, pidfdid, why);
-  if (whose == addressee::another) {
+  const addressee addressed = addressed_to(offered.env, pid, options, pidfdid, why);
+  if (addressed == addressee::another) {
     if (!why) set_not_addressed(offered, options);
     return offered;
   }
@@ -117,7 +118,7 @@ offer claim(listen_options options, ownership wanted, fault& why) noexcept {
     set_empty(offered, emptiness::taken, "LISTEN_FDS");
     return offered;
   }
-  complete(offered, whose, pidfdid, pid, wanted, why);
+  complete(offered, addressed, pidfdid, pid, wanted, why);
   if (offered.range.count == 0) claimed.store(0, std::memory_order_release);
   return offered;
 }

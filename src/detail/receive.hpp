@@ -6,10 +6,10 @@
 
 #include <atomic>
 
-// How the descriptors change hands, in two steps, so that the caller can allocate what will own them in between.
+// Receives the descriptors in two steps, so that the caller can allocate their owners in between.
 namespace sd::detail {
 
-/// Whether the descriptors have an owner or are being taken. Copied by fork() and reset by exec(), as the descriptors
+/// 1 if the descriptors have an owner or are being taken. Copied by fork() and reset by exec(), as the descriptors
 /// are. Exported, so that all modules of a process share one flag if the dynamic linker can join them: it joins shared
 /// libraries and, if gcc compiled them, plug-ins; it does not join a plug-in and a program that exports no symbols. An
 /// int, because some architectures have no atomic operations on smaller types.
@@ -32,10 +32,10 @@ struct offer {
   const char* variable = nullptr;  ///< The variable that makes the offer empty.
 };
 
-/// What a descriptor means that is close-on-exec already.
+/// Whether a descriptor that is close-on-exec already is a fault.
 enum class ownership {
-  exclusive,  ///< It did not come through exec(), so other code in this process owns it: a fault.
-  shared,     ///< The same owner may ask again: no fault.
+  exclusive,  ///< A fault: it did not come through exec(), so other code in this process owns it.
+  shared,     ///< No fault: its owner may call the function again.
 };
 
 /// Step one: reads the variables, claims the descriptors, and verifies that they are open. If the offer is not empty,

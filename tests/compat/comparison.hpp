@@ -25,7 +25,7 @@ struct documented {
   std::optional<int> result = std::nullopt;  ///< our result, if it is fixed
 };
 
-/// Checks that the libraries differ only where the page says so.
+/// Checks that the libraries differ only in the ways that the page lists.
 class comparison {
  public:
   /// Compares what was observed of each library. `call` describes the call, `allowed` is the difference that the page

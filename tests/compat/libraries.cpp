@@ -38,7 +38,7 @@ library load(void* module) {
   find(module, "sd_booted", result.booted);
   find(module, "sd_watchdog_enabled", result.watchdog_enabled);
   find(module, "sd_pidfd_get_inode_id", result.pidfd_get_inode_id);
-  // The library does not tell its version, but this function was added in the release between those two.
+  // The library has no function for its version, but this function was added in the release between those two.
   result.knows_e2big = result.knows_pidfdid = result.pidfd_get_inode_id != nullptr;
   return result;
 }

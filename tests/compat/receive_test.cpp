@@ -1,5 +1,5 @@
 // Tests sd_listen_fds() and sd_listen_fds_with_names(): calls both libraries with the same variables, descriptors and
-// arguments, and compares ours with an implementation of what docs/sd-daemon.md says, too.
+// arguments, and compares ours with an implementation of docs/sd-daemon.md, too.
 
 #include "comparison.hpp"
 #include "libraries.hpp"

@@ -1,6 +1,6 @@
 #include <sd/activation.hpp>
 
-// exec() returns only if it fails. Without a look at the error the caller would go on with its descriptors overwritten.
+// exec() returns only if it fails. A caller that ignores the error would continue with overwritten descriptors.
 void become(sd::activation& program) {
 #ifdef MISUSE
   program.exec();

@@ -1,6 +1,6 @@
 #include <sd/notify.hpp>
 
-// That there is no service manager is not a failure.
+// The absence of a service manager is not a failure.
 bool start() {
 #ifdef MISUSE
   if (!sd::notify(sd::state::ready())) return false;

@@ -1,6 +1,6 @@
 #include <sd/listen_fds.hpp>
 
-// sd_listen_fds(1) of C is sd::listen_fds(sd::listen_options::unset_environment).
+// sd_listen_fds(1) in C corresponds to sd::listen_fds(sd::listen_options::unset_environment).
 auto take() {
 #ifdef MISUSE
   return sd::listen_fds(true);

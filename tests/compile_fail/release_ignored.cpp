@@ -1,6 +1,6 @@
 #include <sd/unique_fd.hpp>
 
-// Whoever ignores what is released leaks it.
+// An ignored result is a leaked descriptor.
 int give(sd::unique_fd& fd) {
 #ifdef MISUSE
   fd.release();

@@ -1,6 +1,6 @@
 #include <sd/unique_fd.hpp>
 
-// With an implicit conversion to bool this would compile, and be false for every descriptor but 1.
+// With an implicit conversion to bool this would compile, and be true only for the number 1.
 bool is_three(const sd::unique_fd& fd) {
 #ifdef MISUSE
   return fd == 3;

@@ -1,6 +1,6 @@
 #include <sd/notify.hpp>
 
-// The descriptor's number would be gone at the end of the statement.
+// The list of numbers would be destroyed at the end of the statement.
 void give(int fd) {
   sd::notify_options options;
 #ifdef MISUSE

@@ -1,4 +1,4 @@
-// Somebody else's program, which prints how many descriptors it was passed.
+// A program of a user of the library. It prints the number of descriptors that it was passed.
 
 #include <sd/listen_fds.hpp>
 

@@ -1,3 +1,3 @@
-// What consumer.size compares with: a program without the library.
+// A program without the library, with which consumer.size compares.
 
 int main() { return 0; }

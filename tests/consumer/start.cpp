@@ -1,4 +1,5 @@
-// Somebody else's test: starts the program that its argument names with a socket, and returns its exit status.
+// A test of a user of the library. It starts the program that its argument names with a socket, and returns its exit
+// status.
 
 #include <sd/testing.hpp>
 

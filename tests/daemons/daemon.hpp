@@ -9,21 +9,22 @@
 
 namespace sd::test {
 
-/// A case with one of Debian's daemons, whose calls of sd-daemon.h are traced and answered by libsd-daemon.
-class daemons : public beside_systemd {
+/// A test with one of Debian's daemons. Its calls of sd-daemon.h are traced and handled by libsd-daemon.
+class daemons : public under_systemd {
  protected:
   void SetUp() override;
   void TearDown() override;
 
-  /// Has the calls of services that are started from now on go to the library whose name starts so: libsd-daemon.so.0,
-  /// or libsystemd with nothing but the trace before it.
-  void answered_by(const std::string& library);
+  /// Makes the library whose name starts like this handle the calls of services that are started from now on:
+  /// libsd-daemon.so.0, or libsystemd behind the trace alone.
+  void use_library(const std::string& library);
 
-  /// Whether the program comes to call the function and get this answer from the library.
-  bool called(const std::string& program, const std::string& function, int answer);
+  /// Waits until the library returns this result to a call of the function by the program. Returns false if it does
+  /// not.
+  bool called(const std::string& program, const std::string& function, int result);
 
-  /// How often that has happened so far.
-  int calls(const std::string& program, const std::string& function, int answer);
+  /// Returns how often the library has returned this result so far.
+  int calls(const std::string& program, const std::string& function, int result);
 
  private:
   unique_fd fifo_;
@@ -31,10 +32,10 @@ class daemons : public beside_systemd {
   std::string trace_;
 };
 
-/// The output of a client, which is to succeed within ten seconds.
+/// Returns the output of a client, and expects that it succeeds within ten seconds.
 std::string client(const std::string& command);
 
-/// Whether all these programs are there. Says which is not.
+/// Returns whether all these programs are installed. Prints the name of one that is not.
 bool installed(std::initializer_list<const char*> programs);
 
 }  // namespace sd::test

@@ -1,5 +1,5 @@
-// Daemons of Debian's packages, mostly in Debian's units, with libsd-daemon in LD_PRELOAD: whom they asked is in the
-// trace, and they answer clients of their own kind.
+// Tests daemons of Debian's packages, mostly with Debian's units, with libsd-daemon in LD_PRELOAD. The trace shows
+// which library handled their calls, and clients of their protocols are served.
 
 #include "client.hpp"
 #include "daemon.hpp"
@@ -61,8 +61,7 @@ TEST_F(daemons, dbus) {
 TEST_F(daemons, dovecot) {
   if (!installed({"/usr/sbin/dovecot", "/usr/lib/dovecot/imap"})) GTEST_SKIP();
   systemctl("start dovecot.socket");
-  EXPECT_THAT(client("curl -sS --user somebody:secret 'imap://127.0.0.1/' --request 'LIST \"\" *'"),
-              HasSubstr("INBOX"));
+  EXPECT_THAT(client("curl -sS --user someone:secret 'imap://127.0.0.1/' --request 'LIST \"\" *'"), HasSubstr("INBOX"));
   EXPECT_TRUE(active("dovecot.service"));
   EXPECT_THAT(property("dovecot.service", "StatusText"), testing::EndsWith(" running"));
   EXPECT_TRUE(called("dovecot", "sd_listen_fds", 4));
@@ -96,7 +95,7 @@ TEST_F(daemons, knot) {
   EXPECT_TRUE(called("knotd", "sd_notify", 1));
 }
 
-/// The one that asks for names: what is called "extra" is for administrators.
+/// The only daemon that uses names: connections to the socket "extra" are for administrators.
 TEST_F(daemons, mariadb) {
   if (!installed({"/usr/sbin/mariadbd", "/usr/bin/mariadb"})) GTEST_SKIP();
   systemctl("start mariadb.socket mariadb-extra.socket");
@@ -120,10 +119,10 @@ TEST_F(daemons, mosquitto) {
   EXPECT_TRUE(called("mosquitto", "sd_notify", 1));
 }
 
-/// The trace tells who answers: without libsd-daemon, that is libsystemd.
-TEST_F(daemons, without_us) {
+/// Tests the trace: without libsd-daemon, libsystemd handles the calls.
+TEST_F(daemons, without_libsd_daemon) {
   if (!installed({"/usr/sbin/mosquitto"})) GTEST_SKIP();
-  answered_by("libsystemd.so");
+  use_library("libsystemd.so");
   systemctl("start mosquitto.service");
   EXPECT_TRUE(called("mosquitto", "sd_notify", 1));
 }
@@ -156,7 +155,7 @@ TEST_F(daemons, pcscd) {
 TEST_F(daemons, rpcbind) {
   if (!installed({"/usr/sbin/rpcbind"})) GTEST_SKIP();
   systemctl("start rpcbind.socket");
-  // Over each of the sockets: TCP, UDP, those of IPv6, the unix one.
+  // Over each of the sockets: TCP and UDP of IPv4 and IPv6, and the unix socket.
   EXPECT_THAT(client("rpcinfo -t 127.0.0.1 100000"), HasSubstr("program 100000 version 4 ready and waiting"));
   EXPECT_THAT(client("rpcinfo -u 127.0.0.1 100000"), HasSubstr("program 100000 version 4 ready and waiting"));
   EXPECT_THAT(client("rpcinfo -T tcp6 ::1 100000"), HasSubstr("program 100000 version 4 ready and waiting"));
@@ -193,7 +192,7 @@ TEST_F(daemons, tor) {
   EXPECT_TRUE(active("tor@default.service"));
   EXPECT_EQ(client("tor-resolve here.test 127.0.0.1:9050"), "192.0.2.7\n");
   EXPECT_TRUE(called("tor", "sd_watchdog_enabled", 1));
-  // One a second, where systemd waits for two.
+  // The daemon sends one per second; the period is two seconds.
   EXPECT_TRUE(eventually([this] { return calls("tor", "sd_notify", 1) > 4; }));
   EXPECT_TRUE(active("tor@default.service"));
   EXPECT_EQ(property("tor@default.service", "NRestarts"), "0");

@@ -1,7 +1,8 @@
 /*
- * Stands first in LD_PRELOAD and hands every call of sd-daemon.h on, unchanged, to who would have answered it without
- * this. Of each call it tells a FIFO: the pid, the program, the function, the answer, the library that gave it. A FIFO,
- * and of a fixed name, because services lose their environment and their rights, and see most files as read-only.
+ * The first library in LD_PRELOAD. It forwards every call of sd-daemon.h, unchanged, to the next library that has the
+ * function, and writes a line per call to a FIFO: the pid, the program, the function, the result, and the library that
+ * returned it. It uses a FIFO with a fixed name because services lose their environment and their privileges, and see
+ * most files as read-only.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,15 +13,15 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-static int told(const char *name, void *function, int result) {
+static int report(const char *name, void *function, int result) {
   const int error = errno;
   Dl_info library;
-  const char *object = dladdr(function, &library) != 0 ? library.dli_fname : "nobody";
+  const char *object = dladdr(function, &library) != 0 ? library.dli_fname : "none";
   const char *const slash = strrchr(object, '/');
   const int fd = open("/run/sd-daemon.trace", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (slash != NULL) object = slash + 1;
   if (fd >= 0) {
-    /* One write: lines of several processes do not mix. */
+    /* A single write, so that the lines of several processes do not mix. */
     char line[512];
     const int length = snprintf(line, sizeof line, "%d %s %s %d %s\n", (int)getpid(), program_invocation_short_name,
                                 name, result, object);
@@ -34,15 +35,15 @@ static int told(const char *name, void *function, int result) {
 #define FORWARD(name, parameters, arguments)               \
   int name parameters {                                    \
     int(*const next) parameters = dlsym(RTLD_NEXT, #name); \
-    return told(#name, (void *)next, next arguments);      \
+    return report(#name, (void *)next, next arguments);    \
   }
 
-/* What a variadic function was called with, is known to the compiler alone. */
+/* Only the compiler knows the arguments of a variadic function. */
 #define FORWARD_VARIADIC(name, parameters)                                               \
   int name parameters {                                                                  \
     void *const next = dlsym(RTLD_NEXT, #name);                                          \
     void *const result = __builtin_apply((void (*)())next, __builtin_apply_args(), 512); \
-    return told(#name, next, *(int *)result);                                            \
+    return report(#name, next, *(int *)result);                                          \
   }
 
 FORWARD(sd_listen_fds, (int unset), (unset))

@@ -111,7 +111,7 @@ TEST(error, wrong_kind_names_passed_sockets_and_directive) {
 report unprivileged(const std::string& where, words options = {}) {
   options.emplace_back("become=65534");
   program server(where, options);
-  auto said = server.says();
+  auto said = server.read_report();
   EXPECT_EQ(server.stop(), said.count("serving") != 0 ? 0 : 1);
   return said;
 }
@@ -170,7 +170,7 @@ class traced : public testing::Test {
     outcome result;
     {
       program running(where, options, passed, tracer);
-      result.said = running.says();
+      result.said = running.read_report();
       if (look) look();
       EXPECT_EQ(running.stop(), result.said.count("serving") != 0 ? 0 : 1) << result.said["what"];
     }
@@ -510,7 +510,7 @@ TEST_P(failing_call, is_reported_or_does_no_harm) {
     } else {
       EXPECT_EQ(failed.said["open"], "as before");
       EXPECT_THAT(failed.said["what"], HasSubstr(directory.path()));
-      EXPECT_TRUE(!exists(where) || status_of(where).st_ino == dead) << "it left a path of its own";
+      EXPECT_TRUE(!exists(where) || status_of(where).st_ino == dead) << "it left its own path";
     }
     EXPECT_TRUE(leaves_lock || !exists(where + ".sd-lock"));
     std::filesystem::remove(where);

@@ -48,7 +48,7 @@ class replaced_path : public testing::TestWithParam<privilege> {
     options.emplace_back("mode=0666");
     if (!is_unprivileged() && may_change_owners()) options.insert(options.end(), {"user=1234", "group=4321"});
     program server(where, options);
-    auto said = server.says();
+    auto said = server.read_report();
     EXPECT_EQ(said["error"], "generic " + std::to_string(ESTALE));
     EXPECT_EQ(said["what"], "find the bound socket at " + where + ": Stale file handle");
     EXPECT_EQ(server.stop(), 1);

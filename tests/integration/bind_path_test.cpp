@@ -87,7 +87,7 @@ TEST(race, with_a_server_that_stops) {
   for (int round = 0; round < rounds(); ++round) {
     const scratch directory;
     program former(directory / "s", round % 2 == 0 ? words{} : words{"close-first"});
-    ASSERT_EQ(former.says().count("serving"), 1U);
+    ASSERT_EQ(former.read_report().count("serving"), 1U);
     crowd all(crowd_size(), directory / "s");
     all.release();
     std::this_thread::sleep_for(std::chrono::microseconds(round * 50));
@@ -105,7 +105,7 @@ TEST(race, with_a_server_that_is_killed) {
   for (int round = 0; round < rounds(); ++round) {
     const scratch directory;
     program former(directory / "s");
-    ASSERT_EQ(former.says().count("serving"), 1U);
+    ASSERT_EQ(former.read_report().count("serving"), 1U);
     crowd all(crowd_size(), directory / "s");
     all.release();
     std::this_thread::sleep_for(std::chrono::microseconds(round * 50));
@@ -113,7 +113,7 @@ TEST(race, with_a_server_that_is_killed) {
     if (const auto servers = all.servers(); !servers.empty()) expect_one_server(directory, servers);
 
     program next(directory / "s");
-    EXPECT_EQ(next.says().count("serving"), 1U);
+    EXPECT_EQ(next.read_report().count("serving"), 1U);
     expect_one_server(directory, {&next});
   }
 }
@@ -128,7 +128,7 @@ TEST(race, killed_processes_do_not_block_the_next) {
       EXPECT_EQ(each->stop(SIGKILL), 128 + SIGKILL);
     }
     program next(directory / "s");
-    EXPECT_EQ(next.says().count("serving"), 1U);
+    EXPECT_EQ(next.read_report().count("serving"), 1U);
     expect_one_server(directory, {&next});
   }
 }
@@ -141,7 +141,7 @@ void come_and_go(const words& options) {
   all.release();
   int bound = 0;
   for (const auto& each : all.programs()) {
-    auto said = each->says();
+    auto said = each->read_report();
     EXPECT_EQ(said["lost"], "0");
     EXPECT_EQ(said["failed"], "none");
     EXPECT_EQ(each->wait(), 0);
@@ -164,12 +164,12 @@ TEST(stale_path, of_a_killed_server_is_replaced) {
     const scratch directory;
     const auto option = std::string("kind=") + sd::to_string(kind);
     program former(directory / "s", {option});
-    ASSERT_EQ(former.says().count("serving"), 1U);
+    ASSERT_EQ(former.read_report().count("serving"), 1U);
     EXPECT_EQ(former.stop(SIGKILL), 128 + SIGKILL);
     EXPECT_EQ(directory.entries(), words{"s"});
 
     program next(directory / "s", {option});
-    EXPECT_EQ(next.says().count("serving"), 1U);
+    EXPECT_EQ(next.read_report().count("serving"), 1U);
     EXPECT_EQ(directory.entries(), words{"s"});
     const int type = kind == kind::datagram ? SOCK_DGRAM : kind == kind::seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
     EXPECT_EQ(ask(directory / "s", "words", type), "words");
@@ -260,7 +260,7 @@ TEST(stale_path, file_that_is_not_a_socket_stays) {
 TEST(cleanup, removes_the_path) {
   const scratch directory;
   program server(directory / "s");
-  ASSERT_EQ(server.says().count("serving"), 1U);
+  ASSERT_EQ(server.read_report().count("serving"), 1U);
   EXPECT_EQ(directory.entries(), words{"s"});
   EXPECT_EQ(server.stop(), 0);
   EXPECT_THAT(directory.entries(), IsEmpty());
@@ -269,7 +269,7 @@ TEST(cleanup, removes_the_path) {
 TEST(cleanup, removes_the_path_after_the_socket_was_closed) {
   const scratch directory;
   program server(directory / "s", {"close-first"});
-  ASSERT_EQ(server.says().count("serving"), 1U);
+  ASSERT_EQ(server.read_report().count("serving"), 1U);
   EXPECT_EQ(server.stop(), 0);
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
@@ -277,7 +277,7 @@ TEST(cleanup, removes_the_path_after_the_socket_was_closed) {
 TEST(cleanup, leaves_a_path_that_was_released) {
   const scratch directory;
   program server(directory / "s", {"release"});
-  ASSERT_EQ(server.says().count("serving"), 1U);
+  ASSERT_EQ(server.read_report().count("serving"), 1U);
   EXPECT_EQ(server.stop(), 0);
   EXPECT_EQ(directory.entries(), words{"s"});
 }
@@ -285,7 +285,7 @@ TEST(cleanup, leaves_a_path_that_was_released) {
 TEST(cleanup, does_nothing_in_a_forked_child) {
   const scratch directory;
   program server(directory / "s", {"fork"});
-  ASSERT_EQ(server.says().count("serving"), 1U);  // the child has exited by then
+  ASSERT_EQ(server.read_report().count("serving"), 1U);  // the child has exited by then
   EXPECT_EQ(directory.entries(), words{"s"});
   expect_one_server(directory, {&server});
 }
@@ -295,7 +295,7 @@ TEST(cleanup, leaves_the_path_of_another_server) {
        {std::pair{false, false}, std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
     const scratch directory;
     program server(directory / "s", closes_first ? words{"close-first"} : words{});
-    ASSERT_EQ(server.says().count("serving"), 1U);
+    ASSERT_EQ(server.read_report().count("serving"), 1U);
     const auto modified = status_of(directory / "s").st_mtim;
     std::filesystem::remove(directory / "s");
     const auto next = foreign_server(directory / "s");
@@ -312,7 +312,7 @@ TEST(cleanup, leaves_the_path_of_another_server) {
 TEST(cleanup, leaves_a_renamed_path_and_its_replacement) {
   const scratch directory;
   program server(directory / "s");
-  ASSERT_EQ(server.says().count("serving"), 1U);
+  ASSERT_EQ(server.read_report().count("serving"), 1U);
   std::filesystem::rename(directory / "s", directory / "renamed");
   EXPECT_EQ(ask(directory / "renamed", "words"), "words");
   std::ofstream(directory / "s").close();
@@ -393,7 +393,7 @@ TEST(cleanup, removes_a_path_of_maximum_length) {
   const scratch directory;
   const auto where = directory / std::string(107 - directory.path().size() - 1, 'x');
   program server(where);
-  auto said = server.says();
+  auto said = server.read_report();
   ASSERT_EQ(said.count("serving"), 1U) << said["what"];
   EXPECT_EQ(ask(where, "words"), "words");
   EXPECT_EQ(server.stop(), 0);
@@ -426,7 +426,7 @@ TEST(permissions, mode_of_new_directories) {
     const scratch directory;
     check(::chmod(directory.path().c_str(), 0751), "chmod");
     program server(directory / "a/b/s", options);
-    EXPECT_EQ(server.says().count("serving"), 1U);
+    EXPECT_EQ(server.read_report().count("serving"), 1U);
     EXPECT_EQ(mode_of(directory.path()), 0751U) << "the existing directory";
     EXPECT_EQ(mode_of(directory / "a"), mode);
     EXPECT_EQ(mode_of(directory / "a/b"), mode);
@@ -439,7 +439,7 @@ TEST(permissions, mode_is_0666_by_default) {
   for (const char* const umask : {"umask=0", "umask=022", "umask=077"}) {
     const scratch directory;
     program server(directory / "s", {umask});
-    EXPECT_EQ(server.says().count("serving"), 1U);
+    EXPECT_EQ(server.read_report().count("serving"), 1U);
     EXPECT_EQ(mode_of(directory / "s"), 0666U) << umask;
   }
 }
@@ -452,7 +452,7 @@ TEST(permissions, mode_does_not_depend_on_the_umask) {
         std::ostringstream text;
         text << "mode=" << std::oct << mode;
         program server(directory / "s", {umask, option, text.str()});
-        EXPECT_EQ(server.says().count("serving"), 1U);
+        EXPECT_EQ(server.read_report().count("serving"), 1U);
         EXPECT_EQ(mode_of(directory / "s"), mode) << umask << ' ' << option;
       }
     }
@@ -472,7 +472,7 @@ TEST(permissions, owner_and_group) {
                                              owned{{"umask=022"}, ::geteuid(), ::getegid()}}) {
     const scratch directory;
     program server(directory / "s", options);
-    EXPECT_EQ(server.says().count("serving"), 1U);
+    EXPECT_EQ(server.read_report().count("serving"), 1U);
     EXPECT_EQ(status_of(directory / "s").st_uid, user);
     EXPECT_EQ(status_of(directory / "s").st_gid, group);
     EXPECT_EQ(mode_of(directory / "s"), group == 4321 && user != 1234 ? 0660U : 0666U);

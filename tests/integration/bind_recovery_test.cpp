@@ -51,7 +51,7 @@ bool is_root_without_privilege() { return ::geteuid() == 0 && !may_change_owners
 
 report start_and_stop(const std::string& where, const words& options) {
   program server(where, options);
-  auto said = server.says();
+  auto said = server.read_report();
   EXPECT_EQ(server.stop(), said.count("serving") != 0 ? 0 : 1) << said["what"];
   return said;
 }
@@ -59,7 +59,7 @@ report start_and_stop(const std::string& where, const words& options) {
 void expect_killed_at_bind(const std::string& where, words options) {
   options.emplace_back("die");
   program server(where, options);
-  EXPECT_EQ(server.says().count("serving"), 0U);
+  EXPECT_EQ(server.read_report().count("serving"), 0U);
   EXPECT_EQ(server.wait(), 128 + SIGKILL);
 }
 
@@ -83,7 +83,7 @@ TEST(stale_path, with_a_mode_without_owner_write_is_replaced) {
     const scratch directory;
     {
       program server(directory / "s", without_root({mode}));
-      ASSERT_EQ(server.says().count("serving"), 1U);
+      ASSERT_EQ(server.read_report().count("serving"), 1U);
       EXPECT_EQ(server.stop(SIGKILL), 128 + SIGKILL);
     }
     auto said = start_and_stop(directory / "s", without_root({mode}));
@@ -97,7 +97,7 @@ TEST(stale_path, server_with_a_mode_without_owner_write_stays) {
   for (const char* const kind : {"kind=stream", "kind=datagram"}) {
     const scratch directory;
     program server(directory / "s", without_root({kind, "mode=0404"}));
-    ASSERT_EQ(server.says().count("serving"), 1U);
+    ASSERT_EQ(server.read_report().count("serving"), 1U);
     const auto file = status_of(directory / "s").st_ino;
     EXPECT_EQ(start_and_stop(directory / "s", without_root({kind}))["what"],
               "bind to " + directory / "s" + ": Address already in use");
@@ -245,7 +245,7 @@ TEST(race, with_directories_that_are_removed) {
   crowd all(is_slow() ? 3 : 6, directory / "a/b/s", {is_slow() ? "times=100" : "times=500", "remove-directories"});
   all.release();
   for (const auto& each : all.programs()) {
-    auto said = each->says();
+    auto said = each->read_report();
     EXPECT_EQ(said["lost"], "0");
     EXPECT_EQ(said["failed"], "none");
     EXPECT_EQ(each->wait(), 0);
@@ -258,7 +258,7 @@ TEST(permissions, unprivileged_process_sets_a_supplementary_group_only) {
   if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: requires root with CAP_CHOWN";
   const scratch directory;
   program server(directory / "s", {"become=65534", "supplementary=4321", "group=4321", "mode=0660"});
-  auto said = server.says();
+  auto said = server.read_report();
   EXPECT_EQ(said.count("serving"), 1U) << said["what"];
   EXPECT_EQ(status_of(directory / "s").st_uid, 65534U);
   EXPECT_EQ(status_of(directory / "s").st_gid, 4321U);

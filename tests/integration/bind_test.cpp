@@ -119,7 +119,7 @@ class every_address : public testing::TestWithParam<served> {
 
 TEST_P(every_address, is_bound_if_nothing_was_passed) {
   program server(where(), {kind_option()});
-  auto said = server.says();
+  auto said = server.read_report();
   ASSERT_EQ(said.count("serving"), 1U) << said["what"];
   EXPECT_EQ(said["origin"], "bound");
   EXPECT_EQ(said["path"], is_path() ? where() : "");
@@ -142,7 +142,7 @@ TEST_P(every_address, is_taken_if_it_was_passed) {
   const auto reuse = option(fd, SOL_SOCKET, SO_REUSEADDR);
 
   program server(at, {kind_option(), "mode=0600", "umask=077", "ipv6=ipv6_only"}, passed);
-  auto said = server.says();
+  auto said = server.read_report();
   ASSERT_EQ(said.count("serving"), 1U) << said["what"];
   EXPECT_EQ(said["origin"], "passed");
   EXPECT_EQ(said["socket"], std::to_string(inode(fd.get())));
@@ -300,7 +300,7 @@ TEST(passed, keeps_its_options) {
     const auto& fd = passed.front().fd;
     check(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
     program server(sd::to_string(sd::describe(fd.get()).local), {"ipv6=both"}, passed);
-    auto said = server.says();
+    auto said = server.read_report();
     EXPECT_EQ(said["origin"], "passed") << said["what"];
     EXPECT_EQ(said["is"], sd::to_string(sd::describe(fd.get())));
     EXPECT_EQ(server.stop(), 0);

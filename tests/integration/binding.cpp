@@ -137,7 +137,7 @@ program::program(const std::string& where, const words& options, const std::vect
                  const words& tracer)
     : process_(open_report(), command(where, options, tracer), passed) {}
 
-report program::says() {
+report program::read_report() {
   report all;
   while (true) {
     const auto line = next_line();
@@ -179,7 +179,7 @@ crowd::crowd(std::size_t size, const std::string& where, words options) {
   check(::mkfifo((directory_ / "gate").c_str(), 0600), "mkfifo");
   options.push_back("gate=" + directory_ / "gate");
   for (std::size_t i = 0; i < size; ++i) programs_.push_back(std::make_unique<program>(where, options));
-  for (const auto& each : programs_) EXPECT_EQ(each->says().count("ready"), 1U);
+  for (const auto& each : programs_) EXPECT_EQ(each->read_report().count("ready"), 1U);
 }
 
 void crowd::release() { gate_ = unique_fd(check(::open((directory_ / "gate").c_str(), O_WRONLY | O_CLOEXEC), "open")); }
@@ -187,7 +187,7 @@ void crowd::release() { gate_ = unique_fd(check(::open((directory_ / "gate").c_s
 std::vector<program*> crowd::servers() {
   std::vector<program*> all;
   for (const auto& each : programs_) {
-    auto said = each->says();
+    auto said = each->read_report();
     if (said.count("serving") != 0) {
       all.push_back(each.get());
     } else {

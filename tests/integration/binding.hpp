@@ -95,7 +95,7 @@ class program {
                    const words& tracer = {});
 
   /// Returns what it reports until it waits for the gate, serves or exits, by the first word of each line.
-  report says();
+  report read_report();
   int stop(int signal = SIGTERM) { return process_->stop(signal); }
   int wait() { return process_->wait(); }
 

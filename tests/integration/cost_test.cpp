@@ -1,4 +1,4 @@
-// What a call costs, in numbers that do not depend on the machine.
+// Tests the number of system calls that sd::listen_fds() makes.
 
 #include "process.hpp"
 
@@ -32,10 +32,10 @@ class system_calls : public testing::Test {
     if (sd::test::run(trivial).status != 0) GTEST_SKIP() << "SKIPPED: strace may not trace here";
   }
 
-  /// The system calls that one call makes.
+  /// Returns the system calls that one call makes.
   static calls traced(sd::test::activation program) {
     const std::string trace = testing::TempDir() + "trace." + std::to_string(::getpid());
-    // -D: the tracer is a grandchild, so that the program keeps the pid that LISTEN_PID names.
+    // -D: strace is a grandchild, so that the program keeps the pid that LISTEN_PID names.
     program.command = {STRACE, "-D", "-o", trace, PROBE, "mark"};
     const auto result = sd::test::run(program);
     EXPECT_EQ(result.status, 0) << result.errors;
@@ -52,7 +52,7 @@ class system_calls : public testing::Test {
     for (const auto& line : all) {
       if (line.find("\"end\"") != std::string::npos) return made;
       if (marked)
-        made.push_back(std::regex_replace(line, std::regex("^fcntl64"), "fcntl"));  // so it is called on 32 bits
+        made.push_back(std::regex_replace(line, std::regex("^fcntl64"), "fcntl"));  // the name on 32-bit platforms
       if (line.find("\"begin\"") != std::string::npos) marked = true;
     }
     ADD_FAILURE() << "no end in the trace";
@@ -66,7 +66,7 @@ class system_calls : public testing::Test {
     return lines;
   }
 
-  /// Without those that get memory for the answer.
+  /// Removes the calls that allocate memory for the list.
   static calls without_memory(const calls& all) {
     calls rest;
     for (const auto& call : all) {
@@ -77,7 +77,7 @@ class system_calls : public testing::Test {
   }
 };
 
-TEST_F(system_calls, are_five_however_many_descriptors) {
+TEST_F(system_calls, five_for_any_number_of_descriptors) {
   for (const int count : {3, 4, 16, 1000}) {
     sd::test::activation program;
     program.descriptors = count;
@@ -88,7 +88,7 @@ TEST_F(system_calls, are_five_however_many_descriptors) {
   }
 }
 
-TEST_F(system_calls, are_fewer_for_one_and_two) {
+TEST_F(system_calls, one_and_two_descriptors) {
   sd::test::activation program;
   EXPECT_THAT(without_memory(traced(program)), ElementsAre(StartsWith("getpid()"), StartsWith("fcntl(3, F_GETFD)"),
                                                            StartsWith("fcntl(3, F_SETFD, FD_CLOEXEC)")));
@@ -96,7 +96,7 @@ TEST_F(system_calls, are_fewer_for_one_and_two) {
   EXPECT_THAT(without_memory(traced(program)), testing::SizeIs(5));
 }
 
-TEST_F(system_calls, are_four_more_with_a_pidfdid) {
+TEST_F(system_calls, four_more_with_listen_pidfdid) {
   if (!sd::test::pidfd_inode(::getpid())) GTEST_SKIP() << "SKIPPED: this kernel has no pidfs (Linux 6.9)";
   sd::test::activation program;
   program.descriptors = 16;
@@ -104,7 +104,7 @@ TEST_F(system_calls, are_four_more_with_a_pidfdid) {
   EXPECT_THAT(without_memory(traced(program)), testing::SizeIs(9));
 }
 
-TEST_F(system_calls, get_no_memory_for_a_short_list) {
+TEST_F(system_calls, short_list_needs_no_memory_from_the_system) {
   sd::test::activation program;
   program.descriptors = 4;
   const auto all = traced(program);

@@ -1,5 +1,5 @@
-// The program that the tests start with descriptors in place: it calls the library as its argument says and reports, in
-// lines, what it was answered and what state that left the process in.
+// The program that the tests start with descriptors in place. It runs the scenario that its argument names, and prints
+// the result and the state of the process afterwards in lines.
 
 #include <sd/listen_fds.hpp>
 
@@ -34,7 +34,7 @@
 
 namespace {
 
-using answer = std::vector<sd::listen_fd>;
+using fd_list = std::vector<sd::listen_fd>;
 
 // --- reporting -------------------------------------------------------------------------------------------------------
 
@@ -43,8 +43,8 @@ std::uint64_t inode(int fd) {
   return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-/// fds N, then a line per descriptor: its number, its socket, whether it is close-on-exec, its name.
-void report(const answer& fds) {
+/// Prints "fds N", then a line per descriptor: its number, its inode, whether it is close-on-exec, and its name.
+void report(const fd_list& fds) {
   std::cout << "fds " << fds.size() << '\n';
   for (const auto& [name, fd] : fds) {
     const int flags = ::fcntl(fd.get(), F_GETFD);
@@ -53,7 +53,8 @@ void report(const answer& fds) {
   }
 }
 
-/// What is open past standard error, close-on-exec with a c, and what is set. 2048 is past all that the tests pass.
+/// Prints the open descriptors past standard error, with a c if close-on-exec, and the variables that are set. The
+/// tests pass no number above 2047.
 void report_state() {
   std::cout << "open";
   for (int fd = 3; fd < 2048; ++fd) {
@@ -67,34 +68,34 @@ void report_state() {
   std::cout << '\n';
 }
 
-/// Lowers RLIMIT_NOFILE to what PROBE_LIMIT says, for the call alone: others need descriptors, too.
-class limited {
+/// Lowers RLIMIT_NOFILE to the value of PROBE_LIMIT during the call only, because other code needs descriptors, too.
+class limit_descriptors {
  public:
-  limited() {
+  limit_descriptors() {
     ::getrlimit(RLIMIT_NOFILE, &saved_);
     rlimit lower = saved_;
     if (const char* const text = std::getenv("PROBE_LIMIT")) lower.rlim_cur = std::stoul(text);
     ::setrlimit(RLIMIT_NOFILE, &lower);
   }
-  ~limited() { ::setrlimit(RLIMIT_NOFILE, &saved_); }
-  limited(const limited&) = delete;
-  limited& operator=(const limited&) = delete;
+  ~limit_descriptors() { ::setrlimit(RLIMIT_NOFILE, &saved_); }
+  limit_descriptors(const limit_descriptors&) = delete;
+  limit_descriptors& operator=(const limit_descriptors&) = delete;
 
  private:
   rlimit saved_{};
 };
 
-answer call(sd::listen_options options, std::error_code& ec) {
-  const limited descriptors;
+fd_list call(sd::listen_options options, std::error_code& ec) {
+  const limit_descriptors limit;
   return sd::listen_fds(options, ec);
 }
 
-answer call(sd::listen_options options) {
-  const limited descriptors;
+fd_list call(sd::listen_options options) {
+  const limit_descriptors limit;
   return sd::listen_fds(options);
 }
 
-answer take(sd::listen_options options = sd::listen_options::none) {
+fd_list take(sd::listen_options options = sd::listen_options::none) {
   std::error_code ec;
   auto fds = call(options, ec);
   if (ec) {
@@ -143,7 +144,7 @@ void in_child(pid_t child, Function function) {
   if (status != 0) std::cout << "child " << status << '\n';
 }
 
-/// fork without the C library, which cannot take note of it.
+/// Forks without the C library, which does not notice it.
 pid_t raw_clone() {
 #if defined(__s390__)
   return static_cast<pid_t>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));
@@ -152,8 +153,8 @@ pid_t raw_clone() {
 #endif
 }
 
-/// close_range and pidfd_open fail with ENOSYS from here on.
-bool lose_new_system_calls() {
+/// Makes close_range and pidfd_open fail with ENOSYS from now on.
+bool disable_new_system_calls() {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 1, 0),
@@ -189,7 +190,7 @@ void take_twice(const words& arguments) {
   report_state();
 }
 
-/// Taken, closed, and something else opened at the same numbers.
+/// Takes the descriptors, closes them, opens other files at the same numbers, and takes again.
 void take_after_close(const words&) {
   take().clear();
   const sd::unique_fd others[] = {sd::unique_fd(::open("/dev/null", O_RDONLY)),
@@ -207,23 +208,23 @@ void take_already_claimed(const words&) {
 void take_in_threads(const words&) {
   constexpr std::size_t threads = 16;
   std::atomic<int> waiting{threads};
-  std::vector<answer> answers(threads);
+  std::vector<fd_list> results(threads);
   std::vector<std::error_code> codes(threads);
   std::vector<std::thread> running;
   for (std::size_t i = 0; i < threads; ++i) {
-    running.emplace_back([&waiting, &fds = answers[i], &ec = codes[i]] {
-      fds.reserve(1);  // has glibc open a file, once a thread, which must not fill a hole just when they are looked for
+    running.emplace_back([&waiting, &fds = results[i], &ec = codes[i]] {
+      fds.reserve(1);  // makes glibc open a file, once per thread, which must not fill a hole during the call
       --waiting;
       while (waiting > 0) std::this_thread::yield();
       fds = sd::listen_fds(ec);
     });
   }
   for (auto& thread : running) thread.join();
-  const auto taken = [](const answer& fds) { return !fds.empty(); };
-  std::cout << "winners " << std::count_if(answers.begin(), answers.end(), taken) << '\n';
+  const auto taken = [](const fd_list& fds) { return !fds.empty(); };
+  std::cout << "winners " << std::count_if(results.begin(), results.end(), taken) << '\n';
   std::cout << "errors " << std::count_if(codes.begin(), codes.end(), [](const auto& ec) { return bool(ec); }) << '\n';
-  const auto winner = std::find_if(answers.begin(), answers.end(), taken);
-  if (winner != answers.end()) report(*winner);
+  const auto winner = std::find_if(results.begin(), results.end(), taken);
+  if (winner != results.end()) report(*winner);
 }
 
 void fork_then_take(const words& arguments) {
@@ -265,10 +266,10 @@ void measure_allocation(const words&) {
   std::cout << "largest allocation " << sd::test::largest_allocation << '\n';
 }
 
-/// Every allocation of the call fails once, until it succeeds.
+/// Makes each allocation of the call fail in turn, until the call succeeds.
 void take_without_memory(const words& arguments) {
   for (int allocations = 0;; ++allocations) {
-    answer fds;
+    fd_list fds;
     bool failed = false;
     sd::test::allocations_left = allocations;
     try {
@@ -286,8 +287,8 @@ void take_without_memory(const words& arguments) {
   }
 }
 
-/// The call between two system calls that stand out in a trace.
-void mark(const words&) {
+/// Calls the library between two system calls that mark the call in a trace.
+void take_between_marks(const words&) {
   std::error_code ec;
   [[maybe_unused]] auto ignored = ::write(-1, "begin", 5);
   const auto fds = sd::listen_fds(ec);
@@ -313,7 +314,7 @@ scenario_function scenario_of(const std::string& name) {
       {"take-then-execute-child", take_then_execute_child},
       {"measure-allocation", measure_allocation},
       {"take-without-memory", take_without_memory},
-      {"mark", mark},
+      {"mark", take_between_marks},
   };
   const auto found = scenarios.find(name);
   return found == scenarios.end() ? nullptr : found->second;
@@ -328,8 +329,8 @@ int main(int argc, char** argv) {
     std::cerr << "usage: probe SCENARIO [OPTION...]\n";
     return 2;
   }
-  // An older kernel, as far as the library can tell.
-  if (std::getenv("PROBE_OLD_KERNEL") != nullptr && !lose_new_system_calls()) {
+  // Simulates an older kernel.
+  if (std::getenv("PROBE_OLD_KERNEL") != nullptr && !disable_new_system_calls()) {
     std::cerr << "seccomp: " << std::strerror(errno) << '\n';
     return 77;
   }

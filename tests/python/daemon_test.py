@@ -87,9 +87,9 @@ def may_name_others():
     """Returns whether the kernel permits this process to send messages as another one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
-        who = struct.pack('3i', os.getppid(), os.getuid(), os.getgid())
+        credentials = struct.pack('3i', os.getppid(), os.getuid(), os.getgid())
         try:
-            ours.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, who)])
+            ours.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)])
         except PermissionError:
             return False
     return True
@@ -140,7 +140,7 @@ class Case(unittest.TestCase):
 
 class Library(Case):
     def test_library_is_called(self):
-        """The module calls the library that is to be tested."""
+        """The module calls the library under test."""
         output, _ = start(['-c', 'import systemd.daemon'], [], {'LD_DEBUG': 'bindings', 'LD_BIND_NOW': '1'}, [1, 2])
         bound = re.findall(r'binding file \S*/_daemon\S* \[\d+\] to (\S+) \[\d+\]: normal symbol `(sd_\w+)\'', output)
         names = {name for _, name in bound}

@@ -11,7 +11,7 @@ std::atomic<int> allocations_left{-1};
 
 }  // namespace sd::test
 
-// NOLINTBEGIN(cppcoreguidelines-no-malloc): these are what others manage memory with
+// NOLINTBEGIN(cppcoreguidelines-no-malloc): these functions implement memory management
 void* operator new(std::size_t size) {
   using namespace sd::test;
   largest_allocation = std::max(largest_allocation.load(), size);

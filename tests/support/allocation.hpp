@@ -3,13 +3,13 @@
 #include <atomic>
 #include <cstddef>
 
-// A look at `operator new`, and a hand on it.
+// Observes `operator new`, and makes it fail.
 namespace sd::test {
 
-/// The size of the largest block asked for since this was set to 0.
+/// The size of the largest block that was requested since this was set to 0.
 extern std::atomic<std::size_t> largest_allocation;
 
-/// How many more allocations succeed before one fails; none does while it is negative.
+/// The number of allocations that succeed before one fails. If it is negative, none fails.
 extern std::atomic<int> allocations_left;
 
 }  // namespace sd::test

@@ -6,7 +6,7 @@
 
 namespace sd::test {
 
-/// The result of a system call. Throws `std::system_error` where it failed.
+/// Returns the result of a system call. Throws `std::system_error` if it failed.
 inline int check(int result, const std::string& what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;

@@ -31,36 +31,36 @@ unique_fd connect(const std::string& where, int type) {
   check(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), "SO_RCVTIMEO");
   check(::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), "SO_SNDTIMEO");
   if (family == AF_UNIX && type == SOCK_DGRAM) {
-    // The kernel finds it a name, for the answer has to go somewhere.
+    // The kernel chooses a name, to which the server can reply.
     check(::bind(fd.get(), sockaddr_of(server), sizeof(sa_family_t)), "bind");
   }
   check(::connect(fd.get(), sockaddr_of(server), static_cast<socklen_t>(server.size())), "connect to " + where);
   return fd;
 }
 
-std::string converse(const unique_fd& connection, const std::string& words) {
+std::string converse(const unique_fd& connection, const std::string& text) {
   int type = 0;
   socklen_t size = sizeof type;
   check(::getsockopt(connection.get(), SOL_SOCKET, SO_TYPE, &type, &size), "SO_TYPE");
-  const bool ends = type != SOCK_DGRAM;  // one datagram, or all until the end
-  check(::send(connection.get(), words.data(), words.size(), MSG_NOSIGNAL), "send");
+  const bool ends = type != SOCK_DGRAM;  // a datagram has no end of data
+  check(::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL), "send");
   if (ends) check(::shutdown(connection.get(), SHUT_WR), "shutdown");
 
-  std::string answer;
+  std::string reply;
   std::array<char, 4096> buffer;
   ssize_t received = 0;
   do {
     received = check(::recv(connection.get(), buffer.data(), buffer.size(), 0), "recv");
-    answer.append(buffer.data(), static_cast<std::size_t>(received));
+    reply.append(buffer.data(), static_cast<std::size_t>(received));
   } while (ends && received > 0);
-  return answer;
+  return reply;
 }
 
-std::string ask(const std::string& where, const std::string& words, int type) {
-  return converse(connect(where, type), words);
+std::string ask(const std::string& where, const std::string& text, int type) {
+  return converse(connect(where, type), text);
 }
 
-bool answers(const std::string& where) {
+bool accepts_connections(const std::string& where) {
   try {
     connect(where);
     return true;

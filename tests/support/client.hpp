@@ -8,17 +8,17 @@
 
 namespace sd::test {
 
-/// A socket that is connected to the address, and whose calls fail rather than wait for more than ten
-/// seconds. Throws `std::system_error` where nobody listens there.
+/// Returns a socket that is connected to the address. Its calls fail after ten seconds. Throws `std::system_error` if
+/// no socket listens there.
 unique_fd connect(const std::string& where, int type = SOCK_STREAM);
 
-/// Sends the words, says that there are no more, and returns all of the answer.
-std::string converse(const unique_fd& connection, const std::string& words);
+/// Sends the text, ends the data of this side, and returns the whole reply.
+std::string converse(const unique_fd& connection, const std::string& text);
 
-/// The answer of a server to a client that says this.
-std::string ask(const std::string& where, const std::string& words, int type = SOCK_STREAM);
+/// Connects, sends the text, and returns the reply of the server.
+std::string ask(const std::string& where, const std::string& text, int type = SOCK_STREAM);
 
-/// Whether somebody listens there.
-bool answers(const std::string& where);
+/// Returns whether a server accepts connections at the address.
+bool accepts_connections(const std::string& where);
 
 }  // namespace sd::test

@@ -10,7 +10,7 @@
 
 namespace sd::test {
 
-/// A directory of the test's own, which goes with all that is in it. Its path leads through no link.
+/// A temporary directory, which is removed with its contents on destruction. Its path contains no symbolic link.
 class directory {
  public:
   explicit directory(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
@@ -26,7 +26,7 @@ class directory {
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + '/' + name; }
-  /// The names of what is in it, in order.
+  /// Returns the names of its entries, sorted.
   [[nodiscard]] std::vector<std::string> entries() const {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(path_)) names.push_back(entry.path().filename());

@@ -31,8 +31,8 @@ struct failing_call {
   int error;
 };
 
-/// Lets the kernel fail this process's calls of that sort.
-/// @returns 0, or -1 and errno, for example if an emulator knows no such filters.
+/// Makes the kernel fail these calls of this process.
+/// @returns 0, or -1 and errno, for example if an emulator does not support such filters.
 inline int install(const failing_call& call) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   constexpr unsigned low_half = 4;
@@ -55,7 +55,7 @@ inline int install(const failing_call& call) {
 }
 
 /// Runs a function in a child process in which the system call fails.
-/// @returns What the function returned or threw, or nothing if the kernel does not take the filter.
+/// @returns The result of the function or the text of its exception, or nothing if the kernel rejects the filter.
 inline std::optional<std::string> run_with(const failing_call& call, const std::function<std::string()>& function) {
   int ends[2];
   check(::pipe(ends), "pipe");

@@ -10,7 +10,7 @@ fake_os os;
 
 namespace {
 
-/// Notes the call. The negated errno where this one is to fail, else 0.
+/// Records the call. Returns the negated errno if this call must fail, and 0 otherwise.
 int enter(const std::string& call) {
   const int index = static_cast<int>(os.calls.size());
   os.calls.push_back(call);
@@ -46,7 +46,7 @@ int process_id() noexcept { return test::os.pid; }
 
 int close(int fd) noexcept {
   const int failure = enter("close " + std::to_string(fd));
-  // As Linux does: the number is free again whatever close says, unless it was never open.
+  // As on Linux, the number is free even if close fails, unless it was not open.
   if (test::os.descriptors.erase(fd) == 0) return -EBADF;
   return failure;
 }

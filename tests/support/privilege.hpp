@@ -1,6 +1,6 @@
 #pragma once
 
-// What this process may do.
+// The privileges of this process.
 
 #include <fstream>
 #include <string>

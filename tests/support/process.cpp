@@ -54,7 +54,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return at == std::string::npos ? text : text.replace(at, what.size(), by);
 }
 
-/// Lines that valgrind wrote go to our own standard error, from where they reach whoever runs the tests.
+/// Removes the lines that valgrind wrote, and writes them to the standard error of this process.
 std::string without_valgrind(const std::string& errors) {
   std::string rest;
   std::istringstream lines(errors);
@@ -91,7 +91,7 @@ void place_descriptors(const activation& program, std::vector<unique_fd>& socket
   int fd = first_descriptor;
   for (const auto& socket : sockets) check(::dup2(socket.get(), fd++), "dup2");
   for (const int hole : program.holes) ::close(hole);
-  for (; fd < 4096; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // what this process inherited itself, too
+  for (; fd < 4096; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // including the descriptors that this process inherited
 }
 
 [[noreturn]] void become(const activation& program, std::vector<unique_fd>& sockets, int output, int errors) {

@@ -9,41 +9,43 @@
 
 namespace sd::test {
 
-/// Whether a sanitizer is built in, which makes system calls and brings libraries of its own.
+/// Whether a sanitizer is built in. It makes its own system calls and needs its own libraries.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool sanitized = true;
 #else
 inline constexpr bool sanitized = false;
 #endif
 
-/// A program to start as a service manager would.
+/// A program to start as a service manager does.
 struct activation {
   std::vector<std::string> command;
 
-  int descriptors = 1;  ///< how many sockets it finds, from number 3 on
-  std::set<int> holes;  ///< but not at these numbers
-  /// LISTEN_PID and LISTEN_FDS are set to what is right, other variables are inherited. What stands here goes before
-  /// that; `nullopt` is not set, and `{pid}` and `{pidfdid}` stand for the program's own.
+  int descriptors = 1;  ///< the number of sockets, from descriptor 3 on
+  std::set<int> holes;  ///< the numbers among them that are closed
+  /// Variables to set, or to unset if the value is `nullopt`. `{pid}` and `{pidfdid}` stand for those of the program.
+  /// Without an entry here, LISTEN_PID and LISTEN_FDS have the right values, and other variables are inherited.
   std::map<std::string, std::optional<std::string>> environment;
 };
 
 struct outcome {
-  int status = -1;                     ///< exit status, or 128 + signal
-  std::string output;                  ///< what it wrote to standard output
-  std::string errors;                  ///< and to standard error, less what valgrind, if it runs on that, says there
-  std::vector<std::uint64_t> sockets;  ///< inode numbers of the sockets, holes included
+  int status = -1;                     ///< the exit status, or 128 + the signal
+  std::string output;                  ///< the standard output
+  std::string errors;                  ///< the standard error, without the lines of valgrind
+  std::vector<std::uint64_t> sockets;  ///< the inode numbers of the sockets, including the closed ones
 };
 
-/// Starts it, with descriptors and variables in place and nothing else open past standard error, and waits for it.
+/// Starts the program with the descriptors and variables in place, and no other descriptor open past standard error.
+/// Waits until it exits.
 outcome run(const activation& program);
 
-/// The words that start a test program: the emulator's first, where it needs one.
+/// Returns the words that start a test program, after those of the emulator if there is one.
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments);
 
-/// The words of the emulator that test programs run on, which is slow and makes system calls of its own. Empty: none.
+/// Returns the words of the emulator that test programs run on, or an empty string. An emulator is slow and makes its
+/// own system calls.
 std::string emulator();
 
-/// The inode number of the process's pidfd; `nullopt` where the kernel's pidfds have none of their own.
+/// Returns the inode number of the process's pidfd. `nullopt` if the kernel has no such numbers.
 std::optional<std::uint64_t> pidfd_inode(int pid);
 
 }  // namespace sd::test

@@ -30,7 +30,7 @@ namespace {
 using namespace sd::test;
 using namespace std::chrono_literals;
 
-using example = beside_systemd;
+using example = under_systemd;
 
 /// Repeats an action while clients come and go, and expects that all of them are answered.
 void under_clients(std::chrono::milliseconds pause, const std::function<void()>& action) {
@@ -132,7 +132,7 @@ TEST_F(example, next_client_starts_a_crashed_service) {
 TEST_F(example, service_without_a_socket_unit_opens_the_port_itself) {
   EXPECT_THROW(connect("127.0.0.1:1234"), std::system_error);
   systemctl("start own-port.service");
-  EXPECT_TRUE(eventually([] { return answers("127.0.0.1:1234"); }));
+  EXPECT_TRUE(eventually([] { return accepts_connections("127.0.0.1:1234"); }));
   EXPECT_EQ(ask("127.0.0.1:1234", "hello\n"), "hello\n");
   EXPECT_EQ(state("my-service.socket"), "inactive");
 
@@ -168,10 +168,10 @@ TEST_F(example, clients_wait_if_the_service_has_10_threads) {
 }
 
 /// examples/keep-connections.
-class keep_connections_limits : public beside_systemd {
+class keep_connections_limits : public under_systemd {
  protected:
   void SetUp() override {
-    beside_systemd::SetUp();
+    under_systemd::SetUp();
     rlimit limit{};
     check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
     limit.rlim_cur = limit.rlim_max;

@@ -21,7 +21,7 @@ namespace {
 using namespace sd::test;
 using namespace std::chrono_literals;
 
-using idle = beside_systemd;
+using idle = under_systemd;
 
 /// Sends a line and returns the next data that the service sends. The connection stays open.
 std::string echo(const sd::unique_fd& client, const std::string& line) {
@@ -62,7 +62,7 @@ TEST_F(idle, no_client_is_lost_around_the_exit) {
 TEST_F(idle, service_that_opened_the_socket_itself_keeps_running) {
   systemctl("start idle-own-port.service");
   const int pid = main_pid("idle-own-port.service");
-  EXPECT_TRUE(eventually([] { return answers("127.0.0.1:7302"); }));
+  EXPECT_TRUE(eventually([] { return accepts_connections("127.0.0.1:7302"); }));
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(ask("127.0.0.1:7302", "hello\n"), "hello\n");
   EXPECT_EQ(main_pid("idle-own-port.service"), pid);

@@ -71,8 +71,8 @@ bool eventually(const std::function<bool()>& condition) {
   return true;
 }
 
-void beside_systemd::TearDown() {
-  if (HasFailure()) std::cout << "systemd says:\n" << std::ifstream("/run/manager.log").rdbuf() << std::endl;
+void under_systemd::TearDown() {
+  if (HasFailure()) std::cout << "the log of systemd:\n" << std::ifstream("/run/manager.log").rdbuf() << std::endl;
 }
 
 }  // namespace sd::test

@@ -16,29 +16,29 @@ struct outcome {
 /// Runs a shell command.
 outcome run(const std::string& command);
 
-/// Runs systemctl. It is to succeed.
+/// Runs systemctl, and expects that it succeeds.
 void systemctl(const std::string& arguments);
 
-/// active, inactive, failed, ...
+/// Returns the state of a unit: active, inactive, failed, ...
 std::string state(const std::string& unit);
 
-/// What `systemctl show` tells of a unit.
+/// Returns a property of a unit, as `systemctl show` prints it.
 std::string property(const std::string& unit, const std::string& name);
 
-/// The process of a service; 0 where none runs.
+/// Returns the main process of a service, or 0 if it is not running.
 int main_pid(const std::string& service);
 
-/// The pids of the processes with this name.
+/// Returns the pids of the processes with this name.
 std::vector<int> processes(const std::string& name);
 
 /// Returns how many lines of the file contain the text.
 int count_lines(const std::string& path, const std::string& text);
 
-/// Whether the condition comes true within ten seconds.
+/// Waits until the condition is true. Returns false if it is not after ten seconds.
 bool eventually(const std::function<bool()>& condition);
 
-/// A case beside systemd, which starts with no service running and no socket open.
-class beside_systemd : public testing::Test {
+/// A test under systemd. All services and sockets are stopped before it starts.
+class under_systemd : public testing::Test {
  protected:
   void SetUp() override { systemctl("stop '*.socket' '*.service'"); }
   void TearDown() override;

@@ -20,14 +20,14 @@ namespace {
 using namespace sd::test;
 using namespace std::chrono_literals;
 
-using notify = beside_systemd;
-using watchdog = beside_systemd;
-using store = beside_systemd;
+using notify = under_systemd;
+using watchdog = under_systemd;
+using store = under_systemd;
 
 /// Makes a service execute a command, and returns the reply.
 std::string ask_service(const std::string& service, const std::string& command) {
   const auto socket = "/run/" + service;
-  EXPECT_TRUE(eventually([&] { return answers(socket); })) << service;
+  EXPECT_TRUE(eventually([&] { return accepts_connections(socket); })) << service;
   return ask(socket, command);
 }
 
@@ -379,7 +379,7 @@ TEST_F(store, forget_drops_all_descriptors_of_the_name) {
   EXPECT_EQ(stored(), "3");
   ask_and_wait("notifier", "forget a");
   EXPECT_EQ(stored(), "1");
-  ask_and_wait("notifier", "forget nobody");
+  ask_and_wait("notifier", "forget missing");
   systemctl("restart notifier.service");
   EXPECT_EQ(ask_service("notifier", "kept"), "b " + b + "\nothers 0");
 }

@@ -18,7 +18,7 @@ namespace {
 
 using namespace sd::test;
 
-using passing = beside_systemd;
+using passing = under_systemd;
 
 std::string content(const std::string& path) {
   std::ostringstream text;
@@ -106,10 +106,10 @@ TEST_F(passing, connection_that_systemd_accepted) {
   const auto second = connect("127.0.0.1:7201");
   std::set<std::string> processes;
   for (const auto* client : {&second, &first}) {
-    const auto answer = converse(*client, "hello\n");
-    const auto after_pid = answer.find('\n') + 1;
-    processes.insert(answer.substr(0, after_pid));
-    EXPECT_EQ(answer.substr(after_pid),
+    const auto reply = converse(*client, "hello\n");
+    const auto after_pid = reply.find('\n') + 1;
+    processes.insert(reply.substr(0, after_pid));
+    EXPECT_EQ(reply.substr(after_pid),
               "descriptors 1\n"
               "3 \"connection\" connection inet stream 127.0.0.1:7201 from " +
                   to_string(sd::describe(client->get()).local) +

@@ -1,4 +1,4 @@
-// report [FILE]: a service that tells what sd::listen_fds() gave it, to every client and in FILE:
+// report [FILE]: a service that reports what sd::listen_fds() returned, to every client and in FILE:
 //
 //   pid 42
 //   descriptors 2
@@ -7,8 +7,8 @@
 //   in a child: 4
 //   error: ...
 //
-// The last lines say which descriptors a program that it executes finds open, and what was thrown. A client's words
-// come back after the report. Where there is nobody to serve, it exits.
+// The last lines name the descriptors that a program that it executes finds open, and the exception. The data that a
+// client sends is sent back after the report. The service exits if it has nothing to serve.
 
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
@@ -65,7 +65,7 @@ std::string make_report(const std::vector<sd::listen_fd>& passed, const std::str
   return text + "in a child:" + open_in_child(own_path) + '\n';
 }
 
-void answer_connection(int client, const std::string& report) {
+void reply_to_connection(int client, const std::string& report) {
   std::string words;
   std::array<char, 256> buffer;
   for (ssize_t n = 0; (n = ::recv(client, buffer.data(), buffer.size(), 0)) > 0;) {
@@ -75,7 +75,7 @@ void answer_connection(int client, const std::string& report) {
   ::send(client, text.data(), text.size(), MSG_NOSIGNAL);
 }
 
-void answer_datagram(int socket, const std::string& report) {
+void reply_to_datagram(int socket, const std::string& report) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   std::array<char, 256> buffer;
@@ -94,14 +94,14 @@ void serve(const std::vector<sd::listen_fd>& passed, const std::string& report) 
     for (auto entry = waiting.begin(); entry != waiting.end();) {
       const bool ready = entry->revents != 0;
       const int fd = entry->fd;
-      const auto kind = sd::describe(fd).kind;
-      if (ready && (kind == sd::kind::stream || kind == sd::kind::seqpacket)) {
+      const auto actual = sd::describe(fd).kind;
+      if (ready && (actual == sd::kind::stream || actual == sd::kind::seqpacket)) {
         const sd::unique_fd connection(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC));
-        answer_connection(connection.get(), report);
-      } else if (ready && kind == sd::kind::datagram) {
-        answer_datagram(fd, report);
+        reply_to_connection(connection.get(), report);
+      } else if (ready && actual == sd::kind::datagram) {
+        reply_to_datagram(fd, report);
       } else if (ready) {
-        answer_connection(fd, report);
+        reply_to_connection(fd, report);
         entry = waiting.erase(entry);
         continue;
       }

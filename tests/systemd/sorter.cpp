@@ -1,5 +1,5 @@
-// sorter FILE: a service that takes what it was passed, one after another, and tells in FILE which descriptor it got
-// for which choice, or which error. Then it accepts one client, and has systemd store the connection, so that the next
+// sorter FILE: a service that takes the descriptors that it was passed with various selectors. It writes the descriptor
+// or the error of each call to FILE. Then it accepts one client and stores the connection in systemd, so that the next
 // instance is passed a connection, too.
 
 #include <sd/listen_fds.hpp>
@@ -26,7 +26,7 @@ namespace {
 
 void store(int fd, const std::string& name) {
   const char* const where = std::getenv("NOTIFY_SOCKET");
-  if (where == nullptr || *where != '/') throw std::runtime_error("NOTIFY_SOCKET is no path");
+  if (where == nullptr || *where != '/') throw std::runtime_error("NOTIFY_SOCKET is not a path");
   sockaddr_un manager{};
   manager.sun_family = AF_UNIX;
   std::string_view(where).copy(manager.sun_path, sizeof manager.sun_path - 1);
@@ -53,9 +53,9 @@ class sorter {
  public:
   explicit sorter(std::ostream& report) : report_(report), fds_(sd::listen_fds()) {}
 
-  sd::unique_fd one(sd::kind kind, const sd::selector& which = {}) {
+  sd::unique_fd one(sd::kind wanted, const sd::selector& which = {}) {
     try {
-      auto fd = sd::take(fds_, kind, which).fd;
+      auto fd = sd::take(fds_, wanted, which).fd;
       report_ << to_string(sd::describe(fd.get())) << '\n';
       return fd;
     } catch (const std::system_error& error) {
@@ -64,8 +64,8 @@ class sorter {
     }
   }
 
-  void all(sd::kind kind, const sd::selector& which = {}) {
-    for (const auto& entry : sd::take_all(fds_, kind, which)) {
+  void all(sd::kind wanted, const sd::selector& which = {}) {
+    for (const auto& entry : sd::take_all(fds_, wanted, which)) {
       report_ << "all: \"" << entry.name.value_or("?") << "\" " << to_string(sd::describe(entry.fd.get())) << '\n';
     }
   }
@@ -88,7 +88,7 @@ int main(int, char** argv) {
     sort.one(sd::kind::stream, sd::named("web"));
     sort.one(sd::kind::datagram, sd::named("local"));
     sort.one(sd::kind::fifo, sd::named("web"));
-    sort.one(sd::kind::stream, sd::named("nobody"));
+    sort.one(sd::kind::stream, sd::named("missing"));
     sort.one(sd::kind::datagram, sd::named("web"));
     const auto listener = sort.one(sd::kind::stream, sd::address("127.0.0.1:7402"));
     sort.one(sd::kind::seqpacket);

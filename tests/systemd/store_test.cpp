@@ -26,7 +26,7 @@ namespace {
 using namespace sd::test;
 using namespace std::chrono_literals;
 
-using keep_connections = beside_systemd;
+using keep_connections = under_systemd;
 
 constexpr const char* chat = "127.0.0.1:1236";
 

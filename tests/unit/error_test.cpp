@@ -40,21 +40,21 @@ TEST(error, converts_to_an_error_code_of_its_category) {
   EXPECT_STREQ(code.category().name(), "sd");
 }
 
-TEST(error, has_a_message_of_its_own_for_each_code) {
+TEST(error, each_code_has_its_own_message) {
   std::set<std::string> messages;
   for (const auto code : all) messages.insert(make_error_code(code).message());
   EXPECT_EQ(messages.size(), std::size(all));
   for (const auto& message : messages) EXPECT_THAT(message, testing::Not(HasSubstr("unknown")));
 }
 
-TEST(error, names_the_variable) {
+TEST(error, message_names_the_variable) {
   EXPECT_EQ(make_error_code(sd::errc::malformed_listen_pid).message(), "LISTEN_PID is not a decimal number");
   EXPECT_EQ(make_error_code(sd::errc::listen_pidfdid_out_of_range).message(), "LISTEN_PIDFDID exceeds 64 bits");
   EXPECT_EQ(make_error_code(sd::errc::listen_fds_out_of_range).message(),
             "LISTEN_FDS exceeds the largest possible number of descriptors");
 }
 
-TEST(error, says_so_where_a_code_is_not_one) {
+TEST(error, unknown_code_has_a_message) {
   EXPECT_EQ(sd::error_category().message(0), "unknown error 0");
   EXPECT_EQ(sd::error_category().message(999), "unknown error 999");
 }

@@ -86,11 +86,11 @@ TEST_F(idle_exit, remains_stopped) {
 }
 
 TEST_F(idle_exit, stops_if_no_manager_can_be_notified) {
-  for (const char* nobody : {"", "/nowhere/notify", "vsock:2:1", "@"}) {
-    ::setenv("NOTIFY_SOCKET", nobody, 1);
+  for (const char* unreachable : {"", "/nowhere/notify", "vsock:2:1", "@"}) {
+    ::setenv("NOTIFY_SOCKET", unreachable, 1);
     sd::idle_exit idle(0ms);
     idle.watch(listener_);
-    EXPECT_TRUE(idle.try_stop()) << nobody;
+    EXPECT_TRUE(idle.try_stop()) << unreachable;
   }
 }
 

@@ -299,7 +299,7 @@ TEST_F(notify, privileged_process_sends_as_another) {
 
 TEST(notify_as_another, without_privilege_is_eperm) {
   const other_process other;
-  receiver manager(abstract_address());  // reachable whatever the mode of the directory
+  receiver manager(abstract_address());  // reachable regardless of the modes of directories
   const pid_t child = check(::fork(), "fork");
   if (child == 0) {
     if (::geteuid() == 0 && (::setgid(65534) < 0 || ::setuid(65534) < 0)) ::_exit(200);

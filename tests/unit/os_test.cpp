@@ -14,11 +14,11 @@ namespace {
 
 namespace os = sd::detail::os;
 
-sd::unique_fd open_something() { return sd::unique_fd(::open("/dev/null", O_RDONLY)); }
+sd::unique_fd open_null() { return sd::unique_fd(::open("/dev/null", O_RDONLY)); }
 bool is_close_on_exec(const sd::unique_fd& fd) { return (::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0; }
 
-TEST(os, marks_and_unmarks) {
-  const auto fd = open_something();
+TEST(os, close_on_exec_can_be_set_and_cleared) {
+  const auto fd = open_null();
   EXPECT_EQ(os::is_close_on_exec(fd.get()), 0);
   EXPECT_EQ(os::set_close_on_exec(fd.get(), true), 0);
   EXPECT_EQ(os::is_close_on_exec(fd.get()), 1);
@@ -28,7 +28,7 @@ TEST(os, marks_and_unmarks) {
   EXPECT_FALSE(is_close_on_exec(fd));
 }
 
-TEST(os, answers_the_negated_errno) {
+TEST(os, failure_is_the_negated_errno) {
   EXPECT_EQ(os::is_close_on_exec(-1), -EBADF);
   EXPECT_EQ(os::set_close_on_exec(-1, true), -EBADF);
   EXPECT_EQ(os::duplicate(-1, 3), -EBADF);
@@ -38,17 +38,17 @@ TEST(os, answers_the_negated_errno) {
   EXPECT_LT(os::open_pidfd(-1), 0);
 }
 
-TEST(os, duplicates_close_on_exec) {
-  const auto fd = open_something();
+TEST(os, duplicate_is_close_on_exec) {
+  const auto fd = open_null();
   const sd::unique_fd copy(os::duplicate(fd.get(), 500));
   EXPECT_GE(copy.get(), 500);
   EXPECT_TRUE(is_close_on_exec(copy));
   EXPECT_FALSE(is_close_on_exec(fd));
 }
 
-TEST(os, knows_the_process_and_the_file) {
+TEST(os, process_id_and_inode) {
   EXPECT_EQ(os::process_id(), ::getpid());
-  const auto fd = open_something();
+  const auto fd = open_null();
   struct stat status {};
   ASSERT_EQ(::fstat(fd.get(), &status), 0);
   std::uint64_t number = 0;

@@ -27,9 +27,9 @@ struct number_row {
   std::uint64_t value = 0;
 };
 
-class numbers : public testing::TestWithParam<number_row> {};
+class parse_decimal : public testing::TestWithParam<number_row> {};
 
-TEST_P(numbers, are_strict_decimals) {
+TEST_P(parse_decimal, accepts_only_decimal_digits_in_range) {
   const auto& row = GetParam();
   std::uint64_t value = 0;
   ASSERT_EQ(sd::detail::parse_decimal(row.text, row.max, value), row.expected) << '"' << row.text << '"';
@@ -47,10 +47,10 @@ constexpr number_row number_table[] = {
     {"2147483648", INT_MAX, number::out_of_range},
     {"9", 8, number::out_of_range},
     {"3", 2, number::out_of_range},
-    {"4294967299", INT_MAX, number::out_of_range},  // 3, where it is cut to 32 bits
+    {"4294967299", INT_MAX, number::out_of_range},  // 3 if cut to 32 bits
     {"18446744073709551615", UINT64_MAX, number::ok, UINT64_MAX},
     {"18446744073709551616", UINT64_MAX, number::out_of_range},
-    {"18446744073709551619", INT_MAX, number::out_of_range},  // 3, where it is cut to 64 bits
+    {"18446744073709551619", INT_MAX, number::out_of_range},  // 3 if cut to 64 bits
     {"99999999999999999999999999999999999999", UINT64_MAX, number::out_of_range},
     {"99999999999999999999999999999999999999x", UINT64_MAX, number::malformed},
     {"", 9, number::malformed},
@@ -69,13 +69,13 @@ constexpr number_row number_table[] = {
     {"1e1", 99, number::malformed},
     {"a", 99, number::malformed},
     {"/", 99, number::malformed},        // the byte before '0'
-    {":", 99, number::malformed},        // and the byte after '9'
+    {":", 99, number::malformed},        // the byte after '9'
     {"\xd9\xa3", 9, number::malformed},  // a digit, but not an ASCII one
 };
 
-INSTANTIATE_TEST_SUITE_P(protocol, numbers, testing::ValuesIn(number_table));
+INSTANTIATE_TEST_SUITE_P(protocol, parse_decimal, testing::ValuesIn(number_table));
 
-// --- whom the variables address --------------------------------------------------------------------------------------
+// --- addressed_to ----------------------------------------------------------------------------------------------------
 
 constexpr int own_pid = 42;
 constexpr auto any_pid = listen_options::any_pid;
@@ -88,9 +88,9 @@ struct addressee_row {
   listen_options options = listen_options::none;
 };
 
-class addressees : public testing::TestWithParam<addressee_row> {};
+class addressed_to : public testing::TestWithParam<addressee_row> {};
 
-TEST_P(addressees, are_found) {
+TEST_P(addressed_to, returns_the_process_that_the_variables_name) {
   const auto& row = GetParam();
   std::uint64_t pidfdid = 0;
   fault why;
@@ -112,9 +112,9 @@ constexpr addressee_row addressee_table[] = {
     {{"42", "77", "1", nullptr}, addressee::by_pidfdid},
     {{"43", nullptr, "1", nullptr}, addressee::another},
     {{"0", nullptr, "1", nullptr}, addressee::another},
-    // another process's variables are not looked at
+    // the other variables are not read if they address another process
     {{"43", "junk", "junk", "::"}, addressee::another},
-    // what says nothing to us is not an error, even where it is not a number
+    // no error in variables that do not address this process, even if they are not numbers
     {{"junk", "junk", nullptr, nullptr}, addressee::another},
     {{nullptr, "junk", "junk", nullptr}, addressee::another},
     {{"", nullptr, "1", nullptr}, addressee::another, errc::malformed_listen_pid, "LISTEN_PID"},
@@ -129,7 +129,7 @@ constexpr addressee_row addressee_table[] = {
      addressee::another,
      errc::listen_pidfdid_out_of_range,
      "LISTEN_PIDFDID"},
-    // LISTEN_FDS is not looked at yet: the inode may tell that it is another's
+    // LISTEN_FDS is not read yet: the inode may be that of another process
     {{"42", "77", "junk", nullptr}, addressee::by_pidfdid},
 
     {{nullptr, nullptr, "1", nullptr}, addressee::this_one, {}, nullptr, any_pid},
@@ -141,9 +141,9 @@ constexpr addressee_row addressee_table[] = {
     {{"43", "junk", "1", nullptr}, addressee::another, errc::malformed_listen_pidfdid, "LISTEN_PIDFDID", any_pid},
 };
 
-INSTANTIATE_TEST_SUITE_P(protocol, addressees, testing::ValuesIn(addressee_table));
+INSTANTIATE_TEST_SUITE_P(protocol, addressed_to, testing::ValuesIn(addressee_table));
 
-// --- the count -------------------------------------------------------------------------------------------------------
+// --- passed_range ----------------------------------------------------------------------------------------------------
 
 int count(const char* listen_fds, fault& why) {
   environment env;
@@ -151,7 +151,7 @@ int count(const char* listen_fds, fault& why) {
   return sd::detail::passed_range(env, why).count;
 }
 
-TEST(passed_range, goes_from_0_to_the_last_number_there_is) {
+TEST(passed_range, count_from_0_to_the_last_descriptor_number) {
   for (const auto& [text, expected] : {std::pair("0", 0), {"1", 1}, {"010", 10}, {"2147483644", INT_MAX - 3}}) {
     fault why;
     EXPECT_EQ(count(text, why), expected);
@@ -205,7 +205,7 @@ TEST(passed_range, starts_at_listen_fds_first_fd) {
   }
 }
 
-TEST(passed_range, reports_a_malformed_count_first) {
+TEST(passed_range, malformed_count_is_reported_before_malformed_first_fd) {
   environment env;
   env.listen_fds = "x";
   env.listen_fds_first_fd = "y";
@@ -214,7 +214,7 @@ TEST(passed_range, reports_a_malformed_count_first) {
   EXPECT_STREQ(why.variable, "LISTEN_FDS");
 }
 
-TEST(passed_range, names_the_variable_and_the_value) {
+TEST(passed_range, error_names_variable_and_value) {
   const struct {
     const char* text;
     errc code;
@@ -245,7 +245,7 @@ std::vector<std::string> names(const char* listen_fdnames) {
   return all;
 }
 
-TEST(name_list, splits_at_colons_and_changes_nothing_else) {
+TEST(name_list, splits_at_colons_and_keeps_names_verbatim) {
   using strings = std::vector<std::string>;
   EXPECT_EQ(names(nullptr), strings{});
   EXPECT_EQ(names(""), strings{});

@@ -23,7 +23,7 @@ class receive_failure : public testing::Test {
  protected:
   void SetUp() override { activate(1); }
 
-  /// A new process that was passed `count` descriptors and holds no others.
+  /// Simulates a new process that was passed `count` descriptors and has no others.
   static void activate(int count) {
     os = fake_os();
     os.environment = {{"LISTEN_PID", "42"}, {"LISTEN_FDS", std::to_string(count)}, {"LISTEN_FDNAMES", "one:two"}};
@@ -31,7 +31,7 @@ class receive_failure : public testing::Test {
     sd::detail::claimed = false;
   }
 
-  /// One call. Where it succeeds, the descriptors have gone back to their places afterwards.
+  /// Calls listen_fds(), checks the descriptors, and releases them, so that the next call finds them again.
   static std::size_t take(std::error_code& ec, sd::listen_options options = sd::listen_options::none) {
     auto fds = sd::listen_fds(options, ec);
     int expected = 3;
@@ -46,7 +46,7 @@ class receive_failure : public testing::Test {
   }
 };
 
-TEST_F(receive_failure, makes_few_calls) {
+TEST_F(receive_failure, makes_at_most_four_system_calls) {
   std::error_code ec;
   EXPECT_EQ(take(ec), 1U);
   EXPECT_THAT(os.calls, ElementsAre("F_GETFD 3", "F_SETFD 3"));
@@ -60,7 +60,7 @@ TEST_F(receive_failure, makes_few_calls) {
   EXPECT_THAT(os.calls, ElementsAre("F_GETFD 3", "F_DUPFD_CLOEXEC 3", "close 1003", "close_range 3 1002"));
 }
 
-TEST_F(receive_failure, loses_nothing_whichever_call_fails) {
+TEST_F(receive_failure, failure_of_any_call_changes_nothing_and_can_be_retried) {
   for (const int count : {1, 2, 3, 5}) {
     for (const int error : {EBADF, EINTR, EINVAL, EIO, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}) {
       for (int call = 0;; ++call) {
@@ -92,8 +92,8 @@ TEST_F(receive_failure, loses_nothing_whichever_call_fails) {
   }
 }
 
-TEST_F(receive_failure, claims_before_it_opens_anything) {
-  // What one caller opens to look with could fill the hole that another one looks for.
+TEST_F(receive_failure, claims_before_any_call_that_opens_a_descriptor) {
+  // A descriptor that one caller opens could fill the hole that another caller must find.
   activate(5);
   os.environment["LISTEN_PIDFDID"] = "4242";
   os.before_call = [](const std::string& call) { EXPECT_TRUE(sd::detail::claimed) << call; };
@@ -103,7 +103,7 @@ TEST_F(receive_failure, claims_before_it_opens_anything) {
   EXPECT_THAT(os.calls, Contains("F_DUPFD_CLOEXEC 3"));
 }
 
-TEST_F(receive_failure, keeps_the_claim_until_all_is_as_it_was) {
+TEST_F(receive_failure, claim_is_held_until_the_descriptors_are_unmarked) {
   activate(5);
   os.has_close_range = false;
   os.fail_call = 6;  // F_SETFD 5, see below
@@ -115,7 +115,7 @@ TEST_F(receive_failure, keeps_the_claim_until_all_is_as_it_was) {
   EXPECT_FALSE(sd::detail::claimed);
 }
 
-TEST_F(receive_failure, is_none_while_another_caller_is_at_it) {
+TEST_F(receive_failure, call_during_another_call_is_empty) {
   os.before_call = [](const std::string&) {
     os.before_call = nullptr;
     std::error_code ec;
@@ -126,7 +126,7 @@ TEST_F(receive_failure, is_none_while_another_caller_is_at_it) {
   EXPECT_EQ(take(ec), 1U);
 }
 
-TEST_F(receive_failure, makes_no_call_once_they_are_taken) {
+TEST_F(receive_failure, call_after_the_descriptors_are_taken_makes_no_system_call) {
   std::error_code ec;
   const auto fds = sd::listen_fds(ec);
   EXPECT_THAT(fds, SizeIs(1));
@@ -137,14 +137,14 @@ TEST_F(receive_failure, makes_no_call_once_they_are_taken) {
   EXPECT_THAT(os.calls, IsEmpty());
 }
 
-TEST_F(receive_failure, takes_options_together) {
+TEST_F(receive_failure, options_combine) {
   os.environment["LISTEN_PID"] = "43";
   std::error_code ec;
   EXPECT_EQ(take(ec, sd::listen_options::any_pid | sd::listen_options::unset_environment), 1U);
   EXPECT_THAT(os.environment, IsEmpty());
 }
 
-TEST_F(receive_failure, does_not_believe_where_a_check_fails) {
+TEST_F(receive_failure, failed_check_of_the_pidfs_inode_is_an_error) {
   for (const int call : {0, 1, 2}) {  // pidfd_open, fstatfs, fstat
     activate(1);
     os.environment["LISTEN_PIDFDID"] = "4242";
@@ -156,7 +156,7 @@ TEST_F(receive_failure, does_not_believe_where_a_check_fails) {
   }
 }
 
-TEST_F(receive_failure, reads_an_inode_number_of_64_bits) {
+TEST_F(receive_failure, inode_number_has_64_bits) {
   os.inode = 4242 + (std::uint64_t{1} << 32U);
   os.environment["LISTEN_PIDFDID"] = "4242";
   std::error_code ec;
@@ -165,7 +165,7 @@ TEST_F(receive_failure, reads_an_inode_number_of_64_bits) {
   EXPECT_EQ(take(ec), 1U);
 }
 
-TEST_F(receive_failure, says_which_descriptor_cannot_be_marked) {
+TEST_F(receive_failure, error_names_the_descriptor_that_cannot_be_marked) {
   activate(2);
   os.fail_call = 3;  // F_SETFD 4
   os.fail_with = EPERM;
@@ -177,7 +177,7 @@ TEST_F(receive_failure, says_which_descriptor_cannot_be_marked) {
   }
 }
 
-TEST_F(receive_failure, takes_no_descriptor_that_exec_would_have_closed) {
+TEST_F(receive_failure, close_on_exec_descriptor_is_already_claimed) {
   activate(2);
   os.descriptors[4] = true;
   std::error_code ec;
@@ -186,7 +186,7 @@ TEST_F(receive_failure, takes_no_descriptor_that_exec_would_have_closed) {
   EXPECT_FALSE(os.descriptors[3]);
 }
 
-TEST_F(receive_failure, marks_one_by_one_where_the_kernel_has_no_close_range) {
+TEST_F(receive_failure, descriptors_are_marked_one_by_one_without_close_range) {
   activate(5);
   os.has_close_range = false;
   std::error_code ec;
@@ -194,7 +194,7 @@ TEST_F(receive_failure, marks_one_by_one_where_the_kernel_has_no_close_range) {
   EXPECT_FALSE(ec);
 }
 
-TEST_F(receive_failure, checks_one_by_one_where_no_descriptor_is_free) {
+TEST_F(receive_failure, descriptors_are_verified_one_by_one_if_none_is_free) {
   activate(5);
   os.descriptor_limit = 8;
   std::error_code ec;
@@ -206,10 +206,10 @@ TEST_F(receive_failure, checks_one_by_one_where_no_descriptor_is_free) {
   os.environment["LISTEN_FDS"] = "2147483644";
   EXPECT_EQ(take(ec), 0U);
   EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
-  EXPECT_THAT(os.calls, SizeIs(7));  // and not two thousand million
+  EXPECT_THAT(os.calls, SizeIs(7));  // not two billion
 }
 
-TEST_F(receive_failure, checks_one_by_one_where_the_limit_was_lowered) {
+TEST_F(receive_failure, descriptors_are_verified_one_by_one_above_the_limit) {
   activate(5);
   os.descriptors.erase(5);
   os.descriptor_limit = 4;
@@ -218,7 +218,7 @@ TEST_F(receive_failure, checks_one_by_one_where_the_limit_was_lowered) {
   EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
 }
 
-TEST_F(receive_failure, unmarks_what_it_marked_where_marking_fails) {
+TEST_F(receive_failure, failure_to_mark_unmarks_the_marked_descriptors) {
   activate(5);
   os.has_close_range = false;
   os.fail_call = 6;  // F_GETFD, F_DUPFD_CLOEXEC, close, close_range, F_SETFD 3, F_SETFD 4, F_SETFD 5
@@ -230,7 +230,7 @@ TEST_F(receive_failure, unmarks_what_it_marked_where_marking_fails) {
   EXPECT_EQ(os.descriptors, before.descriptors);
 }
 
-TEST_F(receive_failure, believes_the_pid_where_the_kernel_has_no_pidfs) {
+TEST_F(receive_failure, pid_is_sufficient_without_pidfs) {
   for (const auto pidfd : {fake_os::pidfds::none, fake_os::pidfds::without_inode}) {
     activate(1);
     os.environment["LISTEN_PIDFDID"] = "1";
@@ -242,7 +242,7 @@ TEST_F(receive_failure, believes_the_pid_where_the_kernel_has_no_pidfs) {
   }
 }
 
-TEST_F(receive_failure, answers_empty_where_the_inode_is_another) {
+TEST_F(receive_failure, other_pidfs_inode_is_empty) {
   os.environment["LISTEN_PIDFDID"] = "4243";
   std::error_code ec;
   EXPECT_EQ(take(ec), 0U);
@@ -250,7 +250,7 @@ TEST_F(receive_failure, answers_empty_where_the_inode_is_another) {
   EXPECT_THAT(os.descriptors, SizeIs(4));
 }
 
-TEST_F(receive_failure, looks_at_the_inode_before_the_count) {
+TEST_F(receive_failure, other_pidfs_inode_is_empty_before_the_count_is_parsed) {
   os.environment["LISTEN_PIDFDID"] = "4243";
   os.environment["LISTEN_FDS"] = "junk";
   std::error_code ec;
@@ -258,7 +258,7 @@ TEST_F(receive_failure, looks_at_the_inode_before_the_count) {
   EXPECT_FALSE(ec);
 }
 
-TEST_F(receive_failure, does_not_believe_where_the_inode_cannot_be_read) {
+TEST_F(receive_failure, no_free_descriptor_to_check_the_inode_is_an_error) {
   os.environment["LISTEN_PIDFDID"] = "4242";
   os.descriptor_limit = 4;
   std::error_code ec;

@@ -40,7 +40,7 @@ using sd::testing::open;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// What an error code holds before a call that is to succeed or fail by itself.
+/// Returns an error from before the call, which the call must clear or replace.
 std::error_code stale() { return std::make_error_code(std::errc::io_error); }
 
 // --- lists -----------------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ std::vector<listen_fd> list_of(Entry... entries) {
   return list;
 }
 
-/// An entry: its name, its number, and which open file that is.
+/// Identifies an entry: its name, its descriptor, and the inode of the open file.
 using trace = std::tuple<std::optional<std::string>, int, std::uint64_t>;
 
 trace trace_of(const listen_fd& entry) {
@@ -68,8 +68,8 @@ std::vector<trace> traces_of(const std::vector<listen_fd>& list) {
   return traces;
 }
 
-/// Which entries these are of the list that was.
-std::vector<std::size_t> places(const std::vector<listen_fd>& some, const std::vector<trace>& all) {
+/// Returns the indices that these entries had in the original list.
+std::vector<std::size_t> indices(const std::vector<listen_fd>& some, const std::vector<trace>& all) {
   std::vector<std::size_t> result;
   for (const auto& entry : some) {
     std::size_t at = 0;
@@ -79,7 +79,7 @@ std::vector<std::size_t> places(const std::vector<listen_fd>& some, const std::v
   return result;
 }
 
-/// The text with each # that a digit follows replaced by the number of that entry.
+/// Replaces each # and the digit after it with the descriptor of the entry at that index.
 std::string with_numbers(const std::string& text, const std::vector<listen_fd>& list) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -92,27 +92,27 @@ std::string with_numbers(const std::string& text, const std::vector<listen_fd>& 
   return result;
 }
 
-/// Takes what is at this place, by both forms in turn, and sees that it alone goes.
-void expect_taken(std::vector<listen_fd>& list, std::size_t place, kind wanted, const sd::selector& which) {
+/// Expects that both forms of take() remove the entry at this index, and no other.
+void expect_taken(std::vector<listen_fd>& list, std::size_t index, kind wanted, const sd::selector& which) {
   const auto before = traces_of(list);
   for (const bool throwing : {false, true}) {
     auto ec = throwing ? std::error_code() : stale();
     auto taken = throwing ? sd::take(list, wanted, which) : sd::take(list, wanted, which, ec);
     ASSERT_EQ(ec, std::error_code());
     auto after = before;
-    after.erase(after.begin() + static_cast<std::ptrdiff_t>(place));
+    after.erase(after.begin() + static_cast<std::ptrdiff_t>(index));
     EXPECT_EQ(traces_of(list), after);
-    EXPECT_EQ(taken.name, std::get<0>(before[place]));
-    EXPECT_EQ(taken.fd.get(), std::get<int>(before[place]));
+    EXPECT_EQ(taken.name, std::get<0>(before[index]));
+    EXPECT_EQ(taken.fd.get(), std::get<int>(before[index]));
     // Put it back.
-    list.insert(list.begin() + static_cast<std::ptrdiff_t>(place), std::move(taken));
+    list.insert(list.begin() + static_cast<std::ptrdiff_t>(index), std::move(taken));
     ASSERT_EQ(traces_of(list), before);
   }
 }
 
-/// Fails to take, by both forms, and sees that the list is as it was.
+/// Expects that both forms of take() fail and leave the list unchanged.
 void expect_error(std::vector<listen_fd>& list, errc error, kind wanted, const sd::selector& which = {},
-                  const std::optional<std::string>& what = {}) {
+                  const std::optional<std::string>& message = {}) {
   const auto before = traces_of(list);
   auto ec = stale();
   EXPECT_FALSE(sd::take(list, wanted, which, ec).fd);
@@ -123,8 +123,8 @@ void expect_error(std::vector<listen_fd>& list, errc error, kind wanted, const s
     ADD_FAILURE() << "no error: " << taken.fd.get();
   } catch (const std::system_error& thrown) {
     EXPECT_EQ(thrown.code(), error);
-    if (what) {
-      EXPECT_EQ(thrown.what(), with_numbers(*what, list) + ": " + make_error_code(error).message());
+    if (message) {
+      EXPECT_EQ(thrown.what(), with_numbers(*message, list) + ": " + make_error_code(error).message());
     }
   }
   EXPECT_EQ(traces_of(list), before);
@@ -132,7 +132,7 @@ void expect_error(std::vector<listen_fd>& list, errc error, kind wanted, const s
 
 unsigned port_of(const listen_fd& entry) { return sd::describe(entry.fd.get()).local.port(); }
 
-/// HOST and the port of this entry.
+/// Returns the address HOST:PORT with the port of this entry.
 address at(const std::string& host, const listen_fd& entry) {
   return address(host + ':' + std::to_string(port_of(entry)));
 }
@@ -141,7 +141,7 @@ listen_fd tcp(std::optional<std::string> name = {}) { return open(kind::stream, 
 listen_fd udp(std::optional<std::string> name = {}) { return open(kind::datagram, "127.0.0.1:0", std::move(name)); }
 listen_fd null(std::optional<std::string> name = {}) { return open(kind::special, "/dev/null", std::move(name)); }
 
-// --- one -------------------------------------------------------------------------------------------------------------
+// --- take ------------------------------------------------------------------------------------------------------------
 
 class take : public testing::Test {
  protected:
@@ -169,7 +169,7 @@ TEST_F(take, by_name) {
   expect_taken(list_, 4, kind::seqpacket, named(""));
   expect_taken(list_, 5, kind::stream, named("web2"));
   expect_taken(list_, 6, kind::stream, named("we"));
-  expect_taken(list_, 7, kind::stream, named(""));  // which is a name, and not the want of one
+  expect_taken(list_, 7, kind::stream, named(""));  // an empty name is a name
   expect_taken(list_, 9, kind::stream, named("a:\n\xff"));
 }
 
@@ -181,19 +181,19 @@ TEST_F(take, by_address) {
   expect_taken(list_, 5, kind::stream, at("127.0.0.1", list_[5]));
 }
 
-TEST_F(take, by_a_name_that_several_kinds_share) {
+TEST_F(take, by_name_shared_by_several_kinds) {
   auto list = list_of(tcp("web"), null("web"), udp("web"), tcp("admin"));
   expect_taken(list, 0, kind::stream, named("web"));
   expect_taken(list, 1, kind::special, named("web"));
   expect_taken(list, 2, kind::datagram, named("web"));
 }
 
-TEST_F(take, by_a_port_that_two_kinds_share) {
+TEST_F(take, by_port_shared_by_two_kinds) {
   auto list = list_of(tcp());
   for (int tries = 0; list.size() < 2; ++tries) {
     try {
       list.push_back(open(kind::datagram, to_string(at("127.0.0.1", list[0]))));
-    } catch (const std::system_error& error) {  // of somebody else's, for UDP
+    } catch (const std::system_error& error) {  // another program may have the UDP port
       if (error.code() != std::errc::address_in_use || tries == 10) throw;
       list[0] = tcp();
     }
@@ -204,28 +204,28 @@ TEST_F(take, by_a_port_that_two_kinds_share) {
   expect_error(list, errc::wrong_kind, kind::seqpacket, where);
 }
 
-TEST_F(take, leaves_the_rest) {
+TEST_F(take, other_entries_stay_in_order) {
   const auto before = traces_of(list_);
   const auto log = sd::take(list_, kind::fifo);
-  EXPECT_THAT(places(list_, before), ElementsAre(0, 1, 3, 4));
+  EXPECT_THAT(indices(list_, before), ElementsAre(0, 1, 3, 4));
   const auto web = sd::take(list_, kind::stream, named("web"));
-  EXPECT_THAT(places(list_, before), ElementsAre(1, 3, 4));
+  EXPECT_THAT(indices(list_, before), ElementsAre(1, 3, 4));
   const auto packets = sd::take(list_, kind::seqpacket);
-  EXPECT_THAT(places(list_, before), ElementsAre(1, 3));
+  EXPECT_THAT(indices(list_, before), ElementsAre(1, 3));
   EXPECT_EQ(to_string(list_),
             with_numbers("#0 \"dns\" datagram inet " + to_string(at("127.0.0.1", list_[0])) + ", #1 special /dev/null",
                          list_));
   expect_error(list_, errc::not_passed, kind::fifo);
 }
 
-TEST_F(take, keeps_the_flags_of_the_descriptor) {
+TEST_F(take, flags_of_the_descriptor_are_unchanged) {
   const int flags = ::fcntl(list_[2].fd.get(), F_GETFL);
   const auto fd = sd::take(list_, kind::fifo).fd;
   EXPECT_EQ(::fcntl(fd.get(), F_GETFL), flags);
   EXPECT_EQ(::fcntl(fd.get(), F_GETFD), FD_CLOEXEC);
 }
 
-TEST_F(take, a_connection) {
+TEST_F(take, connection) {
   auto [passed, client] = sd::testing::connection();
   list_.push_back(std::move(passed));
   expect_taken(list_, 5, kind::connection, {});
@@ -234,7 +234,7 @@ TEST_F(take, a_connection) {
 
 // --- errors ----------------------------------------------------------------------------------------------------------
 
-TEST_F(take, what_is_not_there_is_not_passed) {
+TEST_F(take, missing_descriptor_is_not_passed) {
   list_.push_back(tcp());
   expect_error(list_, errc::not_passed, kind::directory);
   expect_error(list_, errc::not_passed, kind::stream, named("webs"));
@@ -248,7 +248,7 @@ TEST_F(take, what_is_not_there_is_not_passed) {
   expect_error(nothing, errc::not_passed, kind::stream);
 }
 
-TEST_F(take, what_is_there_as_another_kind_is_the_wrong_kind) {
+TEST_F(take, other_kind_is_wrong_kind) {
   expect_error(list_, errc::wrong_kind, kind::stream, named("dns"));
   expect_error(list_, errc::wrong_kind, kind::stream, named(""));
   expect_error(list_, errc::wrong_kind, kind::raw, named("web"));
@@ -256,14 +256,14 @@ TEST_F(take, what_is_there_as_another_kind_is_the_wrong_kind) {
   expect_error(list_, errc::wrong_kind, kind::stream, address(dir_ / "packets"));
 }
 
-TEST_F(take, what_is_there_twice_is_ambiguous) {
+TEST_F(take, several_matches_are_ambiguous) {
   auto list = list_of(tcp("web"), udp("web"), tcp("web"), null());
   expect_error(list, errc::ambiguous, kind::stream);
   expect_error(list, errc::ambiguous, kind::stream, named("web"));
   expect_taken(list, 1, kind::datagram, named("web"));
 }
 
-TEST_F(take, nothing_is_at_the_empty_address) {
+TEST_F(take, empty_address_matches_nothing) {
   auto pair = sd::testing::connection();
   list_.push_back(std::move(pair.first));
   expect_error(list_, errc::not_passed, kind::fifo, address());
@@ -271,7 +271,7 @@ TEST_F(take, nothing_is_at_the_empty_address) {
   expect_error(list_, errc::not_passed, kind::connection, address());
 }
 
-TEST_F(take, what_is_closed_is_not_there) {
+TEST_F(take, closed_descriptor_is_not_passed) {
   list_[0].fd.reset();
   expect_error(list_, errc::not_passed, kind::stream);
   expect_error(list_, errc::not_passed, kind::stream, named("web"));
@@ -280,7 +280,7 @@ TEST_F(take, what_is_closed_is_not_there) {
   expect_taken(list_, 5, kind::stream, {});
 }
 
-TEST_F(take, explains_what_is_wrong) {
+TEST_F(take, error_text_names_request_and_passed_descriptors) {
   auto list = list_of(tcp("web"), tcp("web"), null(), open(kind::fifo, dir_ / "fi\nfo", "a \"\n"));
   const auto where = to_string(at("127.0.0.1", list[0]));
   const auto passed = ", passed: #0 \"web\" stream inet " + where + ", #1 \"web\" stream inet " +
@@ -288,7 +288,7 @@ TEST_F(take, explains_what_is_wrong) {
                       dir_.path() + "/fi\\x0afo nonblocking";
   const struct {
     errc error;
-    sd::kind kind;
+    kind wanted;
     sd::selector which;
     std::string asked;
     std::string advice;
@@ -310,10 +310,10 @@ TEST_F(take, explains_what_is_wrong) {
        "the descriptor at " + where + " is not a datagram socket", "; the socket unit needs ListenDatagram=" + where},
       {errc::wrong_kind, kind::directory, named("web"), "the descriptor named \"web\" is not a directory", ""},
   };
-  for (const auto& row : rows) expect_error(list, row.error, row.kind, row.which, row.asked + passed + row.advice);
+  for (const auto& row : rows) expect_error(list, row.error, row.wanted, row.which, row.asked + passed + row.advice);
 }
 
-TEST_F(take, explains_an_ambiguous_address) {
+TEST_F(take, error_text_of_an_ambiguous_address) {
   std::vector<listen_fd> list;
   for (int i = 0; i < 2; ++i) {
     unique_fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -331,7 +331,7 @@ TEST_F(take, explains_an_ambiguous_address) {
   EXPECT_EQ(sd::take_all(list, kind::datagram, address(where)).size(), 2U);
 }
 
-TEST_F(take, knows_the_directive_of_each_kind) {
+TEST_F(take, error_text_names_the_directive_of_each_kind) {
   const std::pair<kind, const char*> rows[] = {
       {kind::stream, "no stream socket, passed: nothing; the socket unit needs ListenStream="},
       {kind::seqpacket, "no sequential-packet socket, passed: nothing; the socket unit needs ListenSequentialPacket="},
@@ -347,10 +347,10 @@ TEST_F(take, knows_the_directive_of_each_kind) {
       {kind::other, "no descriptor of another kind, passed: nothing"},
   };
   std::vector<listen_fd> nothing;
-  for (const auto& [kind, what] : rows) expect_error(nothing, errc::not_passed, kind, {}, what);
+  for (const auto& [wanted, message] : rows) expect_error(nothing, errc::not_passed, wanted, {}, message);
 }
 
-TEST_F(take, says_what_is_wrong_with_what_was_passed) {
+TEST_F(take, message_of_each_error_code) {
   EXPECT_EQ(make_error_code(errc::not_passed).message(), "no such descriptor was passed");
   EXPECT_EQ(make_error_code(errc::wrong_kind).message(), "wrong kind of descriptor");
   EXPECT_EQ(make_error_code(errc::ambiguous).message(), "more than one such descriptor was passed");
@@ -393,7 +393,7 @@ TEST_F(take, name_and_address_together_select_one) {
   expect_error(list, errc::not_passed, kind::stream, named("admin").at(where));
 }
 
-TEST_F(take, require_all_taken_fails_while_something_is_left) {
+TEST_F(take, require_all_taken_fails_if_an_entry_is_left) {
   auto ec = stale();
   sd::require_all_taken(list_, ec);
   EXPECT_EQ(ec, errc::not_taken);
@@ -409,9 +409,9 @@ TEST_F(take, require_all_taken_fails_while_something_is_left) {
   EXPECT_NO_THROW(sd::require_all_taken(list_));
 }
 
-// --- which address is the same ---------------------------------------------------------------------------------------
+// --- equivalent addresses --------------------------------------------------------------------------------------------
 
-/// An IPv6 socket; no entry where the kernel has none such.
+/// Returns a list with one IPv6 socket, or an empty list if the kernel cannot bind it.
 std::vector<listen_fd> passed_v6(const char* where, bool v6only, int type = SOCK_STREAM) {
   unique_fd fd(::socket(AF_INET6, type | SOCK_CLOEXEC, 0));
   const int value = v6only ? 1 : 0;
@@ -424,35 +424,35 @@ std::vector<listen_fd> passed_v6(const char* where, bool v6only, int type = SOCK
   return list_of(listen_fd{"six", std::move(fd)});
 }
 
-struct same_row {
+struct equivalent_row {
   const char* bound;
   const char* wanted;
   bool is_same;
   bool v6only = false;
 };
 
-class same_addresses : public testing::TestWithParam<same_row> {};
+class equivalent_address : public testing::TestWithParam<equivalent_row> {};
 
-TEST_P(same_addresses, are_taken_for_one) {
+TEST_P(equivalent_address, selects_the_socket) {
   const auto& row = GetParam();
   for (const int type : {int{SOCK_STREAM}, int{SOCK_DGRAM}}) {
     auto list = passed_v6((row.bound + ":0"s).c_str(), row.v6only, type);
     if (list.empty())
       GTEST_SKIP() << "SKIPPED: no socket at " << row.bound << ": " << std::generic_category().message(errno);
-    const auto kind = type == SOCK_STREAM ? kind::stream : kind::datagram;
-    const auto wanted = at(row.wanted, list[0]);
+    const auto wanted = type == SOCK_STREAM ? kind::stream : kind::datagram;
+    const auto where = at(row.wanted, list[0]);
     if (row.is_same) {
-      expect_taken(list, 0, kind, wanted);
+      expect_taken(list, 0, wanted, where);
     } else {
-      expect_error(list, errc::not_passed, kind, wanted);
-      EXPECT_THAT(sd::take_all(list, kind, wanted), IsEmpty());
+      expect_error(list, errc::not_passed, wanted, where);
+      EXPECT_THAT(sd::take_all(list, wanted, where), IsEmpty());
     }
     const address other_port(row.wanted + (port_of(list[0]) == 1 ? ":2"s : ":1"s));
-    expect_error(list, errc::not_passed, kind, other_port);
+    expect_error(list, errc::not_passed, wanted, other_port);
   }
 }
 
-constexpr same_row same_table[] = {
+constexpr equivalent_row equivalent_table[] = {
     // v4-mapped
     {"[::ffff:127.0.0.1]", "127.0.0.1", true},
     {"[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]", true},
@@ -469,7 +469,7 @@ constexpr same_row same_table[] = {
     {"[::]", "[::ffff:0.0.0.0]", true},
     {"[::]", "0.0.0.0", false, true},
     {"[::]", "[::ffff:0.0.0.0]", false, true},
-    // are not what they include
+    // a wildcard is not the addresses that it includes
     {"[::]", "127.0.0.1", false},
     {"[::]", "[::ffff:127.0.0.1]", false},
     {"[::]", "[::1]", false},
@@ -479,15 +479,15 @@ constexpr same_row same_table[] = {
     {"[::1]", "[::1]", true},
 };
 
-INSTANTIATE_TEST_SUITE_P(take, same_addresses, testing::ValuesIn(same_table));
+INSTANTIATE_TEST_SUITE_P(take, equivalent_address, testing::ValuesIn(equivalent_table));
 
-TEST_F(take, by_the_v4_mapped_form) {
+TEST_F(take, by_v4_mapped_address) {
   auto list = list_of(tcp());
   expect_taken(list, 0, kind::stream, at("[::ffff:127.0.0.1]", list[0]));
   expect_error(list, errc::not_passed, kind::stream, at("[::ffff:127.0.0.2]", list[0]));
 }
 
-TEST_F(take, a_wildcard_by_no_address_that_it_includes) {
+TEST_F(take, wildcard_is_not_selected_by_an_address_that_it_includes) {
   auto list = list_of(open(kind::stream, "0.0.0.0:0"));
   expect_taken(list, 0, kind::stream, at("0.0.0.0", list[0]));
   expect_taken(list, 0, kind::stream, at("[::ffff:0.0.0.0]", list[0]));
@@ -496,7 +496,7 @@ TEST_F(take, a_wildcard_by_no_address_that_it_includes) {
   }
 }
 
-TEST_F(take, one_of_two_wildcards_that_share_a_port) {
+TEST_F(take, ipv4_and_ipv6_wildcards_that_share_a_port) {
   auto list = passed_v6("[::]:0", true);
   if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [::]: " << std::generic_category().message(errno);
   try {
@@ -508,7 +508,7 @@ TEST_F(take, one_of_two_wildcards_that_share_a_port) {
   expect_taken(list, 1, kind::stream, at("0.0.0.0", list[0]));
 }
 
-TEST_F(take, by_the_scope) {
+TEST_F(take, by_scope) {
   if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: qemu gives the bytes of a scope in another order";
   auto list = passed_v6("[ff02::1]:0%lo", true, SOCK_DGRAM);
   if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [ff02::1]%lo: " << std::generic_category().message(errno);
@@ -517,7 +517,7 @@ TEST_F(take, by_the_scope) {
   expect_error(list, errc::not_passed, kind::datagram, address(where + "%4294967295"));
 }
 
-TEST_F(take, by_a_path_through_a_link) {
+TEST_F(take, by_path_through_a_symbolic_link) {
   std::filesystem::create_directories(dir_ / "a");
   std::filesystem::create_directories(dir_ / "b");
   std::filesystem::create_directory_symlink("a", dir_ / "to-a");
@@ -533,7 +533,7 @@ TEST_F(take, by_a_path_through_a_link) {
   expect_error(list, errc::wrong_kind, kind::seqpacket, address(dir_ / "to-a/socket"));
 }
 
-TEST_F(take, by_a_path_that_is_gone) {
+TEST_F(take, by_unlinked_path) {
   auto list = list_of(open(kind::stream, dir_ / "socket"));
   std::filesystem::create_directory_symlink(dir_.path(), dir_ / "here");
   expect_taken(list, 0, kind::stream, address(dir_ / "here/socket"));
@@ -542,14 +542,14 @@ TEST_F(take, by_a_path_that_is_gone) {
   expect_error(list, errc::not_passed, kind::stream, address(dir_ / "here/socket"));
 }
 
-TEST_F(take, by_the_longest_path) {
+TEST_F(take, by_longest_path) {
   auto path = dir_ / "";
   ASSERT_LT(path.size(), 100U) << "the temporary directory has too long a path for a socket";
   path.resize(107, 'p');
   auto list = list_of(open(kind::datagram, path));
   expect_taken(list, 0, kind::datagram, address(path));
   expect_error(list, errc::not_passed, kind::datagram, address(path.substr(0, 106)));
-  // And through links that lead there from a short path, and from the longest to a short one.
+  // Also through a link from a short path to the longest one, and from the longest one to a short path.
   std::filesystem::create_symlink(path, dir_ / "short");
   expect_taken(list, 0, kind::datagram, address(dir_ / "short"));
   path.back() = 'q';
@@ -557,7 +557,7 @@ TEST_F(take, by_the_longest_path) {
   expect_taken(list_, 4, kind::seqpacket, address(path));
 }
 
-TEST_F(take, by_an_abstract_name) {
+TEST_F(take, by_abstract_name) {
   auto name = "@sd-take-test-" + std::to_string(::getpid());
   name.resize(108, 'x');  // qemu-user adds a NUL to shorter ones
   auto list = list_of(open(kind::stream, name));
@@ -566,40 +566,40 @@ TEST_F(take, by_an_abstract_name) {
   expect_error(list, errc::not_passed, kind::stream, address('/' + name.substr(1, 106)));
 }
 
-// --- all -------------------------------------------------------------------------------------------------------------
+// --- take_all --------------------------------------------------------------------------------------------------------
 
-/// Takes out of a list, and sees that these go, in order, and all others stay.
+/// Expects that take_all() removes the entries at these indices, in order, and no others.
 void expect_all_taken(const std::vector<std::size_t>& expected, kind wanted, const sd::selector& which = {}) {
   auto list = list_of(tcp("a"), udp("a"), tcp("b"), null(), tcp("a"), udp("b"), tcp());
   if (which.where()) list[2] = open(kind::stream, to_string(*which.where()), "b");
   const auto before = traces_of(list);
   const auto taken = sd::take_all(list, wanted, which);
-  EXPECT_EQ(places(taken, before), expected);
+  EXPECT_EQ(indices(taken, before), expected);
   std::vector<std::size_t> rest;
   for (std::size_t i = 0; i < before.size(); ++i) {
     if (std::find(expected.begin(), expected.end(), i) == expected.end()) rest.push_back(i);
   }
-  EXPECT_EQ(places(list, before), rest);
+  EXPECT_EQ(indices(list, before), rest);
 }
 
-TEST(take_all, of_a_kind) {
+TEST(take_all, by_kind) {
   expect_all_taken({0, 2, 4, 6}, kind::stream);
   expect_all_taken({1, 5}, kind::datagram);
   expect_all_taken({3}, kind::special);
 }
 
-TEST(take_all, of_a_name) {
+TEST(take_all, by_name) {
   expect_all_taken({0, 4}, kind::stream, named("a"));
   expect_all_taken({1}, kind::datagram, named("a"));
   expect_all_taken({2}, kind::stream, named("b"));
 }
 
-TEST(take_all, of_an_address) {
+TEST(take_all, by_address) {
   const directory dir;
   expect_all_taken({2}, kind::stream, address(dir / "socket"));
 }
 
-TEST(take_all, that_are_none) {
+TEST(take_all, no_match_is_empty) {
   expect_all_taken({}, kind::fifo);
   expect_all_taken({}, kind::special, named("a"));
   expect_all_taken({}, kind::stream, named("c"));
@@ -608,7 +608,7 @@ TEST(take_all, that_are_none) {
   EXPECT_THAT(sd::take_all(nothing, kind::stream), IsEmpty());
 }
 
-TEST(take_all, leaves_an_entry_whose_descriptor_was_moved_out) {
+TEST(take_all, entry_without_descriptor_stays) {
   auto list = list_of(tcp("a"), tcp("b"), null());
   const auto moved = std::move(list[0].fd);
   EXPECT_EQ(sd::take_all(list, kind::stream).size(), 1U);
@@ -616,11 +616,11 @@ TEST(take_all, leaves_an_entry_whose_descriptor_was_moved_out) {
   EXPECT_EQ(list[0].name, "a");
 }
 
-// --- want of memory --------------------------------------------------------------------------------------------------
+// --- failed allocations ----------------------------------------------------------------------------------------------
 
 bool on_valgrind() { return sd::test::emulator().find("valgrind") != std::string::npos; }
 
-/// Lets each allocation of the call fail in turn, and answers how many did.
+/// Makes each allocation of the call fail in turn. Returns the number of allocations that failed.
 template <class Call>
 int failures(const std::vector<listen_fd>& list, Call call) {
   const auto before = traces_of(list);
@@ -638,7 +638,7 @@ int failures(const std::vector<listen_fd>& list, Call call) {
   }
 }
 
-TEST_F(take, loses_nothing_for_want_of_memory) {
+TEST_F(take, failed_allocation_changes_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   list_.push_back(tcp("a name that takes memory"));
   listen_fd taken;
@@ -648,7 +648,7 @@ TEST_F(take, loses_nothing_for_want_of_memory) {
   EXPECT_EQ(list_.size(), 5U);
 }
 
-TEST(take_all, loses_nothing_for_want_of_memory) {
+TEST(take_all, failed_allocation_changes_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto list = list_of(tcp("a"), udp(), tcp("b"), tcp("c"));
   std::vector<listen_fd> taken;
@@ -657,9 +657,9 @@ TEST(take_all, loses_nothing_for_want_of_memory) {
   EXPECT_EQ(list.size(), 1U);
 }
 
-// --- as text ---------------------------------------------------------------------------------------------------------
+// --- to_string -------------------------------------------------------------------------------------------------------
 
-TEST(list, is_a_line_whatever_it_holds) {
+TEST(list_to_string, is_one_printable_line) {
   std::vector<listen_fd> list;
   EXPECT_EQ(to_string(list), "nothing");
   list = list_of(tcp("web"), null(), null(""), null("a\"\n, 4"), null(std::string(65, 'x')), listen_fd{"gone", {}});
@@ -672,7 +672,7 @@ TEST(list, is_a_line_whatever_it_holds) {
                    list));
 }
 
-TEST(selector, holds_what_it_was_given) {
+TEST(selector, returns_its_name_and_address) {
   EXPECT_EQ(sd::selector().name(), std::nullopt);
   EXPECT_EQ(sd::selector().where(), std::nullopt);
   EXPECT_EQ(named("").name(), "");

@@ -12,7 +12,7 @@ using sd::test::fake_os;
 using sd::test::os;
 using testing::ElementsAre;
 
-TEST(unique_fd_failure, closes_once_whatever_close_says) {
+TEST(unique_fd_failure, failed_close_is_not_retried) {
   for (const int error : {EINTR, EIO, ENOSPC}) {
     os = fake_os();
     os.descriptors = {{7, false}};

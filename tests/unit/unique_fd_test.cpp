@@ -16,18 +16,18 @@ static_assert(std::is_nothrow_move_constructible_v<sd::unique_fd> && std::is_not
 static_assert(!std::is_convertible_v<int, sd::unique_fd> && !std::is_convertible_v<sd::unique_fd, int>);
 static_assert(!std::is_convertible_v<sd::unique_fd, bool>);
 
-int open_something() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+int open_null() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
-TEST(unique_fd, owns_nothing_by_default) {
+TEST(unique_fd, default_owns_nothing) {
   const sd::unique_fd none;
   EXPECT_FALSE(none);
   EXPECT_EQ(none.get(), -1);
   EXPECT_FALSE(sd::unique_fd(-7));
 }
 
-TEST(unique_fd, closes_what_it_owns) {
-  const int fd = open_something();
+TEST(unique_fd, destructor_closes) {
+  const int fd = open_null();
   {
     const sd::unique_fd owner(fd);
     EXPECT_TRUE(owner);
@@ -51,14 +51,14 @@ TEST(unique_fd, owns_descriptor_0) {
   EXPECT_EQ(::dup2(saved.get(), 0), 0);
 }
 
-TEST(unique_fd, moves) {
-  const int fd = open_something();
+TEST(unique_fd, move_transfers_ownership) {
+  const int fd = open_null();
   sd::unique_fd a(fd);
   sd::unique_fd b(std::move(a));
   EXPECT_FALSE(a);  // NOLINT(bugprone-use-after-move): a moved-from object owns nothing, and that is documented
   EXPECT_EQ(b.get(), fd);
 
-  const int other = open_something();
+  const int other = open_null();
   sd::unique_fd c(other);
   c = std::move(b);
   EXPECT_EQ(c.get(), fd);
@@ -66,8 +66,8 @@ TEST(unique_fd, moves) {
   EXPECT_TRUE(is_open(fd));
 }
 
-TEST(unique_fd, survives_a_move_to_itself) {
-  const int fd = open_something();
+TEST(unique_fd, self_move_keeps_the_descriptor) {
+  const int fd = open_null();
   sd::unique_fd a(fd);
   sd::unique_fd& same = a;
   a = std::move(same);
@@ -75,8 +75,8 @@ TEST(unique_fd, survives_a_move_to_itself) {
   EXPECT_TRUE(is_open(fd));
 }
 
-TEST(unique_fd, releases) {
-  const int fd = open_something();
+TEST(unique_fd, release_returns_the_open_descriptor) {
+  const int fd = open_null();
   int released = -1;
   {
     sd::unique_fd owner(fd);
@@ -88,9 +88,9 @@ TEST(unique_fd, releases) {
   EXPECT_EQ(::close(fd), 0);
 }
 
-TEST(unique_fd, resets) {
-  const int first = open_something();
-  const int second = open_something();
+TEST(unique_fd, reset_closes_the_former_descriptor) {
+  const int first = open_null();
+  const int second = open_null();
   sd::unique_fd owner(first);
   owner.reset(second);
   EXPECT_FALSE(is_open(first));
@@ -101,9 +101,9 @@ TEST(unique_fd, resets) {
   owner.reset();
 }
 
-TEST(unique_fd, swaps) {
-  const int first = open_something();
-  const int second = open_something();
+TEST(unique_fd, swap_exchanges_the_descriptors) {
+  const int first = open_null();
+  const int second = open_null();
   sd::unique_fd a(first);
   sd::unique_fd b(second);
   swap(a, b);
@@ -111,33 +111,33 @@ TEST(unique_fd, swaps) {
   EXPECT_EQ(b.get(), first);
 }
 
-TEST(unique_fd, keeps_errno) {
-  sd::unique_fd owner(open_something());
+TEST(unique_fd, reset_keeps_errno) {
+  sd::unique_fd owner(open_null());
   errno = EILSEQ;
   owner.reset();
   EXPECT_EQ(errno, EILSEQ);
 }
 
-TEST(unique_fd_death, stops_the_program_on_a_double_close) {
+TEST(unique_fd_death, double_close_fails_an_assertion) {
 #ifdef NDEBUG
   GTEST_SKIP() << "SKIPPED: built without assertions";
 #else
   EXPECT_DEATH(
       {
-        const sd::unique_fd owner(open_something());
+        const sd::unique_fd owner(open_null());
         ::close(owner.get());
       },
-      "somebody else closed");
+      "other code closed");
 #endif
 }
 
-TEST(unique_fd_death, refuses_to_be_reset_to_what_it_owns) {
+TEST(unique_fd_death, reset_to_its_own_descriptor_fails_an_assertion) {
 #ifdef NDEBUG
   GTEST_SKIP() << "SKIPPED: built without assertions";
 #else
   EXPECT_DEATH(
       {
-        sd::unique_fd owner(open_something());
+        sd::unique_fd owner(open_null());
         owner.reset(owner.get());
       },
       "fd != fd_");

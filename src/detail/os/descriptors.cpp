@@ -47,8 +47,8 @@ int duplicate(int, int) noexcept { return -ENOSYS; }
 const char* get_environment(const char* name) noexcept { return std::getenv(name); }
 void unset_environment(const char* name) noexcept { ::unsetenv(name); }
 #if defined(__linux__)
-// Not by getpid(3): glibc before 2.25 answers a raw clone's child with the parent's pid, and in newer ones the function
-// lies on a page of its own, which costs a fresh process a fault.
+// Not getpid(3): glibc before 2.25 returns the parent's pid in the child of a raw clone, and in newer versions the
+// function lies on a page of its own, which costs a fresh process a page fault.
 int process_id() noexcept { return static_cast<int>(::syscall(SYS_getpid)); }
 #else
 int process_id() noexcept { return ::getpid(); }
@@ -65,8 +65,8 @@ int duplicate(int fd, int lowest) noexcept { return negated_errno(::fcntl(fd, F_
 
 #if defined(__linux__)
 
-// By number, as older C libraries have no wrappers; and as older headers have no numbers either, which would make what
-// the library answers depend on where it was built, by the numbers that most architectures share.
+// System calls by number, because older C libraries have no wrappers. Older headers have no numbers either; those that
+// most architectures share are used then, so that the behavior does not depend on the headers.
 #if defined(SYS_close_range)
 constexpr long close_range_number = SYS_close_range;
 #elif defined(__alpha__) || defined(__mips__)

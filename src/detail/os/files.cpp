@@ -1,4 +1,4 @@
-// Inode numbers and times of 64 bits on 32-bit platforms as well.
+// Selects inode numbers and times of 64 bits on 32-bit platforms, too.
 #if !defined(_FILE_OFFSET_BITS)
 #define _FILE_OFFSET_BITS 64  // NOLINT: the C library chose the name and that it is a macro
 #endif
@@ -151,10 +151,10 @@ int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
   question.request.udiag_show = UDIAG_SHOW_VFS;
   question.request.udiag_cookie[0] = ~0U;  // no cookie
   question.request.udiag_cookie[1] = ~0U;
-  alignas(nlmsghdr) char answer[1024];
+  alignas(nlmsghdr) char reply[1024];
   auto received = ::send(netlink, &question, sizeof question, 0);
-  // The kernel answers before send() returns.
-  if (received >= 0) received = ::recv(netlink, answer, sizeof answer, MSG_DONTWAIT);
+  // The kernel replies before send() returns.
+  if (received >= 0) received = ::recv(netlink, reply, sizeof reply, MSG_DONTWAIT);
   const int error = errno;
   ::close(netlink);
   if (received < 0) return -error;
@@ -163,13 +163,13 @@ int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
   const auto size = static_cast<std::size_t>(received);
   std::size_t at = NLMSG_LENGTH(sizeof(unix_diag_msg));
   if (size < at) return -EPROTO;
-  std::memcpy(&header, answer, sizeof header);
+  std::memcpy(&header, reply, sizeof header);
   if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return -EPROTO;
   while (at + sizeof(nlattr) <= size) {
     nlattr attribute;
-    std::memcpy(&attribute, answer + at, sizeof attribute);
+    std::memcpy(&attribute, reply + at, sizeof attribute);
     if (attribute.nla_type == UNIX_DIAG_VFS && at + sizeof attribute + sizeof result <= size) {
-      std::memcpy(&result, answer + at + sizeof attribute, sizeof result);
+      std::memcpy(&result, reply + at + sizeof attribute, sizeof result);
       return 0;
     }
     if (attribute.nla_len < sizeof attribute) break;

@@ -111,7 +111,7 @@ signal_mask block_signals() noexcept {
 }
 
 void reset_signals() noexcept {
-  // SIG_DFL without flags, whatever the layout of the structure on this architecture.
+  // SIG_DFL without flags, in every layout that the structure has.
   alignas(unsigned long) static constexpr unsigned char default_action[128]{};
   for (std::size_t signal = 1; signal <= mask_size * 8; ++signal) {
     // Sparc takes the size as the fifth argument.
@@ -190,7 +190,7 @@ void end(int pid) noexcept {
   }
 }
 
-/// The pid of a child that runs its program. Ends the child if there was an error.
+/// Returns the pid of a child that runs its program. Ends the child if there was an error.
 int result_of(int pid, int error) noexcept {
   if (error == 0) return pid;
   end(pid);
@@ -340,18 +340,20 @@ int clone_sharing_memory(int (*function)(void*), const child& program, int flags
   return negated_errno(::clone(function, stack, CLONE_VM | CLONE_VFORK | flags, argument));
 }
 
-/// Whether a child shares memory and suspends this thread (1). Emulators such as qemu and valgrind fork instead (0).
+/// Returns whether a child shares memory and suspends this thread (1). Emulators such as qemu and valgrind fork instead
+/// (0).
 int can_share_memory(const child& program) noexcept {
   enum { unknown, yes, no };
   static std::atomic<int> known{unknown};
-  if (const int answer = known.load(std::memory_order_relaxed); answer != unknown) return answer == yes ? 1 : 0;
+  if (const int result = known.load(std::memory_order_relaxed); result != unknown) return result == yes ? 1 : 0;
   constexpr int only_clones = INT_MIN;  // __WCLONE, which the headers define as unsigned
   int shared = 0;
   const auto mark = [](void* argument) {
     *static_cast<int*>(argument) = 1;
     return 0;
   };
-  const int pid = clone_sharing_memory(mark, program, 0, &shared);  // no SIGCHLD, so that nobody else sees the child
+  const int pid = clone_sharing_memory(mark, program, 0,
+                                       &shared);  // no SIGCHLD, so that no other wait() of this process sees the child
   if (pid < 0 && pid != -EINVAL) return pid;
   while (pid > 0 && ::waitpid(pid, nullptr, only_clones) < 0 && errno == EINTR) {
   }

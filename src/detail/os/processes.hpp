@@ -12,8 +12,8 @@ namespace sd::detail::os {
 
 /// Opens a pipe whose ends are close-on-exec.
 int open_pipe(int (&ends)[2]) noexcept;
-/// Waits until the other end of a pipe is closed (1), or until the time in microseconds is over (0). A negative time
-/// does not end. Retries on EINTR.
+/// Waits until the other end of a pipe is closed (1), or until the time in microseconds is over (0). Waits without
+/// limit if the time is negative. Retries on EINTR.
 int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept;
 
 /// Reads the inode number of a pidfd for which is_pidfs() is 1, in all its 64 bits. -EOPNOTSUPP for a 32-bit process

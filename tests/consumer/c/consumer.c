@@ -1,13 +1,13 @@
 /*
- * A program of somebody else's, in C89: prints how many descriptors it was passed, and their names. `consumer maps`
- * prints then what is mapped into it. The first include says whether the header needs another before it.
+ * A program of a user of the library, in C89. It prints the number of descriptors that it was passed, and their names.
+ * `consumer maps` then prints its memory mappings.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
-/* Every function, as the manual declares it, so that none is missing and none is of another type. */
+/* Every function with the type that the manual declares. */
 struct functions {
   int (*listen_fds)(int);
   int (*listen_fds_with_names)(int, char ***);
@@ -34,7 +34,7 @@ struct functions {
   int (*pidfd_get_inode_id)(int, uint64_t *);
 #endif
 };
-extern const struct functions functions; /* or C++ might drop it */
+extern const struct functions functions; /* external, so that C++ does not drop it */
 const struct functions functions = {
     sd_listen_fds,
     sd_listen_fds_with_names,
@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
   }
   if (count > 0) free(names);
   printf("\n");
-  if (functions.listen_fds(0) != 0) return 1; /* the variables are gone */
+  if (functions.listen_fds(0) != 0) return 1; /* the variables are unset */
   if (functions.notifyf(0, SD_NOTICE "%d" SD_DEBUG, SD_LISTEN_FDS_START) != 0) return 1;
   if (argc > 1) print_maps();
   return 0;

@@ -1,5 +1,5 @@
-// The core of the library, linked as a C program is: without the C++ runtime. Prints how many descriptors it was
-// passed.
+// The core of the library, linked without the C++ runtime, as a C program is. Prints the number of descriptors that
+// were passed.
 
 #include "detail/receive.hpp"
 

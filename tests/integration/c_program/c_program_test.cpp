@@ -1,4 +1,4 @@
-// That the core of the library costs a C program no C++ runtime.
+// Tests that the core of the library does not need the C++ runtime.
 
 #include "process.hpp"
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-TEST(c_program, receives) {
+TEST(c_program, receives_the_descriptors) {
   sd::test::activation program;
   program.command = sd::test::command(C_PROGRAM, {});
   for (const int count : {0, 1, 100}) {

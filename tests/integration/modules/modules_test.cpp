@@ -1,4 +1,4 @@
-// One process that has the library inside three times. Whoever comes first is the one owner.
+// Tests a process that contains three copies of the library: the first one that is called owns the descriptors.
 
 #include <sd/error.hpp>
 
@@ -15,7 +15,7 @@ namespace {
 using testing::AnyOf;
 using testing::ElementsAre;
 
-std::vector<int> answers(const std::string& order) {
+std::vector<int> results(const std::string& order) {
   sd::test::activation program;
   program.command = sd::test::command(MODULES, {order, PLUGIN_A, PLUGIN_B});
   const auto result = sd::test::run(program);
@@ -27,14 +27,14 @@ std::vector<int> answers(const std::string& order) {
   return numbers;
 }
 
-// Whether two static copies share their state is the linker's choice. Where they do not, the second finds the
-// descriptors marked by the first.
+// The linker decides whether two static copies share their state. If they do not, the second copy finds the descriptors
+// close-on-exec.
 auto none() { return AnyOf(0, -static_cast<int>(sd::errc::already_claimed)); }
 
-TEST(modules, have_one_owner_among_them) {
-  EXPECT_THAT(answers("pab"), ElementsAre(1, none(), none()));
-  EXPECT_THAT(answers("abp"), ElementsAre(1, none(), none()));
-  EXPECT_THAT(answers("ppaabb"), ElementsAre(1, 0, none(), none(), none(), none()));
+TEST(modules, exactly_one_receives_the_descriptors) {
+  EXPECT_THAT(results("pab"), ElementsAre(1, none(), none()));
+  EXPECT_THAT(results("abp"), ElementsAre(1, none(), none()));
+  EXPECT_THAT(results("ppaabb"), ElementsAre(1, 0, none(), none(), none(), none()));
 }
 
 }  // namespace

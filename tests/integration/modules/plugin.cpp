@@ -8,9 +8,9 @@
 int take() {
   static std::vector<sd::listen_fd> fds;
   std::error_code ec;
-  auto answer = sd::listen_fds(ec);
+  auto received = sd::listen_fds(ec);
   if (ec) return -ec.value();
-  const auto count = static_cast<int>(answer.size());
-  if (count > 0) fds = std::move(answer);
+  const auto count = static_cast<int>(received.size());
+  if (count > 0) fds = std::move(received);
   return count;
 }

@@ -2,6 +2,6 @@
 
 #include <sd/config.hpp>
 
-// What a plug-in offers: the answer of its own copy of the library, as a number of descriptors or minus the error's
-// value.
+// The function of a plug-in: takes the descriptors with the plug-in's own copy of the library. Returns the number of
+// descriptors, or the negated value of the error.
 extern "C" SD_EXPORT int take();

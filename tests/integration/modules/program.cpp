@@ -1,5 +1,5 @@
-// A program that has the library inside three times: in itself and in two plug-ins. It calls them in the order of its
-// argument, p for itself, a and b for the plug-ins, and prints what each was answered.
+// A program that contains three copies of the library: its own and those of two plug-ins. It calls them in the order of
+// its argument, p for itself, a and b for the plug-ins, and prints the result of each.
 
 #include "plugin.hpp"
 

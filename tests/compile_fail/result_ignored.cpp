@@ -1,6 +1,6 @@
 #include <sd/listen_fds.hpp>
 
-// An ignored answer would close every descriptor at once.
+// The destructor of an ignored result would close every descriptor.
 void start() {
 #ifdef MISUSE
   sd::listen_fds();

@@ -1,9 +1,9 @@
 #include <sd/activation.hpp>
 
-// An exception cannot leave the child in which the preparation runs.
+// true, which usually means success, would be an errno.
 int start(sd::activation& program) {
 #ifdef MISUSE
-  return program.spawn([] { return 0; });
+  return program.spawn([]() noexcept { return true; });
 #else
   return program.spawn([]() noexcept { return 0; });
 #endif
