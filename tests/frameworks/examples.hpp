@@ -48,6 +48,7 @@ inline std::vector<example> built_examples() {
       {"microhttpd", "microhttpd-hello", protocol::http},
       {"pistache", "pistache-hello", protocol::http},
       {"poco", "poco-echo", protocol::echo},
+      {"poll", "poll-echo", protocol::echo},
       {"qt6", "qt6-echo", protocol::echo},
       {"thrift", "thrift-hello", protocol::own, "thrift-client"},
       {"zeromq", "zeromq-hello", protocol::own, "zeromq-client"},
