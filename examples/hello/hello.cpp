@@ -1,4 +1,5 @@
 #include <sd/listen_fds.hpp>
+#include <sd/take.hpp>
 #include <sd/take_or_bind.hpp>
 
 #include <sys/socket.h>
@@ -10,7 +11,7 @@
 
 int main() try {
   auto fds = sd::listen_fds();  // the sockets that systemd passed, or none if started by hand
-  const auto listener = sd::take_or_bind(fds, sd::address("1234"));  // the one for port 1234, or a new one
+  const auto listener = sd::take_or_bind(fds, sd::selector(), sd::address("1234"));  // the one passed, or port 1234
   sd::require_all_taken(fds);
   while (true) {
     const sd::unique_fd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));

@@ -1,0 +1,20 @@
+#include <sd/socket.hpp>
+#include <sd/testing.hpp>
+
+#include <sys/socket.h>
+
+#include <string>
+#include <vector>
+
+int main() {
+  std::vector<sd::listen_fd> fds;
+  fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0"));
+  const auto where = sd::describe(fds.front().fd.get()).local;
+  const sd::testing::process hello({"./hello"}, fds);
+
+  const sd::unique_fd client(::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ::connect(client.get(), static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size()));
+  std::string text(6, '\0');
+  ::recv(client.get(), text.data(), text.size(), MSG_WAITALL);
+  return text == "hello\n" ? 0 : 1;
+}
