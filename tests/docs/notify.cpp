@@ -16,7 +16,7 @@ const sd::test::fragment notify("notify", [] {
 const sd::test::fragment status("notify status", [] {
   const int clients = 7;
   const std::string text = "serving " + std::to_string(clients) + " clients";
-  sd::notify(sd::state::status(text));          // status("serving " + ...) does not compile
+  sd::notify(sd::state::status(text));  // status("serving " + ...) does not compile
 });
 
 TEST(docs, notify) {
