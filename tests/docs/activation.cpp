@@ -42,9 +42,7 @@ TEST(docs, activation) {
     sd::activation program({"my-service", "--verbose"}, fds);
     const auto group = ::getgid();
     const auto user = ::getuid();
-    const int pid = program.spawn([&]() noexcept {
-      return setgid(group) == 0 && setuid(user) == 0 ? 0 : errno;
-    });
+    const int pid = program.spawn([&]() noexcept { return setgid(group) == 0 && setuid(user) == 0 ? 0 : errno; });
     EXPECT_EQ(exit_status(pid), 42);
   }
   ::setenv("PATH", path.c_str(), 1);

@@ -1,9 +1,8 @@
 #include <sd/listen_fds.hpp>
-
-#include "docs.hpp"
-
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,12 +2,11 @@
 //
 // The tests have a network and a /run of their own, because the documents name ports and paths.
 
-#include "docs.hpp"
-
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
 
 #include "client.hpp"
+#include "docs.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

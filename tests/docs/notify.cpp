@@ -1,6 +1,6 @@
-#include "docs.hpp"
-
 #include <sd/notify.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,10 @@
 // The whole programs of the documents.
 
-#include "docs.hpp"
-
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
 
 #include "client.hpp"
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 

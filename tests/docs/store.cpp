@@ -1,8 +1,8 @@
-#include "docs.hpp"
-
 #include <sd/listen_fds.hpp>
 #include <sd/store.hpp>
 #include <sd/testing.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
-#include "docs.hpp"
-
 #include <sd/address.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
 #include <sd/testing.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 

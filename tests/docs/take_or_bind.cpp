@@ -1,10 +1,10 @@
-#include "docs.hpp"
-
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>
 #include <sd/take_or_bind.hpp>
 #include <sd/testing.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,9 +14,7 @@
 namespace {
 
 sd::origin origin_of_configured_socket() {
-  const struct {
-    std::string listen = "/run/take_or_bind/socket";
-  } config;
+  const struct { std::string listen = "/run/take_or_bind/socket"; } config;
   auto fds = sd::listen_fds();
   auto socket = sd::take_or_bind(fds, sd::address(config.listen));
   sd::require_all_taken(fds);

@@ -1,6 +1,6 @@
-#include "docs.hpp"
-
 #include <sd/watchdog.hpp>
+
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 #include <poll.h>
