@@ -3,6 +3,7 @@
 #include <sd/testing.hpp>
 
 #include "directory.hpp"
+#include "docs.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -17,13 +18,15 @@
 
 namespace {
 
+using sd::test::docs;
+
 int exit_status(int pid) {
   int status = -1;
   ::waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-TEST(docs, activation) {
+TEST_F(docs, activation) {
   const sd::test::directory directory;
   // It exits with 42 if it was started as it should be.
   std::ofstream(directory / "my-service") << R"(#!/bin/sh

@@ -2,6 +2,8 @@
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
 
+#include "docs.hpp"
+
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -9,7 +11,9 @@
 
 namespace {
 
-TEST(docs, describe) {
+using sd::test::docs;
+
+TEST_F(docs, describe) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:8082", "web"));
   fds.push_back(sd::testing::open(sd::kind::datagram, "/run/log"));

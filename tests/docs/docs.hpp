@@ -6,11 +6,20 @@
 #include <sd/listen_fds.hpp>
 #include <sd/unique_fd.hpp>
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <string>
 #include <vector>
 
 namespace sd::test {
+
+/// A test that has a network and a /run of its own, because the documents name ports and paths. Skipped where they
+/// cannot be made.
+class docs : public ::testing::Test {
+ protected:
+  void SetUp() override;
+};
 
 /// Registers code from a page that takes the descriptors of its process, and therefore runs in a process of its own.
 class fragment {

@@ -12,6 +12,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 sd::unique_fd open_my_own_port() { return std::move(sd::testing::open(sd::kind::stream, "127.0.0.1:5678").fd); }
 
 std::string run(sd::unique_fd fd) { return to_string(sd::describe(fd.get()).local); }
@@ -27,7 +29,7 @@ std::string first_or_own() {
 const sd::test::fragment passed("listen_fds passed", [] { REQUIRE(first_or_own() == "127.0.0.1:1234"); });
 const sd::test::fragment not_passed("listen_fds not passed", [] { REQUIRE(first_or_own() == "127.0.0.1:5678"); });
 
-TEST(docs, listen_fds) {
+TEST_F(docs, listen_fds) {
   std::vector<sd::listen_fd> fds;
   EXPECT_EQ(sd::test::run_fragment("listen_fds not passed", fds), 0);
   fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:1234"));

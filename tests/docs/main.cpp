@@ -1,6 +1,4 @@
 // docs_test: runs the tests of the documents. docs_test --fragment NAME: runs a fragment.
-//
-// The tests have a network and a /run of their own, because the documents name ports and paths.
 
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
@@ -65,18 +63,24 @@ void isolate() {
   check(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), "SIOCSIFFLAGS");
 }
 
-class isolation : public ::testing::Environment {
- public:
-  void SetUp() override {
+/// Isolates this process once. Returns why that is impossible, or an empty text.
+const std::string& isolation_error() {
+  static const std::string error = [] {
     try {
       isolate();
-    } catch (const std::system_error& error) {
-      GTEST_SKIP() << "cannot make namespaces: " << error.what();
+      return std::string();
+    } catch (const std::system_error& failure) {
+      return std::string("cannot make namespaces: ") + failure.what();
     }
-  }
-};
+  }();
+  return error;
+}
 
 }  // namespace
+
+void docs::SetUp() {
+  if (!isolation_error().empty()) GTEST_SKIP() << isolation_error();
+}
 
 fragment::fragment(const char* name, void (*code)()) { fragments()[name] = code; }
 
@@ -120,6 +124,5 @@ int main(int argc, char** argv) {
     }
   }
   testing::InitGoogleTest(&argc, argv);
-  testing::AddGlobalTestEnvironment(new sd::test::isolation);  // NOLINT: GoogleTest owns it
   return RUN_ALL_TESTS();
 }

@@ -8,6 +8,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 const sd::test::fragment notify("notify", [] {
   sd::notify({sd::state::ready(), sd::state::status("serving 3 sockets")});  // once the service is ready
   sd::notify(sd::state::stopping());                                         // before it stops
@@ -19,7 +21,7 @@ const sd::test::fragment status("notify status", [] {
   sd::notify(sd::state::status(text));  // status("serving " + ...) does not compile
 });
 
-TEST(docs, notify) {
+TEST_F(docs, notify) {
   const sd::test::manager manager;
   EXPECT_EQ(sd::test::run_fragment("notify", {}), 0) << "without a service manager";
   EXPECT_EQ(sd::test::run_fragment("notify", {}, manager.environment()), 0);

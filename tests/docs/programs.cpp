@@ -14,13 +14,15 @@
 
 namespace {
 
-TEST(docs, hello_by_hand) {
+using sd::test::docs;
+
+TEST_F(docs, hello_by_hand) {
   const sd::testing::process hello({EXAMPLES "/hello/hello"}, {});
   while (!sd::test::answers("127.0.0.1:1234")) ASSERT_EQ(::kill(hello.pid(), 0), 0);
   EXPECT_EQ(sd::test::ask(sd::address("127.0.0.1:1234"), ""), "hello\n");
 }
 
-TEST(docs, hello_activated) {
+TEST_F(docs, hello_activated) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "[::]:1234"));
   for (int starts = 0; starts < 2; ++starts) {
@@ -30,19 +32,19 @@ TEST(docs, hello_activated) {
   }
 }
 
-TEST(docs, hello_with_two_sockets) {
+TEST_F(docs, hello_with_two_sockets) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0"));
   fds.push_back(sd::testing::open(sd::kind::datagram, "127.0.0.1:0"));
   EXPECT_EQ(sd::testing::process({EXAMPLES "/hello/hello"}, fds).wait(), 1);
 }
 
-TEST(docs, getting_started) {
+TEST_F(docs, getting_started) {
   std::filesystem::current_path(EXAMPLES "/hello");
   EXPECT_EQ(sd::testing::process({GETTING_STARTED}, {}).wait(), 0);
 }
 
-TEST(docs, idle) {
+TEST_F(docs, idle) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "[::]:1235"));
   const sd::testing::process service({IDLE}, fds);

@@ -12,6 +12,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 const sd::test::fragment store("store", [] {
   const auto connection = std::move(sd::testing::connection().second);
   sd::store("session-7", connection.get());
@@ -28,7 +30,7 @@ const sd::test::fragment take_stored("take_stored", [] {
   REQUIRE(fds.size() == 1);
 });
 
-TEST(docs, store) {
+TEST_F(docs, store) {
   const sd::test::manager manager;
   EXPECT_EQ(sd::test::run_fragment("store", {}, manager.environment()), 0);
   const auto message = manager.next();

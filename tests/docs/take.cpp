@@ -16,6 +16,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 const sd::test::fragment take("take", [] {
   auto fds = sd::listen_fds(sd::listen_options::required);
   auto web = sd::take(fds, sd::kind::stream, sd::named("web")).fd;
@@ -28,7 +30,7 @@ const sd::test::fragment take("take", [] {
   REQUIRE(dns.size() == 2);
 });
 
-TEST(docs, take) {
+TEST_F(docs, take) {
   std::vector<sd::listen_fd> fds;
   EXPECT_NE(sd::test::run_fragment("take", fds), 0) << "nothing was passed";
   std::filesystem::create_directory("/run/my-service");
@@ -41,7 +43,7 @@ TEST(docs, take) {
   EXPECT_NE(sd::test::run_fragment("take", fds), 0) << "a socket is not used";
 }
 
-TEST(docs, try_take) {
+TEST_F(docs, try_take) {
   int served = -1;
   const auto serve_metrics = [&](sd::unique_fd fd) { served = fd.get(); };
   std::vector<sd::listen_fd> fds;
@@ -52,7 +54,7 @@ TEST(docs, try_take) {
   }
 }
 
-TEST(docs, parse) {
+TEST_F(docs, parse) {
   for (const std::string text : {"127.0.0.1:80", "localhost:80"}) {
     testing::internal::CaptureStderr();
     const auto where = sd::address::parse(text);

@@ -13,6 +13,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 sd::origin origin_of_configured_socket() {
   const struct { std::string listen = "/run/take_or_bind/socket"; } config;
   auto fds = sd::listen_fds();
@@ -26,14 +28,14 @@ const sd::test::fragment bound("take_or_bind bound",
 const sd::test::fragment passed("take_or_bind passed",
                                 [] { REQUIRE(origin_of_configured_socket() == sd::origin::passed); });
 
-TEST(docs, take_or_bind) {
+TEST_F(docs, take_or_bind) {
   std::vector<sd::listen_fd> fds;
   EXPECT_EQ(sd::test::run_fragment("take_or_bind bound", fds), 0);
   fds.push_back(sd::testing::open(sd::kind::stream, "/run/take_or_bind/socket"));
   EXPECT_EQ(sd::test::run_fragment("take_or_bind passed", fds), 0);
 }
 
-TEST(docs, take_or_bind_with_selector) {
+TEST_F(docs, take_or_bind_with_selector) {
   for (const auto origin : {sd::origin::bound, sd::origin::passed}) {
     std::vector<sd::listen_fd> fds;
     if (origin == sd::origin::passed) {

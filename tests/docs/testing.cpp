@@ -13,8 +13,9 @@
 namespace {
 
 using sd::test::ask;
+using sd::test::docs;
 
-TEST(docs, testing) {
+TEST_F(docs, testing) {
   std::filesystem::current_path(EXAMPLES "/my-service");
 
   std::vector<sd::listen_fd> fds;

@@ -7,6 +7,8 @@
 
 namespace {
 
+using sd::test::docs;
+
 const sd::test::fragment loop("watchdog", [] {
   bool running = true;
   pollfd* const fds = nullptr;
@@ -22,7 +24,7 @@ const sd::test::fragment loop("watchdog", [] {
   }
 });
 
-TEST(docs, watchdog) {
+TEST_F(docs, watchdog) {
   const sd::test::manager manager;
   auto environment = manager.environment();
   environment["WATCHDOG_USEC"] = "20000";
