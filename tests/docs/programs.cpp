@@ -18,7 +18,7 @@ using sd::test::docs;
 
 TEST_F(docs, hello_by_hand) {
   const sd::testing::process hello({EXAMPLES "/hello/hello"}, {});
-  while (!sd::test::answers("127.0.0.1:1234")) ASSERT_EQ(::kill(hello.pid(), 0), 0);
+  while (!sd::test::accepts_connections("127.0.0.1:1234")) ASSERT_EQ(::kill(hello.pid(), 0), 0);
   EXPECT_EQ(sd::test::ask(sd::address("127.0.0.1:1234"), ""), "hello\n");
 }
 
