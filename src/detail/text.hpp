@@ -5,6 +5,9 @@
 
 namespace sd::detail {
 
+/// Returns whether the character is a control character of ASCII.
+inline bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 /// Returns the value in quotes, for error messages and logs: on one line, printable, and cut if it is longer than 64
 /// bytes.
 std::string quoted(std::string_view value);
