@@ -15,8 +15,17 @@ std::string quoted(std::string_view value);
 /// Returns the value printable and on one line, without quotes and not cut: for values whose length is limited.
 std::string escaped(std::string_view value);
 
-/// Returns the value, escaped, as the text to write into a unit file, which reads `%%` as one `%`.
+/// Returns the value, escaped, as the text to write into a unit file, which reads `%%` as one `%`. Inline, because most
+/// programs do not need it.
 /// @see systemd.unit(5), "SPECIFIERS"
-std::string as_unit_value(std::string_view value);
+inline std::string as_unit_value(std::string_view value) {
+  std::string text;
+  for (const char c : escaped(value)) text.append(c == '%' ? 2 : 1, c);
+  return text;
+}
+
+/// Appends the number in decimal. std::to_string() would add its own code and a table to each source file that calls
+/// it.
+void append_decimal(std::string& text, int number);
 
 }  // namespace sd::detail
