@@ -32,8 +32,6 @@ constexpr const char* shell = "/bin/sh";
 
 bool has_nul(std::string_view text) noexcept { return text.find('\0') != std::string_view::npos; }
 
-bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
 /// Returns the variable LISTEN_FDNAMES, which is empty if it must not be set.
 std::string names_of(const std::vector<listen_fd>& fds) {
   constexpr std::size_t longest = 255;
@@ -42,7 +40,7 @@ std::string names_of(const std::vector<listen_fd>& fds) {
   std::string names = "LISTEN_FDNAMES=";
   for (const auto& entry : fds) {
     const auto name = entry.name.value_or("unknown");
-    const auto is_invalid = [](char c) { return c == ':' || is_control(c); };
+    const auto is_invalid = [](char c) { return c == ':' || detail::is_control(c); };
     if (name.size() > longest) invalid("descriptor name " + detail::quoted(name) + ": longer than 255 bytes");
     if (std::any_of(name.begin(), name.end(), is_invalid)) {
       invalid("descriptor name " + detail::quoted(name) + ": contains a colon or a control character");

@@ -1,5 +1,7 @@
 #include <sd/error.hpp>
 
+#include "detail/text.hpp"
+
 #include <new>
 #include <string>
 
@@ -54,7 +56,9 @@ class category final : public std::error_category {
       case errc::malformed_watchdog_pid:
         return "WATCHDOG_PID is not a pid";
     }
-    return "unknown error " + std::to_string(code);
+    std::string text = "unknown error ";
+    detail::append_decimal(text, code);
+    return text;
   }
 };
 

@@ -75,9 +75,20 @@ std::error_code to_error_code(const detail::fault& why) noexcept {
 /// Returns the text of an error: NAME="value", followed by the descriptor or the process id if the error has one.
 std::string text_of(const detail::fault& why) {
   std::string text = why.variable;
-  text += why.value != nullptr ? '=' + detail::quoted(why.value) : " is not set";
-  if (why.descriptor >= 0) text += ", descriptor " + std::to_string(why.descriptor);
-  if (why.code == errc::not_activated) text += ", own pid " + std::to_string(detail::os::process_id());
+  if (why.value != nullptr) {
+    text += '=';
+    text += detail::quoted(why.value);
+  } else {
+    text += " is not set";
+  }
+  if (why.descriptor >= 0) {
+    text += ", descriptor ";
+    detail::append_decimal(text, why.descriptor);
+  }
+  if (why.code == errc::not_activated) {
+    text += ", own pid ";
+    detail::append_decimal(text, detail::os::process_id());
+  }
   return text;
 }
 

@@ -30,8 +30,6 @@ constexpr std::string_view newline = "\n";
 
 piece of(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
-bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
 /// Whether the text stays within its line, and the service manager would not discard it.
 bool is_valid(const state& state) noexcept {
   const auto text = state_access::text(state);
@@ -39,7 +37,7 @@ bool is_valid(const state& state) noexcept {
   if (state.key() == "FDNAME") {
     constexpr std::size_t longest = 255;
     return !text.empty() && text.size() <= longest && std::none_of(text.begin(), text.end(), [](char c) {
-      return c == ':' || is_control(c) || static_cast<unsigned char>(c) >= 0x80;
+      return c == ':' || detail::is_control(c) || static_cast<unsigned char>(c) >= 0x80;
     });
   }
   return text.find_first_of(std::string_view("\n\0", 2)) == std::string_view::npos;

@@ -4,9 +4,9 @@
 
 /// Whether the code is compiled with exceptions. Without them, only the `std::error_code&` overloads exist.
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
-#define SD_HAS_EXCEPTIONS 1
+#define SD_HAS_EXCEPTIONS 1  // NOLINT(cppcoreguidelines-macro-usage): the preprocessor tests it
 #else
-#define SD_HAS_EXCEPTIONS 0
+#define SD_HAS_EXCEPTIONS 0  // NOLINT(cppcoreguidelines-macro-usage)
 #endif
 
 // SD_EXPORT marks what a shared libsd-listen-fds exports; the library is compiled with hidden visibility. A static

@@ -92,19 +92,19 @@ class server_socket {
 
   /// Returns the descriptor, still owned by this object, or -1.
   [[nodiscard]] int get() const& noexcept { return fd_.get(); }
-  int get() const&& = delete;
+  [[nodiscard]] int get() const&& = delete;
   /// Returns whether the object holds a descriptor.
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   /// Moves the descriptor out, for a network library that owns its sockets. The object keeps the path, and still
   /// unlinks it.
   [[nodiscard]] unique_fd release_fd() & noexcept { return std::move(fd_); }
-  unique_fd release_fd() && = delete;
+  [[nodiscard]] unique_fd release_fd() && = delete;
 
   /// Returns where the socket comes from.
   [[nodiscard]] sd::origin origin() const noexcept { return origin_; }
   /// Returns the path that the destructor unlinks. Empty for a socket that was passed or that has no path.
   [[nodiscard]] const std::string& path() const& noexcept { return path_.get(); }
-  const std::string& path() const&& = delete;
+  [[nodiscard]] const std::string& path() const&& = delete;
   /// Leaves the path in place: the destructor does not unlink it.
   void keep_path() noexcept { path_.release(); }
 

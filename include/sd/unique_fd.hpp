@@ -37,7 +37,7 @@ class unique_fd {
   /// Returns the descriptor, still owned by this object, or a negative number.
   [[nodiscard]] constexpr int get() const& noexcept { return fd_; }
   /// A temporary closes its descriptor at the end of the expression, so its number must not be kept.
-  int get() const&& = delete;
+  [[nodiscard]] int get() const&& = delete;
   /// Returns whether the object owns a descriptor.
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return fd_ >= 0; }
   /// Gives up ownership and returns the descriptor. The caller must close it.

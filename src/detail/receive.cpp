@@ -29,27 +29,27 @@ int has_pidfdid(std::uint64_t expected, int pid) noexcept {
 }
 
 /// Verifies that `fd` can have been passed: it is open and was not close-on-exec.
-fault verify_one(int fd, ownership wanted, const char* listen_fds) noexcept {
+fault verify_one(int fd, ownership wanted, const char* value) noexcept {
   const int close_on_exec = os::is_close_on_exec(fd);
   if (close_on_exec == 0 || (close_on_exec > 0 && wanted == ownership::shared)) return {};
-  fault why = failed("LISTEN_FDS", listen_fds, close_on_exec < 0 ? -close_on_exec : 0, fd);
+  fault why = failed("LISTEN_FDS", value, close_on_exec < 0 ? -close_on_exec : 0, fd);
   if (close_on_exec > 0) why.code = errc::already_claimed;
   return why;
 }
 
 /// Verifies that the whole range is open.
-fault verify(const descriptor_range& range, ownership wanted, const char* listen_fds) noexcept {
-  if (const fault why = verify_one(range.first, wanted, listen_fds)) return why;
+fault verify(const descriptor_range& range, ownership wanted, const char* value) noexcept {
+  if (const fault why = verify_one(range.first, wanted, value)) return why;
   if (range.count > individually) {
     // The kernel returns the lowest free number, so a number past the range means that the range has no hole.
     const int probe = os::duplicate(range.first, range.first);
     if (probe >= 0) {
       os::close(probe);
-      return probe < range.end() ? failed("LISTEN_FDS", listen_fds, EBADF, probe) : fault();
+      return probe < range.end() ? failed("LISTEN_FDS", value, EBADF, probe) : fault();
     }
   }
   for (int fd = range.first + 1; fd < range.end(); ++fd) {
-    if (const fault why = verify_one(fd, wanted, listen_fds)) return why;
+    if (const fault why = verify_one(fd, wanted, value)) return why;
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "text.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace sd::detail {
@@ -22,13 +23,22 @@ std::string escaped(std::string_view value) {
 
 std::string quoted(std::string_view value) {
   constexpr std::size_t longest = 64;
-  return '"' + escaped(value.substr(0, longest)) + (value.size() > longest ? "...\"" : "\"");
+  std::string text = escaped(value.substr(0, longest));
+  text.insert(0, 1, '"');
+  text += value.size() > longest ? "...\"" : "\"";
+  return text;
 }
 
-std::string as_unit_value(std::string_view value) {
-  std::string text;
-  for (const char c : escaped(value)) text.append(c == '%' ? 2 : 1, c);
-  return text;
+void append_decimal(std::string& text, int number) {
+  // Negated in unsigned arithmetic, where the smallest number does not overflow.
+  unsigned rest = number < 0 ? 0U - static_cast<unsigned>(number) : static_cast<unsigned>(number);
+  const std::size_t start = text.size();
+  do {
+    text += static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (number < 0) text += '-';
+  std::reverse(text.begin() + static_cast<std::string::difference_type>(start), text.end());
 }
 
 }  // namespace sd::detail

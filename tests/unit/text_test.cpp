@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <climits>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -40,6 +41,14 @@ TEST(text, special_bytes_are_escaped) {
 TEST(text, quoted_values_are_cut) {
   EXPECT_EQ(sd::detail::quoted(std::string(64, 'x')), '"' + std::string(64, 'x') + '"');
   EXPECT_EQ(sd::detail::quoted(std::string(65, 'x')), '"' + std::string(64, 'x') + "...\"");
+}
+
+TEST(text, numbers_are_appended_in_decimal) {
+  for (const int number : {0, 7, 10, 1234567890, INT_MAX, -1, -10, INT_MIN}) {
+    std::string text = "x";
+    sd::detail::append_decimal(text, number);
+    EXPECT_EQ(text, 'x' + std::to_string(number));
+  }
 }
 
 #if SD_HAS_EXCEPTIONS
