@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Measures the first call that receives the descriptors in a fresh process: sd::listen_fds() against libsystemd's
 // sd_listen_fds_with_names(), with processes of each in turn.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Measures messages to the service manager: sd::notify() against libsystemd's sd_notify(), with alternating calls to a
 // real socket that is emptied after each call. Also measures the barriers, with a manager that replies immediately.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A minimal socket-activated service: checks the passed descriptor, reports that it is ready, and waits for a client.
  * It is built once for each library, and with FLOOR without any, to measure the cost of the C library alone.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Measures the start of a small daemon with libsd-daemon against libsystemd: the same source linked with each library,
 // started in turn. Measures the time from vfork(2) until READY=1 arrives, the system calls from execve(2) until then,
 // and the mapped libraries and the memory while the daemon waits for its first client.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # What `cmake --install` installs: the libraries, their headers, the CMake package `sd-listen-fds` and the pkg-config modules.
 include(CMakePackageConfigHelpers)
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Implements the C ABI of sd-daemon.h on the core. Nothing here needs the C++ runtime.
 
 #include <sd/config.hpp>

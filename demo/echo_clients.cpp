@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // echo-clients PORT CLIENTS PER_SECOND: connects short-lived clients to an echo server on 127.0.0.1 at a steady rate,
 // and counts the clients that are lost. Each client sends a line of its own. It counts as answered if it receives
 // exactly this line.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/activation.hpp>
 
 #include "detail/os/descriptors.hpp"
@@ -15,6 +16,7 @@
 #include <utility>
 
 namespace sd {
+inline namespace v0 {
 
 #if SD_HAS_DESCRIPTORS
 
@@ -251,6 +253,7 @@ void activation::fail(const std::error_code& ec) const {
   throw std::system_error(ec, "start " + (command_.empty() ? "" : command_.front()));
 }
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/address.hpp>
 #include <sd/error.hpp>
 #include <sd/unique_fd.hpp>
@@ -23,6 +24,7 @@
 #include <functional>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -345,6 +347,7 @@ address::address(std::string_view text) {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

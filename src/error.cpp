@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/error.hpp>
 
 #include "detail/text.hpp"
@@ -6,6 +7,7 @@
 #include <string>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -71,4 +73,5 @@ const std::error_category& error_category() noexcept {
   return *instance;
 }
 
+}  // namespace v0
 }  // namespace sd

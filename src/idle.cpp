@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/idle.hpp>
 #include <sd/notify.hpp>
 
@@ -8,6 +9,7 @@
 #include <system_error>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -85,4 +87,5 @@ int idle_exit::remaining() const noexcept {
   return static_cast<int>(after - std::min(elapsed, after));
 }
 
+}  // namespace v0
 }  // namespace sd

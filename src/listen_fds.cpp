@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/listen_fds.hpp>
 
 #include "detail/os/descriptors.hpp"
@@ -8,6 +9,7 @@
 #include <string>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -112,4 +114,5 @@ std::vector<listen_fd> listen_fds(listen_options options) {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include "detail/notify.hpp"
 
 #include <sd/notify.hpp>
@@ -20,6 +21,8 @@ struct detail::state_access {
   /// The text that the caller passed, if any.
   static std::string_view text(const state& state) noexcept { return state.text_; }
 };
+
+inline namespace v0 {
 
 namespace {
 
@@ -145,4 +148,5 @@ notify_result notify_barrier(std::chrono::microseconds timeout) {
 
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/socket.hpp>
 
 #include "detail/inspect.hpp"
@@ -17,6 +18,7 @@
 #include <cerrno>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -253,6 +255,7 @@ bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
   return result_of_check(detail::is_message_queue(fd, name), ec);
 }
 
+}  // namespace v0
 }  // namespace sd
 
 #endif
@@ -260,6 +263,7 @@ bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
 #if SD_HAS_EXCEPTIONS
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -312,6 +316,7 @@ bool is_mq(int fd, const char* name) {
   return checked(fd, ec, is);
 }
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

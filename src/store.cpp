@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/notify.hpp>
 #include <sd/store.hpp>
 
@@ -12,6 +13,7 @@
 #include <utility>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -98,4 +100,5 @@ notify_result forget(std::string_view name) {
 
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/error.hpp>
 #include <sd/take.hpp>
 
@@ -18,6 +19,7 @@
 #include <cstring>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -85,21 +87,25 @@ bool serves(const description& what, const address& wanted) noexcept {
 
 }  // namespace
 
+}  // namespace v0
 }  // namespace sd
 
 #else
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 bool serves(const description&, const address&) noexcept { return false; }
 }  // namespace
 
+}  // namespace v0
 }  // namespace sd
 
 #endif
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -190,6 +196,8 @@ std::string advice(kind wanted, const selector& which, const std::error_code& ec
 
 }  // namespace
 
+}  // namespace v0
+
 namespace detail {
 
 std::size_t choose_one(const std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec) {
@@ -228,6 +236,8 @@ std::string explain(const std::vector<listen_fd>& fds, kind wanted, const select
 }
 
 }  // namespace detail
+
+inline namespace v0 {
 
 listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which, std::error_code& ec) {
   const auto index = detail::choose_one(fds, wanted, which, ec);
@@ -293,4 +303,5 @@ void require_all_taken(const std::vector<listen_fd>& fds) {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/error.hpp>
 #include <sd/take.hpp>
 #include <sd/take_or_bind.hpp>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -134,10 +136,14 @@ server_socket take_or_open(std::vector<listen_fd>& fds, const selector& which, c
 
 }  // namespace
 
+}  // namespace v0
+
 void detail::bound_path::unlink() noexcept {
   if (os::process_id() != pid_) return;
   unlink_path(path_, file_);
 }
+
+inline namespace v0 {
 
 server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which, const address& where,
                            const bind_options& options, std::error_code& ec) {
@@ -157,6 +163,7 @@ server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which, c
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/descriptors.hpp"
@@ -6,6 +7,7 @@
 #include <cerrno>
 
 namespace sd {
+inline namespace v0 {
 
 void unique_fd::close(int fd) noexcept {
   const int saved = errno;
@@ -14,4 +16,5 @@ void unique_fd::close(int fd) noexcept {
   errno = saved;
 }
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/error.hpp>
 #include <sd/notify.hpp>
 #include <sd/watchdog.hpp>
@@ -12,6 +13,7 @@
 #include <string>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -67,4 +69,5 @@ std::optional<microseconds> watchdog_period() {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // For platforms without descriptors: every function compiles, and fails with ENOSYS or returns an empty result.
 
 #include "detail/os/platform.hpp"
@@ -11,6 +12,7 @@
 #include <cerrno>
 
 namespace sd {
+inline namespace v0 {
 
 namespace {
 
@@ -49,7 +51,12 @@ bool is_socket_unix(int, int, listening, std::optional<std::string_view>, std::e
 }
 bool is_mq(int, const char*, std::error_code& ec) noexcept { return fail(ec); }
 
+}  // namespace v0
+
 void detail::bound_path::unlink() noexcept {}
+
+inline namespace v0 {
+
 server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const address&, const bind_options&,
                            std::error_code& ec) {
   ec = no_descriptors();
@@ -63,6 +70,7 @@ server_socket take_or_bind(std::vector<listen_fd>&, const selector&, const addre
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

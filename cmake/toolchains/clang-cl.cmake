@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # clang-cl, to see which options it is given. Debian has no headers for it, so nothing is compiled.
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_CXX_COMPILER clang-cl-19)

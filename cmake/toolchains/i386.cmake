@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # 32-bit x86 on a 64-bit machine: Debian's g++-12-multilib. (g++-multilib without a version would remove the cross compilers.)
 set(CMAKE_C_COMPILER gcc-12)
 set(CMAKE_CXX_COMPILER g++-12)

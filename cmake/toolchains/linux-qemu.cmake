@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # Linux on another processor, run by qemu-user: Debian's cross compilers. Other toolchain files set `processor`, the name that
 # qemu has for it, and `triple`, and include this one.
 set(CMAKE_SYSTEM_NAME Linux)

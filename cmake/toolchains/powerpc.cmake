@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # 32-bit PowerPC, big-endian: Debian's g++-powerpc-linux-gnu and qemu-user.
 set(processor ppc)
 set(triple powerpc-linux-gnu)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # 64-bit, big-endian: Debian's g++-s390x-linux-gnu and qemu-user.
 set(processor s390x)
 set(triple s390x-linux-gnu)

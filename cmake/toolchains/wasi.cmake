@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # WASI, run by node: Debian's clang-19, wasi-libc and libc++-19-dev-wasm32. It has no exceptions.
 set(CMAKE_SYSTEM_NAME WASI)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)

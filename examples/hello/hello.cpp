@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/listen_fds.hpp>
 #include <sd/take.hpp>
 #include <sd/take_or_bind.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A chat whose clients stay connected while it is restarted or upgraded: each line that a client sends is sent to all
 // clients. The service manager keeps a copy of every connection, and passes the copies to the next instance.
 //

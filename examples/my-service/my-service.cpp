@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // An echo server. Started by systemd, it takes the listening socket that my-service.socket describes. Started by hand,
 // it opens port 1234 itself. On SIGTERM it serves the clients that it has accepted and exits. All other clients stay
 // in the connection queue of the passed socket for the next instance.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // on-demand ADDRESS IDLE_MILLISECONDS: an echo server that exits when no client has been connected for that time.
 // Activated, it takes the socket for ADDRESS, and the next client starts it again. Started by hand, it opens ADDRESS
 // itself and keeps running.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -17,6 +18,7 @@
 #if SD_HAS_EXCEPTIONS
 
 namespace sd {
+inline namespace v0 {
 
 /// A command, and the file descriptors and environment variables with which it is executed.
 ///
@@ -120,6 +122,7 @@ class activation {
   [[maybe_unused]] char listen_pidfdid_[48];
 };
 
+}  // namespace v0
 }  // namespace sd
 
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -11,6 +12,7 @@
 #include <system_error>
 
 namespace sd {
+inline namespace v0 {
 
 /// Holds the address of a socket, as bind(2) takes it and as `ListenStream=` of a socket unit writes it.
 ///
@@ -100,6 +102,7 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
   return out << to_string(where);
 }
 
+}  // namespace v0
 }  // namespace sd
 
 /// Hashes an address consistently with `==`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -8,6 +9,7 @@
 #include <utility>
 
 namespace sd {
+inline namespace v0 {
 
 /// Refers to an array of constant elements that another object owns, as `std::span<const T>` of C++20 does.
 ///
@@ -52,4 +54,5 @@ class array_view {
   std::size_t size_ = 0;
 };
 
+}  // namespace v0
 }  // namespace sd

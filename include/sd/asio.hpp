@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // For Asio and for Boost.Asio. This header works on the objects of both and includes neither.
@@ -17,7 +18,6 @@ class error_code;
 }  // namespace boost::system
 
 namespace sd {
-
 namespace detail {
 
 template <class Object, class = void>
@@ -72,6 +72,8 @@ bool can_serve(const description& what) {
 
 }  // namespace detail
 
+inline namespace v0 {
+
 /// Assigns a file descriptor to an object of Asio or Boost.Asio, after checking that the object can serve it.
 ///
 /// The family and the protocol are read from the descriptor. On success the object owns the descriptor and closes it.
@@ -119,4 +121,5 @@ void assign(Object& object, unique_fd&& fd) {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd

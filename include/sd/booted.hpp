@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
 
 namespace sd {
+inline namespace v0 {
 
 /// Returns whether the system was booted with systemd, which is the case if `/run/systemd/system/` exists.
 ///
@@ -13,4 +15,5 @@ namespace sd {
 /// @see sd_booted(3)
 [[nodiscard]] SD_EXPORT bool booted() noexcept;
 
+}  // namespace v0
 }  // namespace sd

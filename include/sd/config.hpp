@@ -1,6 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // What the compiler and the build offer, tested in one place.
+//
+// The public names are in the inline namespace sd::v0, so that a program linked with an incompatible version fails to
+// link instead of misbehaving. Write sd::listen_fds, not sd::v0::listen_fds.
 
 /// Whether the code is compiled with exceptions. Without them, only the `std::error_code&` overloads exist.
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -6,6 +7,7 @@
 #include <type_traits>
 
 namespace sd {
+inline namespace v0 {
 
 /// Errors that no system call reports. A failed system call is reported with its errno in `std::generic_category()`
 /// instead.
@@ -43,6 +45,7 @@ enum class errc {
   return {static_cast<int>(code), error_category()};
 }
 
+}  // namespace v0
 }  // namespace sd
 
 template <>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -10,6 +11,7 @@
 #include <vector>
 
 namespace sd {
+inline namespace v0 {
 
 /// Decides when an activated service may exit because no client has used it for a while.
 ///
@@ -123,4 +125,5 @@ class idle_exit {
   std::atomic<unsigned> since_;  // when the last work ended, in milliseconds modulo 2^32 or more
 };
 
+}  // namespace v0
 }  // namespace sd

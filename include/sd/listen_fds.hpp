@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -10,6 +11,7 @@
 #include <vector>
 
 namespace sd {
+inline namespace v0 {
 
 /// A file descriptor that the service manager passed, and its name.
 /// @see sd_listen_fds(3), systemd.socket(5)
@@ -78,4 +80,5 @@ constexpr listen_options& operator|=(listen_options& a, listen_options b) noexce
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options = listen_options::none);
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/array_view.hpp>
@@ -12,13 +13,14 @@
 #include <type_traits>
 
 namespace sd {
-
 namespace detail {
 struct state_access;
 /// Is there only if the argument is a temporary string.
 template <class Text>
 using if_temporary_string = std::enable_if_t<std::is_same_v<Text, std::string>, int>;
 }  // namespace detail
+
+inline namespace v0 {
 
 /// Holds one message to the service manager: a `KEY=value` line of sd_notify(3).
 ///
@@ -172,4 +174,5 @@ SD_EXPORT notify_result notify(array_view<state> states, const notify_options& o
 SD_EXPORT notify_result notify_barrier(std::chrono::microseconds timeout);
 #endif
 
+}  // namespace v0
 }  // namespace sd

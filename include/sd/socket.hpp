@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/address.hpp>
@@ -10,6 +11,7 @@
 #include <system_error>
 
 namespace sd {
+inline namespace v0 {
 
 /// What a file descriptor is to the service that it was passed to.
 /// @see systemd.socket(5)
@@ -182,4 +184,5 @@ enum class listening {
 /// @}
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -13,6 +14,7 @@
 // service.
 
 namespace sd {
+inline namespace v0 {
 
 /// Says when the service manager drops a stored descriptor on its own.
 enum class store_poll {
@@ -68,4 +70,5 @@ SD_EXPORT notify_result store(std::string_view name, int fd, store_poll poll = s
 SD_EXPORT notify_result forget(std::string_view name);
 #endif
 
+}  // namespace v0
 }  // namespace sd

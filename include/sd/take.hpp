@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/address.hpp>
@@ -12,6 +13,7 @@
 #include <vector>
 
 namespace sd {
+inline namespace v0 {
 
 /// Selects passed descriptors by name, by address, by both, or not at all.
 ///
@@ -122,4 +124,5 @@ SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds);
 /// Returns the list as text for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
 [[nodiscard]] SD_EXPORT std::string to_string(const std::vector<listen_fd>& fds);
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/address.hpp>
@@ -15,7 +16,6 @@
 #include <vector>
 
 namespace sd {
-
 namespace detail {
 
 /// Identifies a file. Inode numbers are reused, so the modification time is compared as well.
@@ -62,6 +62,8 @@ class bound_path {
 };
 
 }  // namespace detail
+
+inline namespace v0 {
 
 /// Where a socket comes from.
 enum class origin {
@@ -176,4 +178,5 @@ struct bind_options {
 }
 #endif
 
+}  // namespace v0
 }  // namespace sd

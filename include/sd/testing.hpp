@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // For the tests of activated services. Link `sd::testing`. Needs exceptions.

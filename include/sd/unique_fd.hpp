@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -6,6 +7,7 @@
 #include <utility>
 
 namespace sd {
+inline namespace v0 {
 
 /// Owns one file descriptor and closes it on destruction.
 ///
@@ -57,4 +59,5 @@ class unique_fd {
   int fd_ = -1;
 };
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 #include <sd/config.hpp>
@@ -7,6 +8,7 @@
 #include <system_error>
 
 namespace sd {
+inline namespace v0 {
 
 /// Returns the period within which this process must report that it is alive: `WatchdogSec=`. Report twice as often.
 ///
@@ -59,4 +61,5 @@ class watchdog {
 [[nodiscard]] SD_EXPORT std::optional<std::chrono::microseconds> watchdog_period();
 #endif
 
+}  // namespace v0
 }  // namespace sd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include "bind_path.hpp"
 
 #if SD_HAS_DESCRIPTORS

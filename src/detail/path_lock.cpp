@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include "path_lock.hpp"
 
 #if SD_HAS_DESCRIPTORS

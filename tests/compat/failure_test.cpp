@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests that failures leave everything unchanged. Linked with the static library, whose calls of the C library are
 // wrapped here.
 

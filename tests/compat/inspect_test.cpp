@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests the sd_is_ functions, sd_booted() and sd_pidfd_get_inode_id(): calls both libraries with every combination of
 // descriptors and arguments.
 

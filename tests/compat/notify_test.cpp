@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests sd_notify() and its variants: calls both libraries with the same NOTIFY_SOCKET and arguments, and compares the
 // results and the messages that arrive.
 

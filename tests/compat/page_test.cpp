@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests that docs/sd-daemon.md lists the differences that the other tests expect, and no others.
 
 #include "comparison.hpp"

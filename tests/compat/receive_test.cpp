@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests sd_listen_fds() and sd_listen_fds_with_names(): calls both libraries with the same variables, descriptors and
 // arguments, and compares ours with an implementation of docs/sd-daemon.md, too.
 

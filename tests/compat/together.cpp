@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A program that uses both the C++ library and libsd-daemon. It calls them in the order of its argument, c for the C
 // function and p for sd::listen_fds(), and prints the results: a number of descriptors or the negated error value.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests the C function and sd::listen_fds() in one process: the first call gets the descriptors.
 
 #include <sd/error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests sd_watchdog_enabled(): calls both libraries with the same variables.
 
 #include "comparison.hpp"

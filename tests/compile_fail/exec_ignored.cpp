@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/activation.hpp>
 
 // exec() returns only if it fails. A caller that ignores the error would continue with overwritten descriptors.

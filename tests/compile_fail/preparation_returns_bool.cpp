@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/activation.hpp>
 
 // true, which usually means success, would be an errno.

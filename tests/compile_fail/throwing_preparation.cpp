@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/activation.hpp>
 
 // The preparation runs in the child, which no exception can leave.

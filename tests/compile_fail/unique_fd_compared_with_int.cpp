@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/unique_fd.hpp>
 
 // With an implicit conversion to bool this would compile, and be true only for the number 1.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A program of a user of the library. It prints the number of descriptors that it was passed.
 
 #include <sd/listen_fds.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A test of a user of the library. It starts the program that its argument names with a socket, and returns its exit
 // status.
 

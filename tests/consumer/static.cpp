@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // For consumer.size: a program that uses the same parts of the standard library with TAKE and without.
 
 #include <sd/listen_fds.hpp>

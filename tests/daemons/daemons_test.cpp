@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests daemons of Debian's packages, mostly with Debian's units, with libsd-daemon in LD_PRELOAD. The trace shows
 // which library handled their calls, and clients of their protocols are served.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The first library in LD_PRELOAD. It forwards every call of sd-daemon.h, unchanged, to the next library that has the
  * function, and writes a line per call to a FIFO: the pid, the program, the function, the result, and the library that

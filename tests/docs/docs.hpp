@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // The C++ blocks of the documents stand word for word in this directory, so that they compile and run.

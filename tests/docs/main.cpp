@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // docs_test: runs the tests of the documents. docs_test --fragment NAME: runs a fragment.
 
 #include <sd/socket.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/listen_fds.hpp>
 #include <sd/socket.hpp>
 #include <sd/take.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::assign() with every object of Asio or, compiled with SD_TEST_BOOST, of Boost.Asio: which descriptors it takes,
 // and which it leaves to the caller.
 

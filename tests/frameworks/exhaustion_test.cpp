@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Each example of examples/frameworks that is part of this build, out of descriptors and with hostile clients.
 
 #include <sd/socket.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A library for LD_PRELOAD. If ACCEPT_ERROR is set, the first calls of accept(2) and accept4(2) fail with the error of
 // that number. If THREADS is set, no more than that many threads can be started.
 

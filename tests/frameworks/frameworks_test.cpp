@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Each example of examples/frameworks that is part of this build is started with a listening socket, talks to a client,
 // is stopped, and is started again with the same socket, in which a client waits meanwhile. So the library adopts the
 // socket, replies, and neither shuts the socket down nor unlinks its path when it exits.

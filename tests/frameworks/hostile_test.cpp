@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Clients that attack an example in the protocol that it speaks.
 
 #include <sd/socket.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Failures of every step of exec() and spawn(), wrappers that pass on descriptors that were passed to them, threads,
 // and the system calls that spawn() makes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // What a program that sd::activation starts finds, what the caller keeps, and what a preparation may do.
 
 #include <sd/activation.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Failures of sd::take_or_bind(): the texts of errors, and failures injected into every step.
 
 #include <sd/socket.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include "bind_hook.hpp"
 
 #include <sys/syscall.h>

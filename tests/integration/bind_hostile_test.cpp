@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::take_or_bind() in a directory of another user, who replaces the path right after it was bound.
 
 #include <sd/take_or_bind.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::bind_options as C++20 programs use it. Warnings are errors here, so this file compiles only if no initializer is
 // reported as missing.
 

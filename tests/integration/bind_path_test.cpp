@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::take_or_bind() on paths: many processes at once, existing files, cleanup, modes and owners.
 
 #include <sd/address.hpp>

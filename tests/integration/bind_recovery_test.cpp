@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::take_or_bind() after a killed process or a failure, and what it leaves behind when it fails.
 
 #include <sd/address.hpp>

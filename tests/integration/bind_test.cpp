@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::take_or_bind() with every kind of address: how it is bound, and which passed socket is taken instead.
 
 #include <sd/address.hpp>

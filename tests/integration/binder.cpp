@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The program that bind_test starts. It takes or binds an address, reports the result in lines, and echoes one message
 // to each client until SIGTERM.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests the number of system calls that sd::listen_fds() makes.
 
 #include "process.hpp"

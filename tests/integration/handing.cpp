@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A wrapper that passes descriptors to another program with exec() or spawn(). Called as "handing report", it is that
 // other program, and prints the descriptors and variables that it was started with.
 

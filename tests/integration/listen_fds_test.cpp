@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests sd::listen_fds() in real processes: a test for each row of the table in docs/listen_fds.md.
 
 #include <sd/error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The program that notify_calls_test starts. It makes one call, between two marks in the trace of strace, and prints
 // its result.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests the system calls of sd::notify() and sd::notify_barrier(), and the results if one of them fails. Tests
 // sd::booted() in mount namespaces.
 

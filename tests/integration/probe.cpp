@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The program that the tests start with descriptors in place. It runs the scenario that its argument names, and prints
 // the result and the state of the process afterwards in lines.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The helpers of <sd/testing.hpp>, as the programs that they start see them.
 
 #include <sd/testing.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A port alone as an address on a host without IPv6: socket(AF_INET6, ...) fails in a child process.
 
 #include <sd/address.hpp>

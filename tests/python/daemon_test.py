@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """daemon_test.py [LIBRARY [CXXFLAGS]]: tests Python's systemd.daemon (Debian's python3-systemd) on libsystemd, or on LIBRARY,
 which is then preloaded. Each call is made in a process of its own, with the descriptors that a service manager would pass.
 Exit status 77: skipped, for the reason that is printed."""

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Runs examples/my-service and examples/keep-connections with their own unit files, and at their limits.
 
 #include "check.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Runs examples/on-demand, which exits when it is idle, under systemd.
 
 #include "client.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // notifier PATH [COMMAND]...: a service that executes the commands of its arguments, and then those of clients of the
 // socket PATH, which send one command each. A command is a word of the table below and its argument. The reply is
 // "sent", "no listener", "error: ..." or the information that the command asks for. On SIGHUP the service sends

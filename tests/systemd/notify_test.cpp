@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests the effect of messages on systemd. The service is notifier.cpp, which sends what these tests ask it to send.
 
 #include "client.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Compares what sd::listen_fds() returns for various units with the whole report that report.cpp prints.
 
 #include <sd/socket.hpp>

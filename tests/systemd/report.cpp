@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // report [FILE]: a service that reports what sd::listen_fds() returned, to every client and in FILE:
 //
 //   pid 42

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // sorter FILE: a service that takes the descriptors that it was passed with various selectors. It writes the descriptor
 // or the error of each call to FILE. Then it accepts one client and stores the connection in systemd, so that the next
 // instance is passed a connection, too.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests examples/keep-connections, whose clients stay connected across restarts, under systemd.
 
 #include "client.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests where sd::notify() and sd::notify_barrier() send to: the forms of NOTIFY_SOCKET, and the errors if it is not
 // set, malformed or leads nowhere.
 

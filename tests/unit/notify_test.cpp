@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests what sd::notify() sends: the text, the sender and the descriptors.
 
 #include <sd/notify.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests concurrent calls of sd::notify(), calls that wait for room in the queue, and sd::notify_barrier().
 
 #include <sd/notify.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The stream operators of <sd/address.hpp> and <sd/socket.hpp>, which do not include <ostream>.
 
 #include <sd/address.hpp>

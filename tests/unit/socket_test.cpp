@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // How descriptors of every kind are described and checked. Kinds that this kernel does not have are skipped.
 
 #include <sd/error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/error.hpp>
 #include <sd/take.hpp>
 #include <sd/testing.hpp>

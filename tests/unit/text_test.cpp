@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // How values are written into error messages and logs.
 
 #include "detail/text.hpp"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef SD_DAEMON_H
 #define SD_DAEMON_H
 

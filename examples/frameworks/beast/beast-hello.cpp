@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A web server with Boost.Beast, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
 
 #include <sd/asio.hpp>

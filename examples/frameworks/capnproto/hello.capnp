@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 @0xc783aeeb9f5f193c;
 
 using Cxx = import "/capnp/c++.capnp";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // grpc-client ADDRESS: calls grpc-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and prints the reply.
 
 #include <grpcpp/grpcpp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A web server with libwebsockets. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix. The
 // library cannot adopt a listening socket, but it can watch one, and it adopts the accepted connections.
 

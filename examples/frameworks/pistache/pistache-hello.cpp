@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A web server with Pistache. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix. The
 // library cannot adopt a listening socket, but its transport adopts accepted connections.
 

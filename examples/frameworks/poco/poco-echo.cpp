@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // An echo server with POCO, for whatever stream socket its unit describes: TCP over IPv4 and IPv6, or unix.
 
 #include <sd/listen_fds.hpp>

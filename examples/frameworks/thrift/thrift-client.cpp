@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // thrift-client ADDRESS: calls thrift-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and prints the
 // reply.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A Thrift server. Its socket unit may describe any stream socket: TCP over IPv4 or IPv6, or unix.
 
 #include <sd/listen_fds.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // zeromq-client ADDRESS: sends a request to zeromq-hello at ADDRESS, which is IPV4:PORT, [IPV6]:PORT or a path, and
 // prints the reply.
 

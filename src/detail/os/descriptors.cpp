@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Inode numbers and times of 64 bits on 32-bit platforms as well.
 #if !defined(_FILE_OFFSET_BITS)
 #define _FILE_OFFSET_BITS 64  // NOLINT: the C library chose the name and that it is a macro

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // The system calls that the library makes, in thin wrappers that tests replace to inject failures. Only the files in

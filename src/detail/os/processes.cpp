@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include "processes.hpp"
 
 #if SD_HAS_DESCRIPTORS

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
 // The address of a vsock socket. musl comes without the kernel's headers, and its own do not define it.

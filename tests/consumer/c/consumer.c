@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program of a user of the library, in C89. It prints the number of descriptors that it was passed, and their names.
  * `consumer maps` then prints its memory mappings.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // The core of the library, linked without the C++ runtime, as a C program is. Prints the number of descriptors that
 // were passed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests that the core of the library does not need the C++ runtime.
 
 #include "process.hpp"

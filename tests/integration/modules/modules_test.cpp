@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // Tests a process that contains three copies of the library: the first one that is called owns the descriptors.
 
 #include <sd/error.hpp>

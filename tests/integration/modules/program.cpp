@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // A program that contains three copies of the library: its own and those of two plug-ins. It calls them in the order of
 // its argument, p for itself, a and b for the plug-ins, and prints the result of each.
 

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+// The version of the library. CMake reads it from here.
+
+#define SD_LISTEN_FDS_VERSION_MAJOR 0  ///< Changes with incompatible changes, from 1 on.
+#define SD_LISTEN_FDS_VERSION_MINOR 1  ///< Changes with new features, and before version 1 with incompatible changes.
+#define SD_LISTEN_FDS_VERSION_PATCH 0  ///< Changes with fixes.
