@@ -53,5 +53,3 @@ class manager {
 std::string ask(const address& where, const std::string& words);
 
 }  // namespace sd::test
-
-#define REQUIRE(condition) sd::test::require(condition, #condition)

@@ -26,9 +26,11 @@ const sd::test::fragment take("take", [] {
   auto dns = sd::take_all(fds, sd::kind::datagram);
   sd::require_all_taken(fds);
 
-  REQUIRE(to_string(sd::describe(web.get()).local) == "127.0.0.1:80");
-  REQUIRE(sd::describe(admin.get()).local.path() == "/run/my-service/admin");
-  REQUIRE(dns.size() == 2);
+  sd::test::require(to_string(sd::describe(web.get()).local) == "127.0.0.1:80",
+                    "to_string(sd::describe(web.get()).local) == \"127.0.0.1:80\"");
+  sd::test::require(sd::describe(admin.get()).local.path() == "/run/my-service/admin",
+                    "sd::describe(admin.get()).local.path() == \"/run/my-service/admin\"");
+  sd::test::require(dns.size() == 2, "dns.size() == 2");
 });
 
 TEST_F(docs, take) {

@@ -14,7 +14,8 @@ int main() {
   const sd::testing::process hello({"./hello"}, fds);
 
   const sd::unique_fd client(::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ::connect(client.get(), static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size()));
+  const auto size = static_cast<socklen_t>(where.size());
+  if (::connect(client.get(), static_cast<const sockaddr*>(where.data()), size) != 0) return 1;
   std::string text(6, '\0');
   ::recv(client.get(), text.data(), text.size(), MSG_WAITALL);
   return text == "hello\n" ? 0 : 1;
