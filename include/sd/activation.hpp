@@ -42,7 +42,8 @@ class activation {
   ///                    `LISTEN_FDS_FIRST_FD` included, are ignored here and are not inherited.
   /// @throws std::system_error with `EINVAL` if the command is empty, if a word, or the name or value of a variable,
   ///         contains a NUL byte, if the name of a variable is empty or contains "=", or if the name of a descriptor
-  ///         contains a colon or a control character or is longer than 255 bytes. The message quotes the offending value.
+  ///         contains a colon or a control character or is longer than 255 bytes. The message quotes the offending
+  ///         value.
   /// @threadsafety No other thread may change the environment at the same time.
   SD_EXPORT activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
                        const std::map<std::string, std::string>& environment = {});
@@ -118,8 +119,8 @@ class activation {
   std::vector<int> fds_;
   std::vector<int> child_fds_;  // what fds_ become in a child, which may share the memory of this process
   std::unique_ptr<char[]> stack_;
-  [[maybe_unused]] char listen_pid_[32];  // NAME= and a number that is known only in the child
-  [[maybe_unused]] char listen_pidfdid_[48];
+  SD_UNUSED_MEMBER char listen_pid_[32];  // NAME= and a number that is known only in the child
+  SD_UNUSED_MEMBER char listen_pidfdid_[48];
 };
 
 }  // namespace sd

@@ -1,3 +1,5 @@
+#include <sd/config.hpp>
+
 #include "processes.hpp"
 
 #if SD_HAS_DESCRIPTORS
@@ -173,7 +175,7 @@ class cancellation_disabled {
   cancellation_disabled& operator=(const cancellation_disabled&) = delete;
 
  private:
-  [[maybe_unused]] int previous_ = 0;
+  SD_UNUSED_MEMBER int previous_ = 0;
 };
 
 /// Waits for a child, which is killed first if it still runs.
