@@ -133,7 +133,7 @@ void set_signal_mask(const signal_mask& mask, signal_mask* previous) noexcept {
 signal_mask block_signals() noexcept {
   signal_mask all;
   signal_mask previous;
-  ::sigfillset(&all);
+  sigfillset(&all);  // a macro on macOS, and so without `::`
   set_signal_mask(all, &previous);
   return previous;
 }
@@ -143,7 +143,7 @@ void reset_signals() noexcept {
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
   signal_mask none;
-  ::sigemptyset(&none);
+  sigemptyset(&none);
   set_signal_mask(none, nullptr);
 }
 
