@@ -14,8 +14,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #if defined(__linux__)
-#include <linux/netlink.h>
 #include <mqueue.h>
+#if __has_include(<linux/netlink.h>)
+#include <linux/netlink.h>
+#else
+// The layout and the numbers of netlink(7), for musl without the kernel's headers.
+struct sockaddr_nl {
+  unsigned short nl_family;
+  unsigned short nl_pad;
+  unsigned nl_pid;
+  unsigned nl_groups;
+};
+enum { NETLINK_ROUTE = 0, NETLINK_KOBJECT_UEVENT = 15 };  // NOLINT: the names in the kernel's header
+#endif
 #endif
 
 #include <cerrno>

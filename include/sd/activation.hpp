@@ -118,8 +118,8 @@ class activation {
   std::vector<int> fds_;
   std::vector<int> child_fds_;  // what fds_ become in a child, which may share the memory of this process
   std::unique_ptr<char[]> stack_;
-  [[maybe_unused]] char listen_pid_[32];  // NAME= and a number that is known only in the child
-  [[maybe_unused]] char listen_pidfdid_[48];
+  SD_UNUSED_MEMBER char listen_pid_[32];  // NAME= and a number that is known only in the child
+  SD_UNUSED_MEMBER char listen_pidfdid_[48];
 };
 
 }  // namespace v0

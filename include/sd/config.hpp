@@ -33,3 +33,11 @@
 #else
 #define SD_LIFETIMEBOUND
 #endif
+
+/// Marks a private member that some platforms do not use. Clang warns of those, and gcc before 11 warns of the
+/// attribute.
+#if defined(__clang__)
+#define SD_UNUSED_MEMBER [[maybe_unused]]
+#else
+#define SD_UNUSED_MEMBER
+#endif

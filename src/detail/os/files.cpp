@@ -44,12 +44,18 @@ file_type type_of(mode_t mode) noexcept {
   return file_type::other;
 }
 
+/// Converts numbers whose types differ between platforms: on macOS, device numbers are signed.
+template <class Number>
+constexpr std::uint64_t widened(Number number) noexcept {
+  return static_cast<std::uint64_t>(number);
+}
+
 int copy_status(int result, const struct stat& status, file& file) noexcept {
   if (result < 0) return -errno;
   file.type = type_of(status.st_mode);
-  file.device = status.st_dev;
-  file.inode = status.st_ino;
-  file.number = status.st_rdev;
+  file.device = widened(status.st_dev);
+  file.inode = widened(status.st_ino);
+  file.number = widened(status.st_rdev);
 #if defined(__APPLE__)
   const auto& modified = status.st_mtimespec;
 #else

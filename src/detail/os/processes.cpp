@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <sd/config.hpp>
+
 #include "processes.hpp"
 
 #if SD_HAS_DESCRIPTORS
@@ -132,7 +134,7 @@ void set_signal_mask(const signal_mask& mask, signal_mask* previous) noexcept {
 signal_mask block_signals() noexcept {
   signal_mask all;
   signal_mask previous;
-  ::sigfillset(&all);
+  sigfillset(&all);  // a macro on macOS, and so without `::`
   set_signal_mask(all, &previous);
   return previous;
 }
@@ -142,7 +144,7 @@ void reset_signals() noexcept {
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
   signal_mask none;
-  ::sigemptyset(&none);
+  sigemptyset(&none);
   set_signal_mask(none, nullptr);
 }
 
@@ -174,7 +176,7 @@ class cancellation_disabled {
   cancellation_disabled& operator=(const cancellation_disabled&) = delete;
 
  private:
-  [[maybe_unused]] int previous_ = 0;
+  SD_UNUSED_MEMBER int previous_ = 0;
 };
 
 /// Waits for a child, which is killed first if it still runs.
