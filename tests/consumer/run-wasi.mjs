@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // run-wasi.mjs PROGRAM: runs a WASI program with this process's environment.
 import { readFile } from "node:fs/promises";
 import { argv, env, exit } from "node:process";

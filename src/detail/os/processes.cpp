@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include <sd/config.hpp>
-
 #include "processes.hpp"
+
+#include <sd/config.hpp>
 
 #if SD_HAS_DESCRIPTORS
 
