@@ -194,7 +194,7 @@ int is_bound_to(int socket, int path_fd) noexcept {
   if (::fstat(socket, &status) < 0 || ::fstat(path_fd, &file) < 0 || ::fstatfs(path_fd, &file_system) < 0) {
     return -errno;
   }
-  unix_diag_vfs bound;
+  unix_diag_vfs bound{};
   if (const int result = bound_file(static_cast<std::uint32_t>(status.st_ino), bound); result < 0) return result;
   if (bound.udiag_vfs_ino != static_cast<std::uint32_t>(file.st_ino)) return 0;
   if (bound.udiag_vfs_dev >> 20U == major(file.st_dev) && (bound.udiag_vfs_dev & 0xfffffU) == minor(file.st_dev))
