@@ -2,14 +2,17 @@
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/descriptors.hpp"
+#include "detail/os/files.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <set>
 
 namespace {
 
@@ -55,6 +58,22 @@ TEST(os, process_id_and_inode) {
   std::uint64_t number = 0;
   EXPECT_EQ(os::inode(fd.get(), number), 0);
   EXPECT_EQ(number, status.st_ino);
+}
+
+TEST(os, modification_times_after_2262_differ) {
+  const sd::unique_fd fd(::memfd_create("x", MFD_CLOEXEC));
+  std::set<std::int64_t> times;
+  for (const std::int64_t seconds : {std::int64_t{0}, std::int64_t{1} << 34, (std::int64_t{1} << 34) + 1}) {
+    for (const long nanoseconds : {0, 1}) {
+      const timespec time{static_cast<time_t>(seconds), nanoseconds};
+      const timespec both[] = {time, time};
+      ASSERT_EQ(::futimens(fd.get(), both), 0);
+      os::file file;
+      ASSERT_EQ(os::status(fd.get(), file), 0);
+      times.insert(file.modified);
+    }
+  }
+  EXPECT_EQ(times.size(), 6U);
 }
 
 }  // namespace
