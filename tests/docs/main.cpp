@@ -4,6 +4,7 @@
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
 
+#include "check.hpp"
 #include "client.hpp"
 #include "docs.hpp"
 
@@ -36,11 +37,6 @@ namespace {
 std::map<std::string, void (*)()>& fragments() {
   static std::map<std::string, void (*)()> all;
   return all;
-}
-
-int check(int result, const char* what) {
-  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
-  return result;
 }
 
 void write_file(const char* path, const std::string& text) { std::ofstream(path) << text; }

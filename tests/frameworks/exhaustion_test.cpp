@@ -166,6 +166,10 @@ class exhaustion : public testing::TestWithParam<scenario> {
     return server().speaks == protocol::http ? "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" : "hello\n";
   }
 
+  /// Expects that a server with this many descriptors serves this many clients that are there at the same time, and
+  /// then another one.
+  void expect_all_served(int descriptors, std::size_t count) const;
+
   [[nodiscard]] std::vector<sd::unique_fd> connect(std::size_t count) const {
     std::vector<sd::unique_fd> clients;
     clients.reserve(count);
@@ -234,36 +238,28 @@ std::size_t serve_all(std::vector<sd::unique_fd> clients) {
   return served;
 }
 
-TEST_P(exhaustion, serves_waiting_clients_when_others_leave) {
-  if (is("zeromq"))
-    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
-  auto process = start(24);
-  auto clients = connect(60);
+void exhaustion::expect_all_served(int descriptors, std::size_t count) const {
+  auto process = start(descriptors);
+  auto clients = connect(count);
   if (server().speaks == protocol::own) {  // a client that waits cannot speak it
     wait_until_settled(process.pid());
     clients.clear();
   } else {
     for (const auto& client : clients) send(client, request());
     wait_until_settled(process.pid());
-    EXPECT_EQ(serve_all(std::move(clients)), 60) << log();
+    EXPECT_EQ(serve_all(std::move(clients)), count) << log();
   }
   talk(server(), address());
   EXPECT_EQ(process.stop(), 0) << log();
 }
 
-TEST_P(exhaustion, serves_many_clients_at_a_time) {
-  auto process = start(1024);
-  auto clients = connect(300);
-  if (server().speaks == protocol::own) {
-    clients.clear();
-  } else {
-    for (const auto& client : clients) send(client, request());
-    wait_until_settled(process.pid());
-    EXPECT_EQ(serve_all(std::move(clients)), 300) << log();
-  }
-  talk(server(), address());
-  EXPECT_EQ(process.stop(), 0) << log();
+TEST_P(exhaustion, serves_waiting_clients_when_others_leave) {
+  if (is("zeromq"))
+    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  expect_all_served(24, 60);
 }
+
+TEST_P(exhaustion, serves_many_clients_at_a_time) { expect_all_served(1024, 300); }
 
 /// Returns the environment in which the first calls of accept(2) fail.
 std::map<std::string, std::string> failing_accept(int error, int failures) {

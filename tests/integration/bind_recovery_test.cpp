@@ -196,6 +196,20 @@ int next_free() {
   return copy.get();
 }
 
+/// Binds an address while only so many allocations succeed. Returns whether that was enough.
+bool binds_with(int allocations, const sd::address& where) {
+  std::vector<sd::listen_fd> none;
+  bool bound = false;
+  try {
+    sd::test::allocations_left = allocations;
+    const auto server = sd::take_or_bind(none, where);
+    bound = true;
+  } catch (const std::bad_alloc&) {
+  }
+  sd::test::allocations_left = -1;
+  return bound;
+}
+
 TEST(failure, to_allocate_memory_leaves_no_lock_and_no_descriptor) {
   const scratch directory;
   const sd::address where(directory / "directory/socket-with-a-long-name");
@@ -205,15 +219,7 @@ TEST(failure, to_allocate_memory_leaves_no_lock_and_no_descriptor) {
     ASSERT_LT(allocations, 1000);
     std::filesystem::create_directory(directory / "directory");
     leave_dead_socket(directory / "directory/socket-with-a-long-name");
-    std::vector<sd::listen_fd> none;
-    try {
-      sd::test::allocations_left = allocations;
-      const auto server = sd::take_or_bind(none, where);
-      sd::test::allocations_left = -1;
-      bound = true;
-    } catch (const std::bad_alloc&) {
-      sd::test::allocations_left = -1;
-    }
+    bound = binds_with(allocations, where);
     EXPECT_FALSE(exists(directory / "directory/socket-with-a-long-name.sd-lock"));
     std::filesystem::remove(directory / "directory/socket-with-a-long-name");
     EXPECT_TRUE(std::filesystem::remove(directory / "directory"));
@@ -227,14 +233,8 @@ TEST(failure, to_allocate_memory_leaves_no_directory) {
   bool bound = false;
   for (int allocations = 0; !bound; ++allocations) {
     ASSERT_LT(allocations, 1000);
-    std::vector<sd::listen_fd> none;
-    try {
-      sd::test::allocations_left = allocations;
-      const auto server = sd::take_or_bind(none, where);
-      sd::test::allocations_left = -1;
-      bound = true;
-    } catch (const std::bad_alloc&) {
-      sd::test::allocations_left = -1;
+    bound = binds_with(allocations, where);
+    if (!bound) {
       EXPECT_THAT(directory.entries(), IsEmpty());
     }
   }

@@ -8,7 +8,8 @@
 namespace sd::test {
 
 /// Returns the result of a system call. Throws `std::system_error` if it failed.
-inline int check(int result, const std::string& what) {
+template <class Number>
+Number check(Number result, const std::string& what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
   return result;
 }

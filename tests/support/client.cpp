@@ -3,22 +3,16 @@
 
 #include <sd/address.hpp>
 
+#include "check.hpp"
+
 #include <sys/time.h>
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
-#include <system_error>
 
 namespace sd::test {
 
 namespace {
-
-template <class Number>
-Number check(Number result, const std::string& what) {
-  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
-  return result;
-}
 
 const sockaddr* sockaddr_of(const address& where) { return static_cast<const sockaddr*>(where.data()); }
 
