@@ -28,14 +28,11 @@ enum class listen_options : unsigned {
   /// No options.
   none = 0,
   /// Removes `LISTEN_PID`, `LISTEN_PIDFDID`, `LISTEN_FDS`, `LISTEN_FDS_FIRST_FD` and `LISTEN_FDNAMES` from the
-  /// environment unless
-  /// there is an error. Like unsetenv(3), this is not thread-safe.
+  /// environment unless there is an error. Like unsetenv(3), this is not thread-safe.
   unset_environment = 1,
   /// Accepts a `LISTEN_PID` and a `LISTEN_PIDFDID` that are missing or another process's, for programs that run under a
-  /// wrapper.
-  /// Nothing proves then that the descriptors are meant for this process: in a child that merely inherited the
-  /// variables,
-  /// descriptor 3 may be anything.
+  /// wrapper. Nothing proves then that the descriptors are meant for this process: in a child that merely inherited the
+  /// variables, descriptor 3 may be anything.
   any_pid = 2,
   /// Makes an empty list an error, for services that cannot work without a socket: `errc::not_activated`, or
   /// `errc::already_taken` on a second call.
@@ -60,9 +57,8 @@ constexpr listen_options& operator|=(listen_options& a, listen_options b) noexce
 ///   An `sd::errc` if the variables are meant for this process but are wrong, `EBADF` if a descriptor is not open, or
 ///   the errno of a failed check of `LISTEN_PIDFDID`. After an error, including `std::bad_alloc`, nothing has been
 ///   adopted, closed, marked or unset, and the next call finds everything as it was.
-/// @threadsafety Safe from any thread, except with `listen_options::unset_environment`. If several threads call it
-///               at once, exactly one receives the descriptors. The others get an empty list, even if the one then
-///               fails.
+/// @threadsafety Safe from any thread, except with `listen_options::unset_environment`. If several threads call it at
+///               once, exactly one receives the descriptors. The others get an empty list, even if the one then fails.
 /// @see sd_listen_fds(3)
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
 

@@ -150,8 +150,8 @@ enum class notify_result {
 /// for more than 21 states. `EAFNOSUPPORT`, `EINVAL` or `E2BIG` for a `NOTIFY_SOCKET` that is not an address; `EPERM`
 /// if this process may not send as another one; `EMSGSIZE` for a message that is too long; the errno of a failed system
 /// call, such as `ECONNREFUSED` or `ENOENT` if the manager is gone.
-/// @threadsafety Safe from any thread, and async-signal-safe, as long as no thread changes the environment.
-///               Allocates no memory.
+/// @threadsafety Safe from any thread, and async-signal-safe, as long as no thread changes the environment. Allocates
+///               no memory.
 /// @see sd_notify(3)
 SD_EXPORT notify_result notify(array_view<state> states, const notify_options& options, std::error_code& ec) noexcept;
 inline notify_result notify(array_view<state> states, std::error_code& ec) noexcept { return notify(states, {}, ec); }

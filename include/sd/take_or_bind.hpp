@@ -151,10 +151,11 @@ struct bind_options {
 /// @returns The socket. Keep it for as long as the socket is served: its destructor unlinks the path.
 /// @par Errors
 ///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the
-///   address is being served; `EINVAL` for a kind that cannot be bound. The list is unchanged then, and no socket or
-///   path is left behind.
-/// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this
-///               library binds the same path.
+///   address is being served; `EINVAL` for a kind that cannot be bound; `EISDIR` for a path that can only be a
+///   directory's; `ESTALE` if another process has replaced the path right after it was bound. The list is unchanged
+///   then, and no socket, path or new directory is left behind.
+/// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this library
+///               binds the same path.
 /// @see systemd.socket(5), bind(2), unix(7)
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options,
@@ -168,7 +169,7 @@ struct bind_options {
 #if SD_HAS_EXCEPTIONS
 /// @copydoc take_or_bind()
 /// @throws std::system_error with the errors above. `what()` names the step that failed, its subject, and what was
-/// passed.
+///         passed.
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options = {});
 /// Takes the socket that is bound to `where`, or opens one there.
