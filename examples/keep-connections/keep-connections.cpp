@@ -7,9 +7,9 @@
 // twice. (If the service crashes in between, some clients may receive that line again.)
 //
 // A client is disconnected if it sends a line of more than 4,095 bytes, if it closes its connection in the middle of a
-// line, or if its socket buffer is full and it does not read for a second, in which all others wait. The service
-// accepts only as many clients as a restart can hand over. The others stay in the connection queue until a client has
-// left. A user may open any number of connections.
+// line, or if its socket buffer is full and it does not read for a second. All other clients wait during this second.
+// The service accepts only as many clients as a restart can hand over. The others stay in the connection queue until a
+// client has left. A user may open any number of connections.
 
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
@@ -66,7 +66,7 @@ sd::unique_fd open_signal(int number) {
 /// them.
 rlim_t most_clients() {
   constexpr rlim_t stored = 1000;  // FileDescriptorStoreMax= of the unit; systemd before 254 does not pass it on
-  constexpr rlim_t others = 12;    // the descriptors that this service and the library open besides
+  constexpr rlim_t others = 12;    // the other descriptors that this service and the library open
   rlimit limit{};
   check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
   const rlim_t passable = (std::max(limit.rlim_cur, others + 2) - others) / 2;

@@ -145,8 +145,7 @@ enum class listening {
 /// @param type The type that it must have, such as `SOCK_STREAM`, or 0 for any.
 /// @param state Whether it must be listening.
 /// @param path If given, the name that the socket must be bound to, byte for byte as it was passed to bind(2): an
-/// abstract name starts
-///             with its NUL, and the empty name matches a socket that is not bound.
+///             abstract name starts with its NUL, and the empty name matches a socket that is not bound.
 /// @par Errors
 /// `EBADF` if the descriptor is not open; `EINVAL` if the type is negative; the errno of getsockopt(2) or
 /// getsockname(2); `ENOSYS` on platforms without the protocol.

@@ -14,7 +14,6 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
-#include <string>
 
 namespace {
 

@@ -20,9 +20,9 @@ namespace {
 
 MHD_Result answer(void*, MHD_Connection* connection, const char* url, const char* method, const char*, const char*,
                   std::size_t* body_size, void** seen) {
+  // The first call comes after the headers, the next ones with the body, and the last one without data.
   static int yes;
-  if (*seen ==
-      nullptr) {  // the first call comes after the headers, the next ones with the body, and the last without data
+  if (*seen == nullptr) {
     *seen = &yes;
     return MHD_YES;
   }

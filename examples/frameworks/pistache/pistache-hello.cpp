@@ -25,7 +25,6 @@
 #include <map>
 #include <memory>
 #include <system_error>
-#include <utility>
 
 namespace {
 
@@ -71,7 +70,7 @@ sd::unique_fd open_sigterm() {
 }
 
 /// Accepts a client and passes the connection to the library, which owns it from then on.
-/// @returns whether to go on at once: not if there is no descriptor left
+/// @returns False if no descriptor is left. The caller must wait before it tries again.
 bool accept(const sd::unique_fd& listener, Tcp::Transport& transport) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
