@@ -6,6 +6,7 @@
 #include <sd/listen_fds.hpp>
 
 #include "activating.hpp"
+#include "descriptor_limit.hpp"
 #include "directory.hpp"
 #include "process.hpp"
 
@@ -120,24 +121,22 @@ TEST(spawn_failure, too_few_descriptors_in_the_child) {
 
 /// Runs a function while this process may open only `free` more descriptors.
 template <class Function>
-void with_free_descriptors(rlim_t free, Function function) {
+void with_free_descriptors(int free, Function function) {
   const auto before = open_descriptors();
-  rlimit limit{};
-  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  const rlimit saved = limit;
-  limit.rlim_cur = 0;
-  for (rlim_t left = free; left > 0 || before.count(static_cast<int>(limit.rlim_cur)) != 0; ++limit.rlim_cur) {
-    if (before.count(static_cast<int>(limit.rlim_cur)) == 0) --left;
+  int limit = 0;
+  for (int left = free; left > 0 || before.count(limit) != 0; ++limit) {
+    if (before.count(limit) == 0) --left;
   }
-  check(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-  function();
-  check(::setrlimit(RLIMIT_NOFILE, &saved), "setrlimit");
+  {
+    const sd::test::descriptor_limit lowered(static_cast<rlim_t>(limit));
+    function();
+  }
   EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(spawn_failure, too_few_descriptors_for_a_preparation) {
   sd::activation program({"true"}, {});
-  for (const rlim_t free : {0U, 1U, 2U}) {
+  for (const int free : {0, 1, 2}) {
     std::error_code ec;
     with_free_descriptors(free, [&] { program.spawn([]() noexcept { return 0; }, ec); });
     EXPECT_EQ(ec, system_error(EMFILE)) << free;

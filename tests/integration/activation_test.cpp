@@ -7,13 +7,13 @@
 
 #include "activating.hpp"
 #include "allocation.hpp"
+#include "descriptor_limit.hpp"
 #include "directory.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +37,7 @@ namespace {
 using sd::listen_fd;
 using sd::test::check;
 using sd::test::contents_of;
+using sd::test::descriptor_limit;
 using sd::test::failure_of;
 using sd::test::inode;
 using sd::test::lines_of;
@@ -235,12 +236,9 @@ TEST(activation, names_may_contain_any_byte_but_colons_and_controls) {
 }
 
 TEST(activation, a_thousand_descriptors) {
-  rlimit limit{};
-  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  const rlimit saved = limit;
-  limit.rlim_cur = limit.rlim_max;
-  if (limit.rlim_cur < 2100) GTEST_SKIP() << "SKIPPED: the hard limit of open files is below 2100";
-  check(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+  const auto most = descriptor_limit::current().rlim_max;
+  if (most < 2100) GTEST_SKIP() << "SKIPPED: the hard limit of open files is below 2100";
+  const descriptor_limit raised(most);
   auto fds = sockets(1000);
   std::string expected = "fds 1000\n";
   for (std::size_t i = 0; i < fds.size(); ++i) {
@@ -248,8 +246,6 @@ TEST(activation, a_thousand_descriptors) {
     expected += std::to_string(i + 3) + ' ' + inode(fds[i].fd.get()) + " cloexec name=" + std::to_string(i) + '\n';
   }
   EXPECT_THAT(printed(sd::test::command(PROBE, {"take"}), fds), StartsWith(expected));
-  fds.clear();
-  check(::setrlimit(RLIMIT_NOFILE, &saved), "setrlimit");
 }
 
 // --- the command -----------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@
 #include <sd/listen_fds.hpp>
 
 #include "allocation.hpp"
+#include "descriptor_limit.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -69,30 +69,21 @@ void report_state() {
   std::cout << '\n';
 }
 
-/// Lowers RLIMIT_NOFILE to the value of PROBE_LIMIT during the call only, because other code needs descriptors, too.
-class limit_descriptors {
- public:
-  limit_descriptors() {
-    ::getrlimit(RLIMIT_NOFILE, &saved_);
-    rlimit lower = saved_;
-    if (const char* const text = std::getenv("PROBE_LIMIT")) lower.rlim_cur = std::stoul(text);
-    ::setrlimit(RLIMIT_NOFILE, &lower);
-  }
-  ~limit_descriptors() { ::setrlimit(RLIMIT_NOFILE, &saved_); }
-  limit_descriptors(const limit_descriptors&) = delete;
-  limit_descriptors& operator=(const limit_descriptors&) = delete;
-
- private:
-  rlimit saved_{};
-};
+/// Lowers RLIMIT_NOFILE to the value of PROBE_LIMIT, if it is set, until the result is destroyed. It exists only during
+/// the call, because other code needs descriptors, too.
+sd::test::descriptor_limit limit_descriptors() {
+  const char* const text = std::getenv("PROBE_LIMIT");
+  return sd::test::descriptor_limit(text == nullptr ? sd::test::descriptor_limit::current().rlim_cur
+                                                    : std::stoul(text));
+}
 
 fd_list call(sd::listen_options options, std::error_code& ec) {
-  const limit_descriptors limit;
+  const auto limit = limit_descriptors();
   return sd::listen_fds(options, ec);
 }
 
 fd_list call(sd::listen_options options) {
-  const limit_descriptors limit;
+  const auto limit = limit_descriptors();
   return sd::listen_fds(options);
 }
 

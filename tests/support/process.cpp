@@ -4,9 +4,9 @@
 #include <sd/unique_fd.hpp>
 
 #include "check.hpp"
+#include "descriptor_limit.hpp"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -114,11 +114,7 @@ void place_descriptors(const activation& program, std::vector<unique_fd>& socket
 }  // namespace
 
 outcome run(const activation& program) {
-  rlimit limit{};
-  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  limit.rlim_cur = limit.rlim_max;
-  check(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-
+  const descriptor_limit raised(descriptor_limit::current().rlim_max);
   outcome result;
   std::vector<unique_fd> sockets;
   for (int i = 0; i < program.descriptors; ++i) {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Runs examples/my-service and examples/keep-connections with their own unit files, and at their limits.
 
-#include "check.hpp"
 #include "client.hpp"
+#include "descriptor_limit.hpp"
 #include "manager.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -170,14 +169,8 @@ TEST_F(example, clients_wait_if_the_service_has_10_threads) {
 
 /// examples/keep-connections.
 class keep_connections_limits : public under_systemd {
- protected:
-  void SetUp() override {
-    under_systemd::SetUp();
-    rlimit limit{};
-    check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-    limit.rlim_cur = limit.rlim_max;
-    check(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");  // for the clients
-  }
+ private:
+  descriptor_limit for_clients_{descriptor_limit::current().rlim_max};
 };
 
 constexpr const char* chat = "127.0.0.1:1236";

@@ -3,10 +3,11 @@
 #include <sd/error.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "descriptor_limit.hpp"
+
 #include <gmock/gmock.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -273,27 +274,8 @@ TEST(address, exception_names_text_and_cause) {
   }
 }
 
-/// Leaves this process no free descriptors for as long as it lives.
-class no_free_descriptors {
- public:
-  no_free_descriptors() {
-    if (::getrlimit(RLIMIT_NOFILE, &limit_) < 0) throw std::system_error(system_error(errno), "getrlimit");
-    set(0);
-  }
-  no_free_descriptors(const no_free_descriptors&) = delete;
-  no_free_descriptors& operator=(const no_free_descriptors&) = delete;
-  ~no_free_descriptors() { set(limit_.rlim_cur); }
-
- private:
-  void set(rlim_t number) {
-    const rlimit limit{number, limit_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  rlimit limit_{};
-};
-
 TEST(address, without_free_descriptors) {
-  const no_free_descriptors none_left;
+  const sd::test::descriptor_limit no_descriptors(0);
   auto ec = stale();
   const address scoped("[fe80::1]:80%lo", ec);
   EXPECT_EQ(ec, system_error(EMFILE));

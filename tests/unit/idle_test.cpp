@@ -5,12 +5,11 @@
 #include <sd/take_or_bind.hpp>
 #include <sd/testing.hpp>
 
-#include "check.hpp"
+#include "descriptor_limit.hpp"
 #include "directory.hpp"
 #include "process.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -28,7 +27,6 @@
 namespace {
 
 using namespace std::chrono_literals;
-using sd::test::check;
 
 /// Returns a socket as if the service manager had passed it.
 sd::server_socket passed_socket(const std::string& where) {
@@ -173,13 +171,10 @@ TEST_F(idle_exit, does_not_stop_while_a_client_waits_in_a_queue) {
 TEST_F(idle_exit, does_not_stop_if_a_queue_cannot_be_polled) {
   sd::idle_exit idle(0ms);
   idle.watch(listener_);
-  rlimit limit{};
-  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  const rlimit none{0, limit.rlim_max};
-  check(::setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
-  const bool stopped = idle.try_stop();
-  check(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-  EXPECT_FALSE(stopped);
+  {
+    const sd::test::descriptor_limit no_descriptors(0);
+    EXPECT_FALSE(idle.try_stop());
+  }
   EXPECT_TRUE(idle.begin());
   EXPECT_TRUE(idle.try_stop());
 }

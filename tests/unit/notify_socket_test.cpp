@@ -6,6 +6,7 @@
 #include <sd/testing.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "descriptor_limit.hpp"
 #include "detail/os/vsock.hpp"
 #include "directory.hpp"
 #include "notify_fixture.hpp"
@@ -13,7 +14,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -73,29 +73,12 @@ TEST_F(notify, invalid_messages_are_errors_without_a_service_manager) {
   expect_refused({state::fdstore()}, EBADF, {closed});
 }
 
-/// Keeps the process from opening descriptors.
-class no_descriptor_left {
- public:
-  no_descriptor_left() {
-    check(::getrlimit(RLIMIT_NOFILE, &limit_), "getrlimit");
-    rlimit none = limit_;
-    none.rlim_cur = 0;
-    check(::setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
-  }
-  ~no_descriptor_left() { ::setrlimit(RLIMIT_NOFILE, &limit_); }
-  no_descriptor_left(const no_descriptor_left&) = delete;
-  no_descriptor_left& operator=(const no_descriptor_left&) = delete;
-
- private:
-  rlimit limit_{};
-};
-
 TEST_F(notify, unset_notify_socket_needs_no_descriptor) {
   ::unsetenv("NOTIFY_SOCKET");
   std::error_code ec;
   std::error_code barrier_ec;
   {
-    const no_descriptor_left full;
+    const sd::test::descriptor_limit no_descriptors(0);
     sd::notify({state::ready()}, ec);
     sd::notify_barrier(1h, barrier_ec);
   }
@@ -107,7 +90,7 @@ TEST_F(notify, no_free_descriptor_is_emfile) {
   std::error_code ec;
   std::error_code barrier_ec;
   {
-    const no_descriptor_left full;
+    const sd::test::descriptor_limit no_descriptors(0);
     sd::notify({state::ready()}, ec);
     sd::notify_barrier(1h, barrier_ec);
   }
