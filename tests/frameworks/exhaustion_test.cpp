@@ -38,7 +38,11 @@
 namespace {
 
 using namespace std::chrono_literals;
+using sd::test::connect;
+using sd::test::connect_many;
+using sd::test::flood;
 using sd::test::protocol;
+using sd::test::send;
 
 /// What the server's threads have done so far, in nanoseconds.
 struct thread_time {
@@ -107,18 +111,6 @@ void wait_until_settled(int pid) {
   }
 }
 
-/// Sends until the server has taken no more for a second. Returns the number of bytes sent.
-std::size_t flood(const sd::unique_fd& connection, const std::string& words, std::size_t limit) {
-  std::size_t sent = 0;
-  pollfd writable{connection.get(), POLLOUT, 0};
-  while (sent < limit && ::poll(&writable, 1, 1000) == 1) {
-    const ssize_t n = ::send(connection.get(), words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN) break;  // the server has closed the connection
-    if (n > 0) sent += static_cast<std::size_t>(n);
-  }
-  return sent;
-}
-
 struct scenario {
   sd::test::example server;
   bool over_unix;
@@ -170,13 +162,6 @@ class exhaustion : public testing::TestWithParam<scenario> {
   /// then another one.
   void expect_all_served(int descriptors, std::size_t count) const;
 
-  [[nodiscard]] std::vector<sd::unique_fd> connect(std::size_t count) const {
-    std::vector<sd::unique_fd> clients;
-    clients.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) clients.push_back(sd::test::connect(address_));
-    return clients;
-  }
-
   [[nodiscard]] std::ptrdiff_t lines_logged() const {
     std::ifstream file(log_);
     return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
@@ -199,15 +184,11 @@ class exhaustion : public testing::TestWithParam<scenario> {
   std::string address_;
 };
 
-void send(const sd::unique_fd& client, const std::string& words) {
-  ASSERT_EQ(::send(client.get(), words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
-}
-
 TEST_P(exhaustion, neither_spins_nor_floods_the_log) {
   if (is("zeromq"))
     GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
   auto process = start(24);
-  const auto clients = connect(60);
+  const auto clients = connect_many(60, address());
   wait_until_settled(process.pid());
   EXPECT_LT(load_of(process.pid()), 30) << log();
   EXPECT_LT(lines_logged(), 100) << log();
@@ -240,7 +221,7 @@ std::size_t serve_all(std::vector<sd::unique_fd> clients) {
 
 void exhaustion::expect_all_served(int descriptors, std::size_t count) const {
   auto process = start(descriptors);
-  auto clients = connect(count);
+  auto clients = connect_many(count, address());
   if (server().speaks == protocol::own) {  // a client that waits cannot speak it
     wait_until_settled(process.pid());
     clients.clear();
@@ -276,7 +257,7 @@ TEST_P(exhaustion, neither_spins_nor_floods_the_log_while_accept_fails) {
         << "SKIPPED: libmicrohttpd spins if accept fails while it has no client, see docs/frameworks/microhttpd.md";
   }
   auto process = start(1024, failing_accept(ENOBUFS, 1'000'000'000));
-  const auto client = sd::test::connect(address());
+  const auto client = connect(address());
   wait_until_settled(process.pid());
   EXPECT_LT(load_of(process.pid()), 30) << log();
   EXPECT_LT(lines_logged(), 100) << log();
@@ -298,7 +279,7 @@ TEST_P(exhaustion, threads_that_cannot_be_started_do_not_hang_the_server) {
     GTEST_SKIP() << "SKIPPED: the example's client cannot wait for a reply or for the server's end";
   for (int threads = 0; threads < 4; ++threads) {
     auto process = start(1024, {{"LD_PRELOAD", FAILING_CALLS}, {"THREADS", std::to_string(threads)}});
-    const auto client = sd::test::connect(address());
+    const auto client = connect(address());
     send(client, request());
     pollfd readable{client.get(), POLLIN, 0};
     siginfo_t end{};
@@ -313,7 +294,7 @@ TEST_P(exhaustion, threads_that_cannot_be_started_do_not_hang_the_server) {
 
 TEST_P(exhaustion, silent_clients_do_not_keep_others_waiting) {
   auto process = start(1024);
-  const auto silent = connect(30);
+  const auto silent = connect_many(30, address());
   talk(server(), address());
   EXPECT_EQ(process.stop(), 0) << log();
 }
@@ -321,7 +302,7 @@ TEST_P(exhaustion, silent_clients_do_not_keep_others_waiting) {
 TEST_P(exhaustion, clients_that_leave_at_once_do_no_harm) {
   auto process = start(24);
   for (int i = 0; i < 100; ++i) {
-    auto client = sd::test::connect(address());
+    auto client = connect(address());
     if (i % 3 == 0) send(client, request());  // a client that does not read the reply
     if (i % 2 == 0) {
       const linger reset{1, 0};
@@ -334,7 +315,7 @@ TEST_P(exhaustion, clients_that_leave_at_once_do_no_harm) {
 
 TEST_P(exhaustion, half_requests_and_garbage_do_no_harm) {
   auto process = start(24);
-  const auto clients = connect(6);
+  const auto clients = connect_many(6, address());
   send(clients[0], request().substr(0, 3));
   send(clients[1], request().substr(0, request().size() - 1));
   send(clients[2], std::string(1000, '\xff'));
@@ -348,7 +329,7 @@ TEST_P(exhaustion, half_requests_and_garbage_do_no_harm) {
 TEST_P(exhaustion, a_client_that_never_reads_takes_bounded_memory) {
   constexpr std::size_t megabyte = 1'048'576;
   auto process = start(24);
-  const auto client = sd::test::connect(address());
+  const auto client = connect(address());
   std::string words;
   while (words.size() < 65536) words += request();
   const auto before = peak_memory_of(process.pid());

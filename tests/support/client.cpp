@@ -5,10 +5,12 @@
 
 #include "check.hpp"
 
+#include <poll.h>
 #include <sys/time.h>
 
 #include <array>
-#include <cstddef>
+#include <cerrno>
+#include <system_error>
 
 namespace sd::test {
 
@@ -33,12 +35,36 @@ unique_fd connect(const std::string& where, int type) {
   return fd;
 }
 
+std::vector<unique_fd> connect_many(std::size_t count, const std::string& where) {
+  std::vector<unique_fd> connections;
+  connections.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) connections.push_back(connect(where));
+  return connections;
+}
+
+void send(const unique_fd& connection, std::string_view text) {
+  const auto sent = check(::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL), "send");
+  if (static_cast<std::size_t>(sent) < text.size())
+    throw std::system_error(make_error_code(std::errc::timed_out), "send");
+}
+
+std::size_t flood(const unique_fd& connection, std::string_view text, std::size_t limit) {
+  std::size_t sent = 0;
+  pollfd writable{connection.get(), POLLOUT, 0};
+  while (sent < limit && ::poll(&writable, 1, 1000) == 1) {
+    const ssize_t n = ::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN) break;
+    if (n > 0) sent += static_cast<std::size_t>(n);
+  }
+  return sent;
+}
+
 std::string converse(const unique_fd& connection, const std::string& text) {
   int type = 0;
   socklen_t size = sizeof type;
   check(::getsockopt(connection.get(), SOL_SOCKET, SO_TYPE, &type, &size), "SO_TYPE");
   const bool ends = type != SOCK_DGRAM;  // a datagram has no end of data
-  check(::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL), "send");
+  send(connection, text);
   if (ends) check(::shutdown(connection.get(), SHUT_WR), "shutdown");
 
   std::string reply;

@@ -50,15 +50,6 @@ void under_clients(std::chrono::milliseconds pause, const std::function<void()>&
   clients.get();
 }
 
-/// Sends until the service takes no more, and reads nothing.
-void flood(const sd::unique_fd& client) {
-  const std::string text(1 << 16, 'x');
-  pollfd writable{client.get(), POLLOUT, 0};
-  while (::poll(&writable, 1, 300) > 0) {
-    if (::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) return;
-  }
-}
-
 TEST_F(example, first_client_starts_the_service) {
   systemctl("start my-service.socket");
   EXPECT_EQ(state("my-service.socket"), "active");
@@ -108,7 +99,7 @@ TEST_F(example, idle_client_does_not_hold_up_a_stop) {
 TEST_F(example, client_that_never_reads_does_not_hold_up_a_stop) {
   systemctl("start my-service.socket");
   const auto client = connect("127.0.0.1:1234");
-  flood(client);
+  flood(client, std::string(1 << 16, 'x'));
   EXPECT_EQ(ask("127.0.0.1:1234", "hello\n"), "hello\n");
   systemctl("stop my-service.service");
   EXPECT_EQ(state("my-service.service"), "inactive");
@@ -143,8 +134,7 @@ TEST_F(example, service_without_a_socket_unit_opens_the_port_itself) {
 /// Connects 60 clients, which are more than the service can serve at once, and expects that all of them are answered
 /// when others have left.
 void expect_all_of_60_clients_answered(const std::string& service) {
-  std::vector<sd::unique_fd> clients;
-  for (int i = 0; i < 60; ++i) clients.push_back(connect("127.0.0.1:1234"));
+  auto clients = connect_many(60, "127.0.0.1:1234");
   for (std::size_t i = 0; i < clients.size(); ++i) {
     ASSERT_EQ(converse(clients[i], "hello\n"), "hello\n") << i;
     clients[i].reset();
@@ -175,10 +165,6 @@ class keep_connections_limits : public under_systemd {
 
 constexpr const char* chat = "127.0.0.1:1236";
 
-void send(const sd::unique_fd& client, std::string_view text) {
-  ASSERT_EQ(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-}
-
 /// Receives as many bytes. Fewer are returned if the connection is lost, or after ten seconds.
 std::string receive(const sd::unique_fd& client, std::size_t size) {
   std::string text(size, '\0');
@@ -198,12 +184,6 @@ bool is_disconnected(const sd::unique_fd& client) {
   do received = ::recv(client.get(), buffer.data(), buffer.size(), 0);
   while (received > 0);
   return received == 0 || errno == ECONNRESET;
-}
-
-std::vector<sd::unique_fd> connect_many(int count, const std::string& where) {
-  std::vector<sd::unique_fd> clients;
-  for (int i = 0; i < count; ++i) clients.push_back(connect(where));
-  return clients;
 }
 
 bool eventually_stores(const std::string& service, std::size_t connections) {

@@ -26,7 +26,7 @@ using idle = under_systemd;
 
 /// Sends a line and returns the next data that the service sends. The connection stays open.
 std::string echo(const sd::unique_fd& client, const std::string& line) {
-  EXPECT_EQ(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL), static_cast<ssize_t>(line.size()));
+  send(client, line);
   std::array<char, 64> buffer{};
   const auto received = ::recv(client.get(), buffer.data(), buffer.size(), 0);
   return {buffer.data(), received > 0 ? static_cast<std::size_t>(received) : 0};
@@ -81,8 +81,7 @@ TEST_F(idle, example_with_its_own_units_keeps_running_for_30_seconds) {
 TEST_F(idle, clients_beyond_the_limits_of_the_service_wait_for_the_others) {
   if (run("command -v strace").status != 0) GTEST_SKIP() << "SKIPPED: strace is not installed";
   systemctl("start limited-on-demand.socket");
-  std::vector<sd::unique_fd> clients;
-  for (int i = 0; i < 60; ++i) clients.push_back(connect("127.0.0.1:7303"));
+  auto clients = connect_many(60, "127.0.0.1:7303");
   for (int i = 0; i < 500; ++i) ASSERT_EQ(echo(clients[0], "x"), "x");
   const int pid = main_pid("limited-on-demand.service");
   for (std::size_t i = 0; i < clients.size(); ++i) {
@@ -102,11 +101,9 @@ TEST_F(idle, clients_beyond_the_limits_of_the_service_wait_for_the_others) {
 TEST_F(idle, client_that_never_reads_does_not_hold_up_the_others) {
   systemctl("start on-demand.socket");
   const auto client = connect("127.0.0.1:1235");
-  const std::string text(1 << 16, 'x');
-  pollfd writable{client.get(), POLLOUT, 0};
-  while (::poll(&writable, 1, 300) > 0) {  // until the service takes no more
-    ASSERT_GT(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT), 0);
-  }
+  flood(client, std::string(1 << 16, 'x'));
+  pollfd closed{client.get(), POLLRDHUP, 0};
+  EXPECT_EQ(::poll(&closed, 1, 0), 0) << "the service has closed the connection";
   EXPECT_EQ(ask("127.0.0.1:1235", "hello\n"), "hello\n");
 }
 

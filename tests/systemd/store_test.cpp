@@ -44,8 +44,8 @@ class talker {
     const auto line = std::to_string(number_) + ' ' + std::to_string(message) + '\n';
     // In two parts, as the service may restart between them.
     const auto half = line.size() / 2;
-    send(line.substr(0, half));
-    send(line.substr(half));
+    send(fd_, line.substr(0, half));
+    send(fd_, line.substr(half));
   }
 
   /// Reads the messages that have arrived. Each one must be the next one of its sender.
@@ -64,10 +64,6 @@ class talker {
   }
 
  private:
-  void send(const std::string& text) {
-    ASSERT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-  }
-
   void take(const std::string& line) {
     std::size_t length = 0;
     const auto sender = std::stoul(line, &length);
