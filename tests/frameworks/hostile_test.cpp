@@ -6,6 +6,7 @@
 #include <sd/unique_fd.hpp>
 
 #include "client.hpp"
+#include "examples.hpp"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -14,62 +15,52 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
 #include <iterator>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
 namespace {
 
 using namespace std::string_literals;
+using sd::test::send;
+
+constexpr const char* not_built = "SKIPPED: the example is not part of this build";
 
 /// An example that listens on a TCP socket, with 24 descriptors.
 class hostile : public testing::Test {
  protected:
   hostile() { fds_.push_back(sd::testing::open(sd::kind::stream, "127.0.0.1:0", "web")); }
 
-  /// @returns false if the example is not part of this build
+  /// Starts the example for a library. Returns false if it is not part of this build.
   bool start(const std::string& framework) {
-    std::istringstream built(FRAMEWORKS);
-    bool found = false;
-    for (std::string word; built >> word;) found = found || word == framework;
-    if (!found) return false;
-    const auto program = EXAMPLES "/" + framework + '/' + framework + "-hello";
-    const std::vector<std::string> command = {"/bin/sh", "-c", "ulimit -n 24 && exec \"$0\" 2>/dev/null", program};
-    process_ = std::make_unique<sd::testing::process>(command, fds_);
-    return true;
+    for (const auto& example : sd::test::built_examples()) {
+      if (example.framework != framework) continue;
+      example_ = example;
+      const std::vector<std::string> command = {"/bin/sh", "-c", R"(ulimit -n 24 && exec "$0" 2>/dev/null)",
+                                                example.path()};
+      process_ = std::make_unique<sd::testing::process>(command, fds_);
+    }
+    return process_ != nullptr;
   }
 
   [[nodiscard]] std::string address() const { return to_string(sd::describe(fds_.front().fd.get()).local); }
 
   [[nodiscard]] sd::testing::process& process() const { return *process_; }
 
-  [[nodiscard]] sd::unique_fd send(const std::string& bytes) const {
+  [[nodiscard]] sd::unique_fd client_that_sends(const std::string& bytes) const {
     auto client = sd::test::connect(address());
-    EXPECT_EQ(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+    send(client, bytes);
     return client;
   }
 
-  /// Returns what a command prints that is given the server's address as its last word.
-  [[nodiscard]] std::string output_of(const std::string& command) const {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen((command + address()).c_str(), "re"), ::pclose);
-    std::string output;
-    std::array<char, 256> buffer;
-    while (const auto n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) output.append(buffer.data(), n);
-    return output;
-  }
-  [[nodiscard]] std::string curl() const {
-    return output_of("curl --silent --show-error --max-time 20 --noproxy '*' http://");
-  }
-  [[nodiscard]] std::string client_of(const std::string& framework) const {
-    return output_of(EXAMPLES "/" + framework + '/' + framework + "-client ");
-  }
+  /// Expects that another client is served.
+  void expect_served() const { talk(example_, address()); }
 
  private:
   std::vector<sd::listen_fd> fds_;
+  sd::test::example example_{};
   std::unique_ptr<sd::testing::process> process_;
 };
 
@@ -87,42 +78,42 @@ std::string read_all(const sd::unique_fd& client) {
 }
 
 TEST_F(hostile, microhttpd_half_requests_and_closed_connections_keep_no_descriptors) {
-  if (!start("microhttpd")) GTEST_SKIP() << "microhttpd is not part of this build";
-  EXPECT_EQ(curl(), "hello\n");
-  for (int i = 0; i < 100; ++i) static_cast<void>(send("GET / HTTP/1.1\r\nHos"));
-  EXPECT_EQ(curl(), "hello\n");
+  if (!start("microhttpd")) GTEST_SKIP() << not_built;
+  expect_served();
+  for (int i = 0; i < 100; ++i) static_cast<void>(client_that_sends("GET / HTTP/1.1\r\nHos"));
+  expect_served();
   EXPECT_EQ(process().stop(), 0);
 }
 
 TEST_F(hostile, libwebsockets_connection_closes_after_one_response) {
-  if (!start("libwebsockets")) GTEST_SKIP() << "libwebsockets is not part of this build";
+  if (!start("libwebsockets")) GTEST_SKIP() << not_built;
   const auto request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"s;
-  const auto response = read_all(send(request));
+  const auto response = read_all(client_that_sends(request));
   EXPECT_NE(response.find("connection: close\r\n"), std::string::npos) << response;
   EXPECT_EQ(process().stop(), 0);
 }
 
 TEST_F(hostile, h2o_http2_without_tls_is_refused) {
-  if (!start("h2o")) GTEST_SKIP() << "h2o is not part of this build";
+  if (!start("h2o")) GTEST_SKIP() << not_built;
   const auto settings = "\0\0\0\4\0\0\0\0\0"s;
-  EXPECT_EQ(read_all(send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)).find(settings.substr(0, 4)),
+  EXPECT_EQ(read_all(client_that_sends("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)).find(settings.substr(0, 4)),
             std::string::npos);
-  EXPECT_EQ(curl(), "hello\n");
+  expect_served();
   EXPECT_EQ(process().stop(), 0);
 }
 
 TEST_F(hostile, thrift_string_of_two_gigabytes_is_refused) {
-  if (!start("thrift")) GTEST_SKIP() << "thrift is not part of this build";
-  EXPECT_EQ(read_all(send("\x80\x01\x00\x01\x7f\xff\xff\xff"s)), "");
-  EXPECT_EQ(client_of("thrift"), "hello\n");
+  if (!start("thrift")) GTEST_SKIP() << not_built;
+  EXPECT_EQ(read_all(client_that_sends("\x80\x01\x00\x01\x7f\xff\xff\xff"s)), "");
+  expect_served();
   EXPECT_EQ(process().stop(), 0);
 }
 
 TEST_F(hostile, zeromq_request_in_two_parts_does_not_stop_the_server) {
-  if (!start("zeromq")) GTEST_SKIP() << "zeromq is not part of this build";
+  if (!start("zeromq")) GTEST_SKIP() << not_built;
   const auto greeting = "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL"s + std::string(48, '\0');
   const auto ready = "\4\x19\5READY\13Socket-Type\0\0\0\3REQ"s;
-  const auto client = send(greeting + ready);
+  const auto client = client_that_sends(greeting + ready);
   std::string received;
   while (received.find("READY") == std::string::npos) {
     std::array<char, 256> buffer;
@@ -131,8 +122,8 @@ TEST_F(hostile, zeromq_request_in_two_parts_does_not_stop_the_server) {
     received.append(buffer.data(), static_cast<std::size_t>(n));
   }
   const auto parts = "\1\0\1\1a\0\1b"s;  // an empty one, "a" and "b"
-  ASSERT_EQ(::send(client.get(), parts.data(), parts.size(), MSG_NOSIGNAL), static_cast<ssize_t>(parts.size()));
-  EXPECT_EQ(client_of("zeromq"), "hello\n");
+  send(client, parts);
+  expect_served();
   EXPECT_EQ(process().stop(), 0);
 }
 
@@ -148,8 +139,8 @@ std::string frame(char type, char flags, unsigned stream, const std::string& pay
 }
 
 TEST_F(hostile, grpc_cancelled_requests_start_few_threads) {
-  if (!start("grpc")) GTEST_SKIP() << "grpc is not part of this build";
-  EXPECT_EQ(client_of("grpc"), "hello\n");
+  if (!start("grpc")) GTEST_SKIP() << not_built;
+  expect_served();
   std::string headers;
   for (const std::array<std::string, 2>& each : {std::array<std::string, 2>{":method", "POST"},
                                                  {":scheme", "http"},
@@ -160,7 +151,7 @@ TEST_F(hostile, grpc_cancelled_requests_start_few_threads) {
     headers += '\0';
     for (const auto& text : each) headers += static_cast<char>(text.size()) + text;
   }
-  const auto client = send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, ""));
+  const auto client = client_that_sends("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, ""));
   std::ptrdiff_t threads = 0;
   for (unsigned stream = 1; stream < 80000;) {
     std::string requests;
