@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <memory>
 #include <sstream>
@@ -62,6 +63,12 @@ inline std::vector<example> built_examples() {
     }
   }
   return built;
+}
+
+/// Replaces the characters that the name of a test may not contain.
+inline std::string test_name(std::string text) {
+  for (char& c : text) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return text;
 }
 
 /// Runs a command and returns its output.

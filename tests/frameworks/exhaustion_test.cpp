@@ -18,7 +18,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -130,9 +129,7 @@ std::vector<scenario> scenarios() {
 }
 
 std::string name_of(const testing::TestParamInfo<scenario>& info) {
-  auto name = info.param.server.framework + (info.param.over_unix ? "_unix" : "_tcp");
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  return name;
+  return sd::test::test_name(info.param.server.framework + (info.param.over_unix ? "_unix" : "_tcp"));
 }
 
 class exhaustion : public testing::TestWithParam<scenario> {
@@ -156,6 +153,14 @@ class exhaustion : public testing::TestWithParam<scenario> {
   /// A request whose reply contains "hello\n" and leaves the connection open.
   [[nodiscard]] static std::string request() {
     return server().speaks == protocol::http ? "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" : "hello\n";
+  }
+
+  /// Expects that the server sleeps and logs little, and then stops.
+  void expect_quiet(sd::testing::process& process) const {
+    wait_until_settled(process.pid());
+    EXPECT_LT(load_of(process.pid()), 30) << log();
+    EXPECT_LT(lines_logged(), 100) << log();
+    EXPECT_EQ(process.stop(), 0) << log();
   }
 
   /// Expects that a server with this many descriptors serves this many clients that are there at the same time, and
@@ -184,15 +189,14 @@ class exhaustion : public testing::TestWithParam<scenario> {
   std::string address_;
 };
 
+constexpr const char* zeromq_needs_descriptors =
+    "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+
 TEST_P(exhaustion, neither_spins_nor_floods_the_log) {
-  if (is("zeromq"))
-    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  if (is("zeromq")) GTEST_SKIP() << zeromq_needs_descriptors;
   auto process = start(24);
   const auto clients = connect_many(60, address());
-  wait_until_settled(process.pid());
-  EXPECT_LT(load_of(process.pid()), 30) << log();
-  EXPECT_LT(lines_logged(), 100) << log();
-  EXPECT_EQ(process.stop(), 0) << log();
+  expect_quiet(process);
 }
 
 /// Waits for the reply of each client, which then leaves. Returns the number of clients that got one.
@@ -235,8 +239,7 @@ void exhaustion::expect_all_served(int descriptors, std::size_t count) const {
 }
 
 TEST_P(exhaustion, serves_waiting_clients_when_others_leave) {
-  if (is("zeromq"))
-    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  if (is("zeromq")) GTEST_SKIP() << zeromq_needs_descriptors;
   expect_all_served(24, 60);
 }
 
@@ -250,23 +253,18 @@ std::map<std::string, std::string> failing_accept(int error, int failures) {
 }
 
 TEST_P(exhaustion, neither_spins_nor_floods_the_log_while_accept_fails) {
-  if (is("zeromq"))
-    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  if (is("zeromq")) GTEST_SKIP() << zeromq_needs_descriptors;
   if (is("microhttpd")) {
     GTEST_SKIP()
         << "SKIPPED: libmicrohttpd spins if accept fails while it has no client, see docs/frameworks/microhttpd.md";
   }
   auto process = start(1024, failing_accept(ENOBUFS, 1'000'000'000));
   const auto client = connect(address());
-  wait_until_settled(process.pid());
-  EXPECT_LT(load_of(process.pid()), 30) << log();
-  EXPECT_LT(lines_logged(), 100) << log();
-  EXPECT_EQ(process.stop(), 0) << log();
+  expect_quiet(process);
 }
 
 TEST_P(exhaustion, failures_of_accept_do_no_harm) {
-  if (is("zeromq"))
-    GTEST_SKIP() << "SKIPPED: libzmq aborts or spins without free descriptors, see docs/frameworks/zeromq.md";
+  if (is("zeromq")) GTEST_SKIP() << zeromq_needs_descriptors;
   for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
     auto process = start(1024, failing_accept(error, 3));
     talk(server(), address());

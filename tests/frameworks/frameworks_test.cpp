@@ -13,7 +13,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <cctype>
 #include <future>
 #include <ostream>
 #include <string>
@@ -41,11 +40,9 @@ std::vector<scenario> scenarios() {
 }
 
 std::string name_of(const testing::TestParamInfo<scenario>& info) {
-  auto name = info.param.server.framework + (info.param.where == "unix"        ? "_unix"
-                                             : info.param.where.front() == '[' ? "_ipv6"
-                                                                               : "_ipv4");
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  return name;
+  const auto& where = info.param.where;
+  const char* const address = where == "unix" ? "_unix" : where.front() == '[' ? "_ipv6" : "_ipv4";
+  return sd::test::test_name(info.param.server.framework + address);
 }
 
 class frameworks : public testing::TestWithParam<scenario> {
