@@ -129,9 +129,12 @@ std::vector<listen_fd> list_of(listen_fd entry) {
 }
 
 bool may_change_owners() {
-  const scratch directory;
-  std::ofstream(directory / "file").close();
-  return ::lchown((directory / "file").c_str(), 1234, 4321) == 0;
+  static const bool may = [] {
+    const scratch directory;
+    std::ofstream(directory / "file").close();
+    return ::lchown((directory / "file").c_str(), 1234, 4321) == 0;
+  }();
+  return may;
 }
 
 program::program(const std::string& where, const words& options, const std::vector<listen_fd>& passed,
