@@ -502,8 +502,8 @@ TEST_P(failing_call, is_reported_or_does_no_harm) {
     const bool leaves_lock =
         std::regex_search(sound.calls[call], std::regex("^unlink.*sd-lock|^flock|^n?e?w?f?stat.*"));
     leave_dead_socket(where);
-    const sd::unique_fd dead(
-        check(::open(where.c_str(), O_PATH | O_CLOEXEC), "open"));  // so that no other has its inode
+    // While it is open, no other file gets its inode number.
+    const sd::unique_fd dead(check(::open(where.c_str(), O_PATH | O_CLOEXEC), "open"));
     const auto dead_inode = status_of(where).st_ino;
     bool right = false;
     auto failed = run(where, options, {}, failing(sound, call, "EIO"),
