@@ -39,17 +39,18 @@ using sd::test::bind_one;
 using sd::test::check;
 using sd::test::exists;
 using sd::test::failure_of;
-using sd::test::foreign_server;
 using sd::test::leave_dead_socket;
 using sd::test::list_of;
 using sd::test::loopback;
 using sd::test::may_change_owners;
 using sd::test::mode_of;
 using sd::test::of_kind;
+using sd::test::private_server;
 using sd::test::program;
 using sd::test::refuses;
 using sd::test::report;
 using sd::test::scratch;
+using sd::test::start_and_stop;
 using sd::test::status_of;
 using sd::test::words;
 using testing::HasSubstr;
@@ -112,10 +113,7 @@ TEST(error, wrong_kind_names_passed_sockets_and_directive) {
 /// Returns the report of a program that runs as nobody.
 report unprivileged(const std::string& where, words options = {}) {
   options.emplace_back("become=65534");
-  program server(where, options);
-  auto said = server.read_report();
-  EXPECT_EQ(server.stop(), said.count("serving") != 0 ? 0 : 1);
-  return said;
+  return start_and_stop(where, options);
 }
 
 TEST(error, missing_permission) {
@@ -135,8 +133,7 @@ TEST(error, missing_permission) {
 TEST(stale_path, server_of_another_user_that_refuses_the_probe_stays) {
   if (::geteuid() != 0 || !may_change_owners()) GTEST_SKIP() << "SKIPPED: requires root with CAP_CHOWN";
   const scratch directory;
-  const auto server = foreign_server(directory / "s");
-  check(::chmod((directory / "s").c_str(), 0600), "chmod");
+  const auto server = private_server(directory / "s");
   EXPECT_EQ(unprivileged(directory / "s")["what"], "bind to " + directory / "s: Address already in use");
   EXPECT_FALSE(refuses(directory / "s"));
 }

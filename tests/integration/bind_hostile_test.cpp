@@ -19,8 +19,8 @@ namespace {
 
 using sd::test::check;
 using sd::test::exists;
-using sd::test::foreign_server;
 using sd::test::may_change_owners;
+using sd::test::private_server;
 using sd::test::program;
 using sd::test::scratch;
 using sd::test::status_of;
@@ -92,31 +92,27 @@ TEST_P(replaced_path, symbolic_link_to_a_file) {
 
 TEST_P(replaced_path, symbolic_link_to_a_socket) {
   const auto victim = directory() / "victim";
-  const auto server = foreign_server(victim);
-  check(::chmod(victim.c_str(), 0600), "chmod");
+  const auto server = private_server(victim);
   expect_unchanged(victim, directory() / "s", {"replace=symlink", "victim=" + victim});
 }
 
 TEST_P(replaced_path_of_root, hard_link_to_a_socket) {
   const auto victim = directory() / "victim";
-  const auto server = foreign_server(victim);
-  check(::chmod(victim.c_str(), 0600), "chmod");
+  const auto server = private_server(victim);
   expect_unchanged(victim, directory() / "s", {"replace=link", "victim=" + victim});
 }
 
 TEST_P(replaced_path_with_identification, socket_that_was_moved_there) {
   const auto victim = directory() / "victim";
-  const auto server = foreign_server(victim);
-  check(::chmod(victim.c_str(), 0600), "chmod");
+  const auto server = private_server(victim);
   expect_unchanged(victim, directory() / "s", {"replace=rename", "victim=" + victim});
 }
 
 TEST_P(replaced_path_of_root, socket_of_another_user) {
   if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: requires root with CAP_CHOWN";
   const auto victim = directory() / "victim";
-  const auto server = foreign_server(victim);
+  const auto server = private_server(victim);
   check(::lchown(victim.c_str(), 2345, 2345), "lchown");
-  check(::chmod(victim.c_str(), 0600), "chmod");
   expect_unchanged(victim, directory() / "s", {"replace=rename", "victim=" + victim});
 }
 
@@ -126,8 +122,7 @@ TEST_P(replaced_path_with_identification, directory_with_a_socket_of_the_same_na
   std::filesystem::create_directory(directory() / "d");
   check(::chmod((directory() / "d").c_str(), 0777), "chmod");
   check(::chmod((directory() / "victim").c_str(), 0777), "chmod");
-  const auto server = foreign_server(victim);
-  check(::chmod(victim.c_str(), 0600), "chmod");
+  const auto server = private_server(victim);
   expect_unchanged(victim, directory() / "d/s", {"replace=directory", "victim=" + directory() / "victim"});
 }
 

@@ -43,6 +43,7 @@ using sd::test::is_slow;
 using sd::test::leave_dead_socket;
 using sd::test::may_change_owners;
 using sd::test::mode_of;
+using sd::test::next_free;
 using sd::test::of_kind;
 using sd::test::program;
 using sd::test::refuses;
@@ -134,11 +135,11 @@ TEST(race, killed_processes_do_not_block_the_next) {
   }
 }
 
-/// Programs bind and unlink the path over and over. Clients reach the program that has bound it.
-void come_and_go(const words& options) {
-  const scratch directory;
-  leave_dead_socket(directory / "s");
-  crowd all(is_slow() ? 3 : 6, directory / "s", options);
+std::string times(int normally) { return "times=" + std::to_string(is_slow() ? 100 : normally); }
+
+/// Programs bind and unlink the path over and over. Expects that clients reach the program that has bound it.
+void come_and_go(const std::string& where, const words& options) {
+  crowd all(is_slow() ? 3 : 6, where, options);
   all.release();
   int bound = 0;
   for (const auto& each : all.programs()) {
@@ -149,14 +150,27 @@ void come_and_go(const words& options) {
     bound += std::stoi(said["bound"]);
   }
   EXPECT_GT(bound, 0);
+}
+
+TEST(race, repeated_bind_and_unlink) {
+  const scratch directory;
+  leave_dead_socket(directory / "s");
+  come_and_go(directory / "s", {times(1500)});
   EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
-std::string times() { return is_slow() ? "times=100" : "times=1500"; }
+TEST(race, repeated_bind_of_a_stale_path) {
+  const scratch directory;
+  leave_dead_socket(directory / "s");
+  come_and_go(directory / "s", {times(1500), "close-first"});
+  EXPECT_THAT(directory.entries(), IsEmpty());
+}
 
-TEST(race, repeated_bind_and_unlink) { come_and_go({times()}); }
-
-TEST(race, repeated_bind_of_a_stale_path) { come_and_go({times(), "close-first"}); }
+/// A directory that one process removes while another is about to bind in it is made again.
+TEST(race, with_directories_that_are_removed) {
+  const scratch directory;
+  come_and_go(directory / "a/b/s", {times(500), "remove-directories"});
+}
 
 // --- existing files --------------------------------------------------------------------------------------------------
 
@@ -403,10 +417,6 @@ TEST(cleanup, removes_a_path_of_maximum_length) {
 
 TEST(cleanup, closes_every_descriptor) {
   const scratch directory;
-  const auto next_free = [] {
-    const unique_fd copy(check(::dup(STDIN_FILENO), "dup"));
-    return copy.get();
-  };
   const int before = next_free();
   leave_dead_socket(directory / "s");
   for (int i = 0; i < 3; ++i) bind_one(directory / "s");

@@ -6,7 +6,6 @@
 
 #include "allocation.hpp"
 #include "binding.hpp"
-#include "client.hpp"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -23,21 +22,16 @@
 
 namespace {
 
-using sd::test::ask;
-using sd::test::bind_one;
 using sd::test::check;
-using sd::test::crowd;
 using sd::test::exists;
 using sd::test::failure_of;
-using sd::test::foreign_server;
-using sd::test::is_slow;
 using sd::test::leave_dead_socket;
 using sd::test::may_change_owners;
 using sd::test::mode_of;
+using sd::test::next_free;
 using sd::test::program;
-using sd::test::refuses;
-using sd::test::report;
 using sd::test::scratch;
+using sd::test::start_and_stop;
 using sd::test::status_of;
 using sd::test::words;
 using testing::IsEmpty;
@@ -49,13 +43,6 @@ words without_root(words options = {}) {
 }
 
 bool is_root_without_privilege() { return ::geteuid() == 0 && !may_change_owners(); }
-
-report start_and_stop(const std::string& where, const words& options) {
-  program server(where, options);
-  auto said = server.read_report();
-  EXPECT_EQ(server.stop(), said.count("serving") != 0 ? 0 : 1) << said["what"];
-  return said;
-}
 
 void expect_killed_at_bind(const std::string& where, words options) {
   options.emplace_back("die");
@@ -190,12 +177,6 @@ TEST(failure, path_that_names_a_directory_makes_nothing) {
   }
 }
 
-/// Returns the lowest number that is free for a descriptor.
-int next_free() {
-  const sd::unique_fd copy(check(::dup(STDIN_FILENO), "dup"));
-  return copy.get();
-}
-
 /// Binds an address while only so many allocations succeed. Returns whether that was enough.
 bool binds_with(int allocations, const sd::address& where) {
   std::vector<sd::listen_fd> none;
@@ -237,19 +218,6 @@ TEST(failure, to_allocate_memory_leaves_no_directory) {
     if (!bound) {
       EXPECT_THAT(directory.entries(), IsEmpty());
     }
-  }
-}
-
-/// A directory that one process removes while another is about to bind in it is made again.
-TEST(race, with_directories_that_are_removed) {
-  const scratch directory;
-  crowd all(is_slow() ? 3 : 6, directory / "a/b/s", {is_slow() ? "times=100" : "times=500", "remove-directories"});
-  all.release();
-  for (const auto& each : all.programs()) {
-    auto said = each->read_report();
-    EXPECT_EQ(said["lost"], "0");
-    EXPECT_EQ(said["failed"], "none");
-    EXPECT_EQ(each->wait(), 0);
   }
 }
 

@@ -50,6 +50,11 @@ std::uint64_t inode(int fd) {
   return status.st_ino;
 }
 
+int next_free() {
+  const unique_fd copy(check(::dup(STDIN_FILENO), "dup"));
+  return copy.get();
+}
+
 int option(int fd, int level, int name) {
   int value = 0;
   socklen_t size = sizeof value;
@@ -66,6 +71,12 @@ unique_fd foreign_server(const std::string& path, int type) {
   unique_fd fd(check(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket"));
   check(::bind(fd.get(), static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size())), "bind");
   if (type != SOCK_DGRAM) check(::listen(fd.get(), 8), "listen");
+  return fd;
+}
+
+unique_fd private_server(const std::string& path) {
+  auto fd = foreign_server(path);
+  check(::chmod(path.c_str(), 0600), "chmod");
   return fd;
 }
 
@@ -177,6 +188,13 @@ std::optional<std::string> program::next_line() {
   auto line = received_.substr(0, end);
   received_.erase(0, end + 1);
   return line;
+}
+
+report start_and_stop(const std::string& where, const words& options) {
+  program server(where, options);
+  auto said = server.read_report();
+  EXPECT_EQ(server.stop(), said.count("serving") != 0 ? 0 : 1) << said["what"];
+  return said;
 }
 
 crowd::crowd(std::size_t size, const std::string& where, words options) {

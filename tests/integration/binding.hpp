@@ -48,6 +48,8 @@ bool exists(const std::string& path);
 struct stat status_of(const std::string& path);
 unsigned mode_of(const std::string& path);
 std::uint64_t inode(int fd);
+/// Returns the number that the next descriptor will have.
+int next_free();
 int option(int fd, int level, int name);
 template <class Socket>
 int option(const Socket& socket, int level, int name) {
@@ -64,6 +66,9 @@ bool may_change_owners();
 
 /// Opens a server without the library: binds a socket to the path and, unless it is a datagram socket, listens.
 unique_fd foreign_server(const std::string& path, int type = SOCK_STREAM);
+
+/// Likewise, with a path that no other user may connect to.
+unique_fd private_server(const std::string& path);
 
 /// Leaves the path of a socket that is closed.
 void leave_dead_socket(const std::string& path);
@@ -122,6 +127,9 @@ class program {
   started process_;
   std::string received_;
 };
+
+/// Runs a binder until it serves or fails, stops it, and returns what it reported.
+report start_and_stop(const std::string& where, const words& options);
 
 /// Programs that have started and wait to bind all at once.
 class crowd {
