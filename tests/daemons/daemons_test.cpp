@@ -25,9 +25,7 @@ std::string content(const std::string& path) {
   return text.str();
 }
 
-bool active(const std::string& service) {
-  return eventually([&] { return state(service) == "active"; });
-}
+bool active(const std::string& service) { return eventually_is(service, "ActiveState", "active"); }
 
 TEST_F(daemons, beanstalkd) {
   if (!installed({"/usr/bin/beanstalkd"})) GTEST_SKIP();

@@ -38,14 +38,14 @@ TEST_F(idle, next_client_starts_the_service_again_after_its_exit) {
   for (int i = 0; i < 5; ++i) {
     {
       const auto client = connect("127.0.0.1:7301");
-      EXPECT_TRUE(eventually([] { return state("soon-idle.service") == "active"; }));
+      EXPECT_TRUE(eventually_is("soon-idle.service", "ActiveState", "active"));
       const int previous = std::exchange(pid, main_pid("soon-idle.service"));
       EXPECT_NE(pid, previous);
       std::this_thread::sleep_for(50ms);  // much longer than it keeps running without a client
       EXPECT_EQ(main_pid("soon-idle.service"), pid);
       EXPECT_EQ(converse(client, "hello\n"), "hello\n");
     }
-    EXPECT_TRUE(eventually([] { return state("soon-idle.service") == "inactive"; }));
+    EXPECT_TRUE(eventually_is("soon-idle.service", "ActiveState", "inactive"));
     EXPECT_EQ(state("soon-idle.socket"), "active");
   }
 }
@@ -91,7 +91,7 @@ TEST_F(idle, clients_beyond_the_limits_of_the_service_wait_for_the_others) {
     }
     clients[i].reset();
   }
-  EXPECT_TRUE(eventually([] { return state("limited-on-demand.service") == "inactive"; }));
+  EXPECT_TRUE(eventually_is("limited-on-demand.service", "ActiveState", "inactive"));
   // Beside the 60, an attempt after each client that has left, and one a second.
   const int attempts = count_lines("/run/limited-on-demand/trace", "accept4(");
   EXPECT_GE(attempts, 60);
@@ -111,7 +111,7 @@ TEST_F(idle, service_exits_after_1000_clients_that_disconnect_at_once) {
   systemctl("start soon-idle.socket");
   for (int i = 0; i < 1000; ++i) connect("127.0.0.1:7301");
   EXPECT_EQ(ask("127.0.0.1:7301", "hello\n"), "hello\n");
-  EXPECT_TRUE(eventually([] { return state("soon-idle.service") == "inactive"; }));
+  EXPECT_TRUE(eventually_is("soon-idle.service", "ActiveState", "inactive"));
 }
 
 }  // namespace

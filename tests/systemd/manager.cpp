@@ -72,6 +72,10 @@ bool eventually(const std::function<bool()>& condition) {
   return true;
 }
 
+bool eventually_is(const std::string& unit, const std::string& name, const std::string& value) {
+  return eventually([&] { return property(unit, name) == value; });
+}
+
 void under_systemd::TearDown() {
   if (HasFailure()) std::cout << "the log of systemd:\n" << std::ifstream("/run/manager.log").rdbuf() << std::endl;
 }

@@ -38,6 +38,9 @@ int count_lines(const std::string& path, const std::string& text);
 /// Waits until the condition is true. Returns false if it is not after ten seconds.
 bool eventually(const std::function<bool()>& condition);
 
+/// Waits until the property of the unit has the value. Returns false if it has not after ten seconds.
+bool eventually_is(const std::string& unit, const std::string& name, const std::string& value);
+
 /// A test under systemd. All services and sockets are stopped before it starts.
 class under_systemd : public testing::Test {
  protected:

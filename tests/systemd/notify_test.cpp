@@ -45,10 +45,6 @@ std::string spawn(const std::string& service) {
   return pid;
 }
 
-bool eventually_is(const std::string& service, const std::string& name, const std::string& value) {
-  return eventually([&] { return property(service, name) == value; });
-}
-
 int systemd_version() { return std::stoi(property("", "Version")); }
 
 /// Stops systemd while it exists. Everything that needs systemd blocks, including systemctl.
@@ -419,7 +415,7 @@ TEST_F(store, drops_descriptors_that_hang_up) {
   ask_and_wait("notifier", "store it");
   EXPECT_EQ(stored(), "1");
   ask_service("notifier", "hang_up");
-  EXPECT_TRUE(eventually([] { return stored() == "0"; }));
+  EXPECT_TRUE(eventually_is("notifier.service", "NFileDescriptorStore", "0"));
 }
 
 TEST_F(store, without_poll_keeps_descriptors_that_hang_up) {

@@ -166,7 +166,7 @@ TEST_F(passing, descriptors_are_taken_from_a_mixed_list) {
   EXPECT_EQ(report(), expected("error: no such descriptor was passed\n"));
 
   // systemd stores the connection for the next instance.
-  EXPECT_TRUE(eventually([] { return property("sorted.service", "NFileDescriptorStore") == "1"; }));
+  EXPECT_TRUE(eventually_is("sorted.service", "NFileDescriptorStore", "1"));
   run("rm /run/sorted/report");
   systemctl("restart sorted.service");
   EXPECT_TRUE(eventually([&] { return !report().empty(); }));
