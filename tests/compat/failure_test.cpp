@@ -33,7 +33,9 @@ void* counted(void* memory) {
 }  // namespace
 
 // The names are those of the linker's --wrap. On all platforms of these tests, fcntl(2) may be called with three
-// arguments. NOLINTBEGIN(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
+// arguments.
+
+// NOLINTBEGIN(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
 extern "C" {
 
 void* __real_malloc(std::size_t size);

@@ -145,7 +145,7 @@ TEST(path_lock, file_has_the_write_permissions_of_the_directory) {
   }
 }
 
-// --- after a failure ------------------------------------------------------------------------------------------------
+// --- after a failure -------------------------------------------------------------------------------------------------
 
 TEST(failure, removes_new_directories) {
   const scratch directory;

@@ -166,8 +166,7 @@ std::vector<valid_row> valid_table() {
 
 INSTANTIATE_TEST_SUITE_P(address, valid_addresses, testing::ValuesIn(valid_table()));
 
-// --- invalid addresses
-// -----------------------------------------------------------------------------------------------------
+// --- invalid addresses -----------------------------------------------------------------------------------------------
 
 struct invalid_row {
   std::error_code expected;
@@ -286,8 +285,7 @@ TEST(address, without_free_descriptors) {
   EXPECT_EQ(to_string(port), "[::]:80");  // EMFILE does not mean that there is no IPv6
 }
 
-// --- as a sockaddr
-// -----------------------------------------------------------------------------------------------------
+// --- as a sockaddr ---------------------------------------------------------------------------------------------------
 
 TEST(address, sockaddr_in) {
   const auto inet = as<sockaddr_in>(address("1.2.3.4:258"));
