@@ -380,12 +380,9 @@ TEST(threads, locks_that_they_hold_do_not_block_the_child) {
 class bystander {
  public:
   static void fork_one() {
-#if defined(__s390__)  // which has the stack first
-    if (enabled) pid = static_cast<int>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));
-#else
-    if (enabled) pid = static_cast<int>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-#endif
-    if (!enabled || pid != 0) return;
+    if (!enabled) return;
+    pid = sd::test::raw_clone();
+    if (pid != 0) return;
     pollfd until{finish, POLLIN, 0};
     ::_exit(::poll(&until, 1, 10'000) == 1 ? 0 : 1);
   }

@@ -136,15 +136,6 @@ void in_child(pid_t child, Function function) {
   if (status != 0) std::cout << "child " << status << '\n';
 }
 
-/// Forks without the C library, which does not notice it.
-pid_t raw_clone() {
-#if defined(__s390__)
-  return static_cast<pid_t>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));
-#else
-  return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-#endif
-}
-
 /// Makes close_range and pidfd_open fail with ENOSYS from now on.
 bool disable_new_system_calls() {
   sock_filter program[] = {
@@ -227,7 +218,7 @@ void fork_then_take(const words& arguments) {
 
 void clone_then_take(const words& arguments) {
   std::cout.flush();
-  in_child(raw_clone(), [&] { take(options_of(arguments)); });
+  in_child(sd::test::raw_clone(), [&] { take(options_of(arguments)); });
   take_once({});
 }
 
@@ -235,7 +226,7 @@ void take_then_fork(const words& arguments) {
   const auto fds = take();
   std::cout.flush();
   in_child(::fork(), [&] { take(options_of(arguments)); });
-  in_child(raw_clone(), [&] { take(options_of(arguments)); });
+  in_child(sd::test::raw_clone(), [&] { take(options_of(arguments)); });
   report_state();
 }
 

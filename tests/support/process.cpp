@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -144,6 +145,14 @@ std::vector<std::string> command(const std::string& program, const std::vector<s
 }
 
 std::string emulator() { return SD_TEST_EMULATOR; }
+
+int raw_clone() {
+#if defined(__s390__)  // which has the stack first
+  return static_cast<int>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));
+#else
+  return static_cast<int>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+#endif
+}
 
 std::optional<std::uint64_t> pidfd_inode(int pid) {
   constexpr std::uint32_t pidfs_magic = 0x50494446;

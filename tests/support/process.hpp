@@ -46,6 +46,9 @@ std::vector<std::string> command(const std::string& program, const std::vector<s
 /// own system calls.
 std::string emulator();
 
+/// Forks without the C library, which does not notice it. Returns what fork(2) returns.
+int raw_clone();
+
 /// Returns the inode number of the process's pidfd. `nullopt` if the kernel has no such numbers.
 std::optional<std::uint64_t> pidfd_inode(int pid);
 
