@@ -16,9 +16,8 @@
 namespace {
 
 using sd::test::activation;
+using sd::test::on_valgrind;
 using sd::test::outcome;
-
-bool on_valgrind() { return sd::test::emulator().find("valgrind") != std::string::npos; }
 
 activation probe(const std::string& scenario, std::vector<std::string> options = {}) {
   activation program;

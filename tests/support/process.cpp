@@ -146,6 +146,8 @@ std::vector<std::string> command(const std::string& program, const std::vector<s
 
 std::string emulator() { return SD_TEST_EMULATOR; }
 
+bool on_valgrind() { return emulator().find("valgrind") != std::string::npos; }
+
 int raw_clone() {
 #if defined(__s390__)  // which has the stack first
   return static_cast<int>(::syscall(SYS_clone, nullptr, SIGCHLD, nullptr, nullptr, nullptr));

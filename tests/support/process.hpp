@@ -46,6 +46,9 @@ std::vector<std::string> command(const std::string& program, const std::vector<s
 /// own system calls.
 std::string emulator();
 
+/// Returns whether test programs run on valgrind.
+bool on_valgrind();
+
 /// Forks without the C library, which does not notice it. Returns what fork(2) returns.
 int raw_clone();
 

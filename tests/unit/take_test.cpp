@@ -37,6 +37,7 @@ using sd::listen_fd;
 using sd::named;
 using sd::unique_fd;
 using sd::test::directory;
+using sd::test::on_valgrind;
 using sd::testing::open;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -618,8 +619,6 @@ TEST(take_all, entry_without_descriptor_stays) {
 }
 
 // --- failed allocations ----------------------------------------------------------------------------------------------
-
-bool on_valgrind() { return sd::test::emulator().find("valgrind") != std::string::npos; }
 
 /// Makes each allocation of the call fail in turn. Returns the number of allocations that failed.
 template <class Call>
