@@ -5,10 +5,10 @@
 
 #include "directory.hpp"
 #include "docs.hpp"
+#include "process.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,12 +20,7 @@
 namespace {
 
 using sd::test::docs;
-
-int exit_status(int pid) {
-  int status = -1;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+using sd::test::wait_for;
 
 TEST_F(docs, activation) {
   const sd::test::directory directory;
@@ -40,14 +35,14 @@ TEST_F(docs, activation) {
   {
     sd::activation program({"my-service", "--verbose"}, fds);
     const int pid = program.spawn();  // or, to replace this process: program.exec()
-    EXPECT_EQ(exit_status(pid), 42);
+    EXPECT_EQ(wait_for(pid), 42);
   }
   {
     sd::activation program({"my-service", "--verbose"}, fds);
     const auto group = ::getgid();
     const auto user = ::getuid();
     const int pid = program.spawn([&]() noexcept { return setgid(group) == 0 && setuid(user) == 0 ? 0 : errno; });
-    EXPECT_EQ(exit_status(pid), 42);
+    EXPECT_EQ(wait_for(pid), 42);
   }
   ::setenv("PATH", path.c_str(), 1);
 }

@@ -60,12 +60,6 @@ std::map<int, std::string> open_descriptors() {
 
 bool has_children() { return ::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD; }
 
-int wait_for(int pid) {
-  int status = 0;
-  check(::waitpid(pid, &status, 0), "waitpid");
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 words reporter() { return sd::test::command(HANDING, {"report"}); }
 
 std::error_code failure_of(const std::function<int(std::error_code&)>& with_code, const std::function<int()>& throwing,

@@ -36,9 +36,6 @@ std::map<int, std::string> open_descriptors();
 
 bool has_children();
 
-/// Waits for a child and returns its exit status, or 128 + the signal that killed it.
-int wait_for(int pid);
-
 /// The command of a program that reports the descriptors and variables that it was started with.
 words reporter();
 

@@ -127,12 +127,16 @@ outcome run(const activation& program) {
 
   const pid_t child = check(::fork(), "fork");
   if (child == 0) become(program, sockets, ::fileno(output.get()), ::fileno(errors.get()));
-  int status = 0;
-  check(::waitpid(child, &status, 0), "waitpid");
-  result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  result.status = wait_for(child);
   result.output = contents(output.get());
   result.errors = without_valgrind(contents(errors.get()));
   return result;
+}
+
+int wait_for(int pid) {
+  int status = 0;
+  check(::waitpid(pid, &status, 0), "waitpid");
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments) {

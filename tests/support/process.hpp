@@ -39,6 +39,9 @@ struct outcome {
 /// Waits until it exits.
 outcome run(const activation& program);
 
+/// Waits for a child and returns its exit status, or 128 + the signal that killed it.
+int wait_for(int pid);
+
 /// Returns the words that start a test program, after those of the emulator if there is one.
 std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments);
 
