@@ -84,6 +84,4 @@ std::error_code failure_of(sd::activation& program, const std::string& message) 
   return failure_of([&](std::error_code& ec) { return program.spawn(ec); }, [&] { return program.spawn(); }, message);
 }
 
-std::error_code system_error(int error) { return {error, std::generic_category()}; }
-
 }  // namespace sd::test

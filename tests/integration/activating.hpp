@@ -5,6 +5,7 @@
 #include <sd/listen_fds.hpp>
 
 #include "check.hpp"
+#include "errors.hpp"
 
 #include <functional>
 #include <map>
@@ -51,7 +52,5 @@ std::error_code failure_of(sd::activation& program, const std::string& message, 
   return failure_of([&](std::error_code& ec) { return program.spawn(prepare, ec); },
                     [&] { return program.spawn(prepare); }, message);
 }
-
-std::error_code system_error(int error);
 
 }  // namespace sd::test

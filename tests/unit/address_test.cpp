@@ -4,6 +4,7 @@
 #include <sd/unique_fd.hpp>
 
 #include "descriptor_limit.hpp"
+#include "errors.hpp"
 
 #include <gmock/gmock.h>
 #include <net/if.h>
@@ -39,16 +40,13 @@ using namespace std::string_literals;
 using namespace std::string_view_literals;
 using sd::address;
 using sd::errc;
+using sd::test::stale;
+using sd::test::system_error;
 
 static_assert(std::is_nothrow_default_constructible_v<address> && std::is_trivially_copyable_v<address>);
 static_assert(!std::is_convertible_v<std::string_view, address>);
 
 constexpr address none;
-
-std::error_code system_error(int error) { return {error, std::generic_category()}; }
-
-/// What an error code holds before a call that must clear or replace it.
-std::error_code stale() { return std::make_error_code(std::errc::io_error); }
 
 bool has_ipv6() {
   const sd::unique_fd probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -31,9 +31,6 @@ address address_by(Call call, const unique_fd& fd) {
 
 }  // namespace
 
-std::error_code system_error(int error) { return {error, std::generic_category()}; }
-std::error_code stale() { return std::make_error_code(std::errc::io_error); }
-
 bool is_unsupported(const std::error_code& ec) {
   constexpr int errors[] = {EACCES,     EAFNOSUPPORT, EADDRNOTAVAIL,   ENODEV,         ENOSYS,
                             EOPNOTSUPP, EPERM,        EPROTONOSUPPORT, ESOCKTNOSUPPORT};

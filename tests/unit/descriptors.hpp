@@ -5,12 +5,12 @@
 #include <sd/unique_fd.hpp>
 
 #include "check.hpp"
+#include "errors.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <cerrno>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -19,11 +19,6 @@
 namespace sd::test {
 
 inline constexpr int never_open = 1'000'000'000;
-
-std::error_code system_error(int error);
-
-/// What an error code holds before a call that must clear or replace it.
-std::error_code stale();
 
 /// Returns whether the error means that this kernel has no such descriptors, or does not let this user open one.
 bool is_unsupported(const std::error_code& ec);

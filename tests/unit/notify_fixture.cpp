@@ -98,7 +98,7 @@ void notify::expect_refused(array_view<state> states, int number, const notify_o
   const auto before = open_descriptors();
   std::error_code ec;
   EXPECT_EQ(sd::notify(states, options, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(number)) << ec.message();
+  EXPECT_EQ(ec, system_error(number)) << ec.message();
   EXPECT_FALSE(manager_.next()) << "a message was sent";
   EXPECT_EQ(open_descriptors(), before);
 }

@@ -7,10 +7,10 @@
 
 #include "check.hpp"
 #include "directory.hpp"
+#include "errors.hpp"
 
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <optional>
@@ -22,11 +22,6 @@
 namespace sd::test {
 
 inline constexpr std::size_t most_attached = 253;
-
-inline std::error_code error(int number) { return {number, std::generic_category()}; }
-
-/// Returns an error that a successful call must overwrite.
-inline std::error_code stale() { return error(EIO); }
 
 /// Replaces NUL bytes, so that the text can be printed.
 std::string without_nul(std::string text);

@@ -37,12 +37,12 @@ using sd::state;
 using sd::unique_fd;
 using sd::test::abstract_address;
 using sd::test::check;
-using sd::test::error;
 using sd::test::most_attached;
 using sd::test::notify;
 using sd::test::open_descriptors;
 using sd::test::receiver;
 using sd::test::stale;
+using sd::test::system_error;
 using testing::SizeIs;
 
 // --- no service manager ----------------------------------------------------------------------------------------------
@@ -94,8 +94,8 @@ TEST_F(notify, no_free_descriptor_is_emfile) {
     sd::notify({state::ready()}, ec);
     sd::notify_barrier(1h, barrier_ec);
   }
-  EXPECT_EQ(ec, error(EMFILE));
-  EXPECT_EQ(barrier_ec, error(EMFILE));
+  EXPECT_EQ(ec, system_error(EMFILE));
+  EXPECT_EQ(barrier_ec, system_error(EMFILE));
   EXPECT_FALSE(manager().next());
 }
 
@@ -180,10 +180,10 @@ TEST(notify_socket, malformed_address) {
     const auto before = open_descriptors();
     std::error_code ec;
     EXPECT_EQ(sd::notify({state::ready()}, ec), notify_result::no_listener);
-    EXPECT_EQ(ec, error(number)) << ec.message();
+    EXPECT_EQ(ec, system_error(number)) << ec.message();
     ec.clear();
     EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
-    EXPECT_EQ(ec, error(number)) << ec.message();
+    EXPECT_EQ(ec, system_error(number)) << ec.message();
     EXPECT_EQ(open_descriptors(), before);
   }
   ::unsetenv("NOTIFY_SOCKET");
@@ -231,7 +231,7 @@ void expect_arrives_by_vsock(const std::string& prefix, int type) {
   const int fd = connection.get();
   std::error_code ec;
   EXPECT_EQ(sd::notify({state::ready()}, {fd}, ec), notify_result::no_listener) << "vsock cannot pass descriptors";
-  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  EXPECT_EQ(ec, system_error(EOPNOTSUPP));
   ::unsetenv("NOTIFY_SOCKET");
   EXPECT_THAT(open_descriptors(), SizeIs(before.size() + 1)) << "only the connection is still open";
 }
@@ -246,9 +246,9 @@ TEST(notify_socket, descriptors_for_vsock_are_eopnotsupp) {
   const int fd = 0;
   std::error_code ec;
   EXPECT_EQ(sd::notify({state::ready()}, {fd}, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  EXPECT_EQ(ec, system_error(EOPNOTSUPP));
   EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(EOPNOTSUPP));
+  EXPECT_EQ(ec, system_error(EOPNOTSUPP));
   EXPECT_EQ(open_descriptors(), before);
   ::unsetenv("NOTIFY_SOCKET");
 }
@@ -268,7 +268,7 @@ TEST_F(notify, errors_if_the_manager_is_gone) {
   const auto before = open_descriptors();
   std::error_code ec;
   EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(ENOTDIR));
+  EXPECT_EQ(ec, system_error(ENOTDIR));
   EXPECT_EQ(open_descriptors(), before);
 }
 
@@ -287,7 +287,7 @@ TEST_F(notify, exceptions_name_the_cause) {
     }
     return "(nothing)";
   };
-  const auto message = [](int number) { return ": " + error(number).message(); };
+  const auto message = [](int number) { return ": " + system_error(number).message(); };
   EXPECT_EQ(what([] { EXPECT_EQ(sd::notify({state::ready()}), notify_result::sent); }), "(nothing)");
   EXPECT_EQ(manager().only(), "READY=1");
   const auto ours = "NOTIFY_SOCKET=\"" + manager().where() + '"';

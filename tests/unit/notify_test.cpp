@@ -38,12 +38,12 @@ using sd::state;
 using sd::unique_fd;
 using sd::test::abstract_address;
 using sd::test::check;
-using sd::test::error;
 using sd::test::most_attached;
 using sd::test::notify;
 using sd::test::open_descriptors;
 using sd::test::receiver;
 using sd::test::stale;
+using sd::test::system_error;
 using sd::test::without_nul;
 using std::chrono::microseconds;
 using testing::SizeIs;
@@ -238,7 +238,7 @@ TEST_F(notify, allocates_no_memory) {
     sd::notify({state::fdstore(), state::fdname("a")}, options, ec);
     sd::notify_barrier(0us, ec);
     EXPECT_EQ(sd::test::largest_allocation, 0U);
-    EXPECT_EQ(ec, error(ETIMEDOUT));
+    EXPECT_EQ(ec, system_error(ETIMEDOUT));
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(manager().next());
   }
 }

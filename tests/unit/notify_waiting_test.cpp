@@ -37,10 +37,10 @@ using sd::notify_result;
 using sd::state;
 using sd::unique_fd;
 using sd::test::check;
-using sd::test::error;
 using sd::test::notify;
 using sd::test::open_descriptors;
 using sd::test::stale;
+using sd::test::system_error;
 using std::chrono::microseconds;
 using testing::SizeIs;
 using steady = std::chrono::steady_clock;
@@ -217,7 +217,7 @@ TEST_F(notify_barrier, timeout_is_etimedout) {
     std::error_code ec;
     EXPECT_EQ(sd::notify_barrier(timeout, ec), notify_result::no_listener);
     const auto taken = steady::now() - start;
-    EXPECT_EQ(ec, error(ETIMEDOUT));
+    EXPECT_EQ(ec, system_error(ETIMEDOUT));
     EXPECT_GE(taken, timeout - 1us) << "the clocks may differ by a microsecond";
     EXPECT_LT(taken, timeout + 5s);
     EXPECT_EQ(open_descriptors(), before);
@@ -235,7 +235,7 @@ TEST_F(notify_barrier, waits_for_copies_of_the_descriptor) {
   });
   std::error_code ec;
   EXPECT_EQ(sd::notify_barrier(50ms, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(ETIMEDOUT));
+  EXPECT_EQ(ec, system_error(ETIMEDOUT));
   managing.join();
 }
 
@@ -248,7 +248,7 @@ TEST_F(notify_barrier, returns_when_the_manager_closes_its_socket) {
   EXPECT_EQ(sd::notify_barrier(-1us, ec), notify_result::sent) << ec.message();
   managing.join();
   EXPECT_EQ(sd::notify_barrier(-1us, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, error(ECONNREFUSED));
+  EXPECT_EQ(ec, system_error(ECONNREFUSED));
 }
 
 TEST_F(notify_barrier, returns_when_the_manager_exits) {

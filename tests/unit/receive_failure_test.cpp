@@ -2,6 +2,7 @@
 #include <sd/listen_fds.hpp>
 
 #include "detail/receive.hpp"
+#include "errors.hpp"
 #include "fake_os.hpp"
 
 #include <gmock/gmock.h>
@@ -15,6 +16,7 @@ namespace {
 
 using sd::test::fake_os;
 using sd::test::os;
+using sd::test::system_error;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -77,7 +79,7 @@ TEST_F(receive_failure, failure_of_any_call_changes_nothing_and_can_be_retried) 
         const auto taken = take(ec, sd::listen_options::unset_environment);
         if (ec) {
           EXPECT_EQ(taken, 0U);
-          EXPECT_EQ(ec, std::error_code(error, std::generic_category()));
+          EXPECT_EQ(ec, system_error(error));
           EXPECT_EQ(os.descriptors, before.descriptors);
           EXPECT_EQ(os.environment, before.environment);
           EXPECT_EQ(take(ec, sd::listen_options::unset_environment), static_cast<std::size_t>(count));
@@ -153,7 +155,7 @@ TEST_F(receive_failure, failed_check_of_the_pidfs_inode_is_an_error) {
     os.fail_with = EIO;
     std::error_code ec;
     EXPECT_EQ(take(ec), 0U);
-    EXPECT_EQ(ec, std::error_code(EIO, std::generic_category())) << os.calls.back();
+    EXPECT_EQ(ec, system_error(EIO)) << os.calls.back();
   }
 }
 
@@ -206,7 +208,7 @@ TEST_F(receive_failure, descriptors_are_verified_one_by_one_if_none_is_free) {
   os.descriptor_limit = 8;
   os.environment["LISTEN_FDS"] = "2147483644";
   EXPECT_EQ(take(ec), 0U);
-  EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
+  EXPECT_EQ(ec, system_error(EBADF));
   EXPECT_THAT(os.calls, SizeIs(7));  // not two billion
 }
 
@@ -216,7 +218,7 @@ TEST_F(receive_failure, descriptors_are_verified_one_by_one_above_the_limit) {
   os.descriptor_limit = 4;
   std::error_code ec;
   EXPECT_EQ(take(ec), 0U);
-  EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
+  EXPECT_EQ(ec, system_error(EBADF));
 }
 
 TEST_F(receive_failure, failure_to_mark_unmarks_the_marked_descriptors) {
@@ -227,7 +229,7 @@ TEST_F(receive_failure, failure_to_mark_unmarks_the_marked_descriptors) {
   const auto before = os;
   std::error_code ec;
   EXPECT_EQ(take(ec), 0U);
-  EXPECT_EQ(ec, std::error_code(EPERM, std::generic_category()));
+  EXPECT_EQ(ec, system_error(EPERM));
   EXPECT_EQ(os.descriptors, before.descriptors);
 }
 
@@ -264,7 +266,7 @@ TEST_F(receive_failure, no_free_descriptor_to_check_the_inode_is_an_error) {
   os.descriptor_limit = 4;
   std::error_code ec;
   EXPECT_EQ(take(ec), 0U);
-  EXPECT_EQ(ec, std::error_code(EMFILE, std::generic_category()));
+  EXPECT_EQ(ec, system_error(EMFILE));
 }
 
 }  // namespace

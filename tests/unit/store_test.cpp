@@ -7,6 +7,7 @@
 
 #include "allocation.hpp"
 #include "directory.hpp"
+#include "errors.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -151,7 +152,7 @@ TEST_F(store, names_that_the_manager_discards_are_einval) {
   names.emplace_back(255, 'x');
   names.emplace_back(100000, 'x');
   for (const auto& name : names) {
-    const std::error_code invalid(EINVAL, std::generic_category());
+    const auto invalid = sd::test::system_error(EINVAL);
     std::error_code ec;
     EXPECT_EQ(sd::store(name, fd.get(), store_poll::off, ec), notify_result::no_listener) << name;
     EXPECT_EQ(ec, invalid) << name;
@@ -182,7 +183,7 @@ TEST_F(store, exceptions_name_the_descriptor_and_the_name) {
   EXPECT_EQ(what([] { sd::forget("a:b"); }), "forget a:b" + message(EINVAL));
   std::error_code ec;
   EXPECT_EQ(sd::store("users", -1, store_poll::on, ec), notify_result::no_listener);
-  EXPECT_EQ(ec, std::error_code(EBADF, std::generic_category()));
+  EXPECT_EQ(ec, sd::test::system_error(EBADF));
   EXPECT_EQ(received().text, "");
 }
 

@@ -5,6 +5,7 @@
 
 #include "allocation.hpp"
 #include "directory.hpp"
+#include "errors.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -38,12 +39,10 @@ using sd::named;
 using sd::unique_fd;
 using sd::test::directory;
 using sd::test::on_valgrind;
+using sd::test::stale;
 using sd::testing::open;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-/// Returns an error from before the call, which the call must clear or replace.
-std::error_code stale() { return std::make_error_code(std::errc::io_error); }
 
 // --- lists -----------------------------------------------------------------------------------------------------------
 
