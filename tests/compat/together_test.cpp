@@ -29,9 +29,11 @@ std::vector<int> results(const std::string& program, const std::string& order) {
 
 class together : public testing::TestWithParam<const char*> {};
 
-TEST_P(together, cpp_function_first) { EXPECT_THAT(results(GetParam(), "pcpc"), ElementsAre(3, 0, 0, 0)); }
+TEST_P(together, later_calls_return_none_after_the_cpp_function) {
+  EXPECT_THAT(results(GetParam(), "pcpc"), ElementsAre(3, 0, 0, 0));
+}
 
-TEST_P(together, c_function_first) {
+TEST_P(together, only_the_cpp_function_fails_after_the_c_function) {
   const int already = -static_cast<int>(sd::errc::already_claimed);
   EXPECT_THAT(results(GetParam(), "ccpc"), ElementsAre(3, 3, already, 3));
 }

@@ -271,7 +271,7 @@ TEST(address, exception_names_text_and_cause) {
   }
 }
 
-TEST(address, without_free_descriptors) {
+TEST(address, scope_without_a_free_descriptor_is_emfile_but_a_port_is_ipv6) {
   const sd::test::descriptor_limit no_descriptors(0);
   auto ec = stale();
   const address scoped("[fe80::1]:80%lo", ec);

@@ -186,7 +186,7 @@ constexpr first_fd_row first_fd_table[] = {
     {"18446744073709551619", "1", 0, errc::listen_fds_first_fd_out_of_range},
 };
 
-TEST(passed_range, starts_at_listen_fds_first_fd) {
+TEST(passed_range, first_fd_is_listen_fds_first_fd_or_an_error) {
   for (const auto& row : first_fd_table) {
     environment env;
     env.listen_fds = row.count;
