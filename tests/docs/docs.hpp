@@ -29,12 +29,9 @@ class fragment {
 };
 
 /// Starts this program with the descriptors and has it run the fragment. Returns the exit status, which is 1 if the
-/// fragment throws.
+/// fragment throws or one of its expectations fails.
 int run_fragment(const std::string& name, const std::vector<listen_fd>& fds,
                  const std::map<std::string, std::string>& environment = {});
-
-/// Throws if the condition does not hold.
-void require(bool condition, const char* text);
 
 /// A service manager that receives the messages of a fragment.
 class manager {

@@ -23,7 +23,6 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -86,10 +85,6 @@ int run_fragment(const std::string& name, const std::vector<listen_fd>& fds,
   return sd::testing::process({"/proc/self/exe", "--fragment", name}, fds, environment).wait();
 }
 
-void require(bool condition, const char* text) {
-  if (!condition) throw std::logic_error(text);
-}
-
 manager::manager() : fd_(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")) {
   const sockaddr_storage unnamed{AF_UNIX, {}, 0};  // the kernel chooses an abstract name
   check(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&unnamed), sizeof(sa_family_t)), "bind");
@@ -110,8 +105,10 @@ std::string ask(const address& where, const std::string& words) { return ask(to_
 }  // namespace sd::test
 
 int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() == 2 && arguments[0] == "--fragment") {
+    GTEST_FLAG_SET(throw_on_failure, true);
     try {
       sd::test::fragments().at(arguments[1])();
       return 0;
@@ -120,6 +117,5 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
-  testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -27,8 +27,8 @@ const sd::test::fragment take_stored("take_stored", [] {
   auto fds = sd::listen_fds();
   for (auto& [name, fd] : sd::take_stored(fds)) resume(*name, std::move(fd));
 
-  sd::test::require(resumed == "session-7", "resumed == \"session-7\"");
-  sd::test::require(fds.size() == 1, "fds.size() == 1");
+  EXPECT_EQ(resumed, "session-7");
+  EXPECT_EQ(fds.size(), 1U);
 });
 
 TEST_F(docs, store) {

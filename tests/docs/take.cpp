@@ -26,11 +26,9 @@ const sd::test::fragment take("take", [] {
   auto dns = sd::take_all(fds, sd::kind::datagram);
   sd::require_all_taken(fds);
 
-  sd::test::require(to_string(sd::describe(web.get()).local) == "127.0.0.1:80",
-                    "to_string(sd::describe(web.get()).local) == \"127.0.0.1:80\"");
-  sd::test::require(sd::describe(admin.get()).local.path() == "/run/my-service/admin",
-                    "sd::describe(admin.get()).local.path() == \"/run/my-service/admin\"");
-  sd::test::require(dns.size() == 2, "dns.size() == 2");
+  EXPECT_EQ(to_string(sd::describe(web.get()).local), "127.0.0.1:80");
+  EXPECT_EQ(sd::describe(admin.get()).local.path(), "/run/my-service/admin");
+  EXPECT_EQ(dns.size(), 2U);
 });
 
 TEST_F(docs, take) {

@@ -24,14 +24,10 @@ sd::origin origin_of_configured_socket() {
   return socket.origin();
 }
 
-const sd::test::fragment bound("take_or_bind bound", [] {
-  sd::test::require(origin_of_configured_socket() == sd::origin::bound,
-                    "origin_of_configured_socket() == sd::origin::bound");
-});
-const sd::test::fragment passed("take_or_bind passed", [] {
-  sd::test::require(origin_of_configured_socket() == sd::origin::passed,
-                    "origin_of_configured_socket() == sd::origin::passed");
-});
+const sd::test::fragment bound("take_or_bind bound",
+                               [] { EXPECT_EQ(origin_of_configured_socket(), sd::origin::bound); });
+const sd::test::fragment passed("take_or_bind passed",
+                                [] { EXPECT_EQ(origin_of_configured_socket(), sd::origin::passed); });
 
 TEST_F(docs, take_or_bind) {
   std::vector<sd::listen_fd> fds;
