@@ -75,7 +75,7 @@ const std::string& isolation_error() {
 }  // namespace
 
 void docs::SetUp() {
-  if (!isolation_error().empty()) GTEST_SKIP() << isolation_error();
+  if (!isolation_error().empty()) GTEST_SKIP() << "SKIPPED: " << isolation_error();
 }
 
 fragment::fragment(const char* name, void (*code)()) { fragments()[name] = code; }
