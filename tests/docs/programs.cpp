@@ -15,12 +15,14 @@
 
 namespace {
 
+using sd::test::accepts_connections;
+using sd::test::ask;
 using sd::test::docs;
 
 TEST_F(docs, hello_by_hand) {
   const sd::testing::process hello({EXAMPLES "/hello/hello"}, {});
-  while (!sd::test::accepts_connections("127.0.0.1:1234")) ASSERT_EQ(::kill(hello.pid(), 0), 0);
-  EXPECT_EQ(sd::test::ask(sd::address("127.0.0.1:1234"), ""), "hello\n");
+  while (!accepts_connections("127.0.0.1:1234")) ASSERT_EQ(::kill(hello.pid(), 0), 0);
+  EXPECT_EQ(ask("127.0.0.1:1234", ""), "hello\n");
 }
 
 TEST_F(docs, hello_activated) {
@@ -28,8 +30,8 @@ TEST_F(docs, hello_activated) {
   fds.push_back(sd::testing::open(sd::kind::stream, "[::]:1234"));
   for (int starts = 0; starts < 2; ++starts) {
     const sd::testing::process hello({EXAMPLES "/hello/hello"}, fds);
-    EXPECT_EQ(sd::test::ask(sd::address("127.0.0.1:1234"), ""), "hello\n");
-    EXPECT_EQ(sd::test::ask(sd::address("[::1]:1234"), ""), "hello\n");
+    EXPECT_EQ(ask("127.0.0.1:1234", ""), "hello\n");
+    EXPECT_EQ(ask("[::1]:1234", ""), "hello\n");
   }
 }
 
@@ -49,8 +51,8 @@ TEST_F(docs, idle) {
   std::vector<sd::listen_fd> fds;
   fds.push_back(sd::testing::open(sd::kind::stream, "[::]:1235"));
   const sd::testing::process service({IDLE}, fds);
-  EXPECT_EQ(sd::test::ask(sd::address("127.0.0.1:1235"), "hello"), "hello");
-  EXPECT_EQ(sd::test::ask(sd::address("[::1]:1235"), "hello again"), "hello again");
+  EXPECT_EQ(ask("127.0.0.1:1235", "hello"), "hello");
+  EXPECT_EQ(ask("[::1]:1235", "hello again"), "hello again");
 }
 
 }  // namespace
