@@ -52,7 +52,6 @@ TEST(text, numbers_are_appended_in_decimal) {
   }
 }
 
-#if SD_HAS_EXCEPTIONS
 TEST(advice, doubles_percent_signs) {
   std::vector<sd::listen_fd> none;
   const std::pair<sd::selector, std::string> rows[] = {
@@ -69,6 +68,5 @@ TEST(advice, doubles_percent_signs) {
     }
   }
 }
-#endif
 
 }  // namespace
