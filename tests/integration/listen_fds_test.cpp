@@ -3,13 +3,17 @@
 
 #include <sd/error.hpp>
 
+#include "errors.hpp"
 #include "process.hpp"
 
 #include <gmock/gmock.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,6 +22,7 @@ namespace {
 using sd::test::activation;
 using sd::test::on_valgrind;
 using sd::test::outcome;
+using sd::test::system_error;
 
 activation probe(const std::string& scenario, std::vector<std::string> options = {}) {
   activation program;
@@ -42,6 +47,11 @@ std::string received(const outcome& result, std::size_t count, const std::vector
     text += (i < names.size() ? " name=" + names[i] : " unnamed") + '\n';
   }
   return text;
+}
+
+/// Returns what the program prints for an error code.
+std::string error_line(const std::error_code& ec) {
+  return std::string("error ") + ec.category().name() + ' ' + std::to_string(ec.value()) + '\n';
 }
 
 constexpr auto both_set = "set LISTEN_PID LISTEN_FDS\n";
@@ -311,7 +321,7 @@ TEST(listen_fds, huge_count_is_ebadf_and_allocates_nothing) {
   if (on_valgrind()) GTEST_SKIP() << "SKIPPED: valgrind has an operator new of its own";
   auto program = probe("measure-allocation");
   program.environment["LISTEN_FDS"] = "2147483644";  // INT_MAX - 3
-  EXPECT_EQ(run_probe(program).output, "error generic " + std::to_string(EBADF) + "\nlargest allocation 0\n");
+  EXPECT_EQ(run_probe(program).output, error_line(system_error(EBADF)) + "largest allocation 0\n");
 }
 
 TEST(listen_fds, failed_allocation_changes_nothing) {
@@ -448,7 +458,7 @@ TEST(listen_fds, exec_of_itself_before_taking_receives_them) {
 
 TEST(listen_fds, exec_of_itself_after_taking_is_ebadf) {
   const auto result = run_probe(probe("take-then-execute"));
-  EXPECT_EQ(result.output, received(result, 1) + "error generic " + std::to_string(EBADF) + "\nopen\n" + both_set);
+  EXPECT_EQ(result.output, received(result, 1) + error_line(system_error(EBADF)) + "open\n" + both_set);
 }
 
 TEST(listen_fds, exec_of_itself_after_unset_environment_is_empty) {
@@ -498,7 +508,7 @@ TEST(listen_fds, any_pid_accepts_missing_or_other_pid) {
 TEST(listen_fds, any_pid_rejects_malformed_pid) {
   auto program = probe("take", {"any_pid"});
   program.environment["LISTEN_PID"] = "self";
-  EXPECT_THAT(run_probe(program).output, testing::StartsWith("error sd 1\nopen 3\n"));
+  EXPECT_THAT(run_probe(program).output, testing::StartsWith(error_line(sd::errc::malformed_listen_pid) + "open 3\n"));
 }
 
 TEST(listen_fds, any_pid_without_listen_fds_is_empty) {
@@ -535,14 +545,13 @@ TEST(listen_fds, required_error_names_the_variable_at_fault) {
 
 TEST(listen_fds, required_in_a_second_call_is_already_taken) {
   const auto result = run_probe(probe("take-twice", {"required"}));
-  const auto already_taken = std::to_string(static_cast<int>(sd::errc::already_taken));
-  EXPECT_EQ(result.output, received(result, 1) + "error sd " + already_taken + "\nopen 3c\n" + both_set);
+  EXPECT_EQ(result.output, received(result, 1) + error_line(sd::errc::already_taken) + "open 3c\n" + both_set);
 }
 
 TEST(listen_fds, required_reports_a_malformed_variable_first) {
   auto program = probe("take", {"required"});
   program.environment["LISTEN_FDS"] = "one";
-  EXPECT_THAT(run_probe(program).output, testing::StartsWith("error sd 5\nopen 3\n"));
+  EXPECT_THAT(run_probe(program).output, testing::StartsWith(error_line(sd::errc::malformed_listen_fds) + "open 3\n"));
 }
 
 }  // namespace
