@@ -15,8 +15,8 @@
 
 namespace sd::test {
 
-/// A test that has a network and a /run of its own, because the documents name ports and paths. Skipped where they
-/// cannot be made.
+/// A test in network and mount namespaces of its own, because the documents use fixed ports and paths in /run. It is
+/// skipped if the namespaces cannot be created.
 class docs : public ::testing::Test {
  protected:
   void SetUp() override;

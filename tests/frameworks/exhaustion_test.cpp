@@ -43,12 +43,13 @@ using sd::test::flood;
 using sd::test::protocol;
 using sd::test::send;
 
-/// What the server's threads have done so far, in nanoseconds.
+/// The time that a thread has spent running, and waiting for a processor, in nanoseconds.
 struct thread_time {
   std::uint64_t running = 0;
   std::uint64_t waiting_for_a_processor = 0;
 };
 
+/// Returns the times of the threads of a process, by thread id.
 std::map<std::string, thread_time> thread_times(int pid) {
   std::map<std::string, thread_time> times;
   std::error_code ended;
@@ -61,9 +62,9 @@ std::map<std::string, thread_time> thread_times(int pid) {
   return times;
 }
 
-/// Watches the process for a second. Returns the part of it, in per cent, that its busiest thread ran for, of the time
-/// in which that thread did not wait for a processor: about 100 for a loop that never sleeps, however busy the machine
-/// is.
+/// Watches the process for a second, and returns the load of its busiest thread in percent. The time in which the
+/// thread waits for a processor does not count, so that a loop that never sleeps has a load of about 100 even if the
+/// machine is busy.
 int load_of(int pid) {
   const auto before = thread_times(pid);
   const auto start = std::chrono::steady_clock::now();

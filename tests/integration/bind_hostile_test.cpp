@@ -70,10 +70,10 @@ class replaced_path : public testing::TestWithParam<privilege> {
   scratch directory_;
 };
 
-/// Attacks that an unprivileged service is safe from anyway.
+/// Attacks that cannot harm an unprivileged service.
 class replaced_path_of_root : public replaced_path {};
 
-/// Attacks with another socket of the same user. A service that can open no netlink socket is open to them.
+/// Attacks with another socket of the same user. A service that cannot open a netlink socket is not protected.
 class replaced_path_with_identification : public replaced_path {
  protected:
   void SetUp() override {

@@ -92,7 +92,7 @@ TEST_F(idle, clients_beyond_the_limits_of_the_service_wait_for_the_others) {
     clients[i].reset();
   }
   EXPECT_TRUE(eventually_is("limited-on-demand.service", "ActiveState", "inactive"));
-  // Beside the 60, an attempt after each client that has left, and one a second.
+  // The service accepts 60 clients. It also tries in vain after a client has left, and once a second.
   const int attempts = count_lines("/run/limited-on-demand/trace", "accept4(");
   EXPECT_GE(attempts, 60);
   EXPECT_LE(attempts, 200);

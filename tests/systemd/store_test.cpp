@@ -178,7 +178,7 @@ class keep_connections_limits : public under_systemd {
   descriptor_limit for_clients_{descriptor_limit::current().rlim_max};
 };
 
-/// Receives as many bytes. Fewer are returned if the connection is lost, or after ten seconds.
+/// Receives this many bytes, or fewer if the connection is closed or no data arrives for ten seconds.
 std::string receive(const sd::unique_fd& client, std::size_t size) {
   std::string text(size, '\0');
   std::size_t received = 0;
@@ -219,8 +219,8 @@ TEST_F(keep_connections_limits, restart_keeps_1000_clients) {
   for (const auto& client : clients) ASSERT_EQ(receive(client, 12), "hello again\n");
 }
 
-/// A client that is not stored would be lost in a restart. It is accepted by the service only when another one has
-/// left.
+/// systemd stores 1000 connections, and a restart would close any other one. The service therefore accepts the next
+/// client only after another one has left.
 TEST_F(keep_connections_limits, client_1001_waits_until_another_one_has_left) {
   systemctl("start keep-connections.socket");
   auto clients = connect_many(1000, chat);
@@ -233,7 +233,7 @@ TEST_F(keep_connections_limits, client_1001_waits_until_another_one_has_left) {
   for (const auto& client : clients) ASSERT_EQ(receive(client, 6), "hello\n");
 }
 
-/// 700 descriptors and the numbers that systemd needs to pass them do not fit the default limit.
+/// systemd needs up to two descriptors for each one that it passes, so 700 connections would exceed the limit.
 TEST_F(keep_connections_limits, restart_succeeds_with_the_default_limit_of_1024_descriptors) {
   systemctl("start default-limit-chat.socket");
   auto clients = connect_many(700, "127.0.0.1:7312");
