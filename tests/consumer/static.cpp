@@ -5,6 +5,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <string>
+#include <system_error>
+#include <vector>
 
 int main(int argc, char** argv) {
   try {

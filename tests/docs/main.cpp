@@ -8,7 +8,6 @@
 #include "client.hpp"
 #include "docs.hpp"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
@@ -18,7 +17,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -26,7 +24,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 namespace sd::test {

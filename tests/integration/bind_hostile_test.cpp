@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // sd::take_or_bind() in a directory of another user, who replaces the path right after it was bound.
 
-#include <sd/take_or_bind.hpp>
+#include <sd/unique_fd.hpp>
 
 #include "binding.hpp"
 
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <string>
 
 namespace {

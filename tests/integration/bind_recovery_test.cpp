@@ -11,13 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
+#include <ios>
 #include <new>
 #include <string>
-#include <system_error>
 #include <vector>
 
 namespace {

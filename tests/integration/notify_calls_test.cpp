@@ -17,10 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
-#include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <regex>

@@ -29,7 +29,6 @@
 #include <iostream>
 #include <map>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>

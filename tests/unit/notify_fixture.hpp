@@ -15,7 +15,6 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 // A service manager for tests, and expectations of what it receives.
