@@ -9,7 +9,6 @@
 #include "directory.hpp"
 #include "examples.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 

@@ -2,7 +2,6 @@
 // sd::take_or_bind() on paths: many processes at once, existing files, cleanup, modes and owners.
 
 #include <sd/address.hpp>
-#include <sd/take.hpp>
 #include <sd/take_or_bind.hpp>
 
 #include "binding.hpp"
@@ -15,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
