@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <sd/testing.hpp>
 
+#include "detail/open_other.hpp"
 #include "detail/os/platform.hpp"
 
 #if SD_HAS_DESCRIPTORS && SD_HAS_EXCEPTIONS
@@ -13,21 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <mqueue.h>
-#if __has_include(<linux/netlink.h>)
-#include <linux/netlink.h>
-#else
-// The layout and the numbers of netlink(7), for musl without the kernel's headers.
-struct sockaddr_nl {
-  unsigned short nl_family;
-  unsigned short nl_pad;
-  unsigned nl_pid;
-  unsigned nl_groups;
-};
-enum { NETLINK_ROUTE = 0, NETLINK_KOBJECT_UEVENT = 15 };  // NOLINT: the names in the kernel's header
-#endif
-#endif
 
 #include <cerrno>
 #include <csignal>
@@ -56,47 +42,40 @@ unique_fd open_socket(kind type, const std::string& where) {
   return socket.release_fd();
 }
 
-unique_fd open_fifo(const std::string& path) {
-  if (::mkfifo(path.c_str(), S_IRUSR | S_IWUSR) < 0 && errno != EEXIST) check(-1, "create the fifo " + path);
-  return unique_fd(check(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK), "open " + path));
+/// Returns the descriptor. Throws `std::system_error` if it is a negated errno.
+unique_fd opened(int result, const std::string& what) {
+  if (result < 0) throw std::system_error(-result, std::generic_category(), what);
+  return unique_fd(result);
 }
 
 #if defined(__linux__)
-unique_fd open_message_queue(const std::string& name) {
-  return unique_fd(
-      check(::mq_open(name.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, S_IRUSR | S_IWUSR, nullptr),
-            "open the message queue " + name));
-}
-
 unique_fd open_netlink(const std::string& where) {
+  constexpr int route = 0;
+  constexpr int kobject_uevent = 15;
   std::istringstream words(where);
   std::string family;
   unsigned group = 0;
   words >> family >> group;
-  const int protocol = family == "route" ? NETLINK_ROUTE : family == "kobject-uevent" ? NETLINK_KOBJECT_UEVENT : -1;
-  if (protocol < 0) invalid("netlink " + where);
-  unique_fd fd(check(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "netlink " + where));
-  sockaddr_nl local{};
-  local.nl_family = AF_NETLINK;
-  local.nl_groups = group;
-  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local), "netlink " + where);
-  return fd;
+  if (family != "route" && family != "kobject-uevent") invalid("netlink " + where);
+  return opened(detail::open_netlink(family == "route" ? route : kobject_uevent, group), "netlink " + where);
 }
 #endif
 
 unique_fd open_by(kind type, const std::string& where) {
+  bool is_new = false;
   switch (type) {
     case kind::stream:
     case kind::seqpacket:
     case kind::datagram:
       return open_socket(type, where);
     case kind::fifo:
-      return open_fifo(where);
+      return opened(detail::open_fifo(where, is_new), "open the fifo " + where);
     case kind::special:
-      return unique_fd(check(::open(where.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY), "open " + where));
+      return opened(detail::open_special(where, true), "open " + where);
 #if defined(__linux__)
     case kind::message_queue:
-      return open_message_queue(where);
+      return opened(detail::open_message_queue(where, S_IRUSR | S_IWUSR, nullptr, is_new),
+                    "open the message queue " + where);
     case kind::netlink:
       return open_netlink(where);
 #endif

@@ -82,11 +82,11 @@ int peer_address(int fd, void* address, std::size_t size) noexcept {
   return size_of(result, length);
 }
 
-int open_socket(int family, int type) noexcept {
+int open_socket(int family, int type, int protocol) noexcept {
 #if defined(SOCK_CLOEXEC)
-  return negated_errno(::socket(family, type | SOCK_CLOEXEC, 0));
+  return negated_errno(::socket(family, type | SOCK_CLOEXEC, protocol));
 #else
-  const int fd = negated_errno(::socket(family, type, 0));
+  const int fd = negated_errno(::socket(family, type, protocol));
   if (fd >= 0) set_close_on_exec(fd, true);
   return fd;
 #endif

@@ -37,7 +37,7 @@ int local_address(int fd, void* address, std::size_t size) noexcept;
 int peer_address(int fd, void* address, std::size_t size) noexcept;
 
 /// Opens a socket that is close-on-exec.
-int open_socket(int family, int type) noexcept;
+int open_socket(int family, int type, int protocol = 0) noexcept;
 int bind(int fd, const void* address, std::size_t size) noexcept;
 int listen(int fd, int backlog) noexcept;
 /// connect(2). Retries on EINTR.

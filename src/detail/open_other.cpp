@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "open_other.hpp"
+
+#include "os/platform.hpp"
+
+#if SD_HAS_DESCRIPTORS
+
+#include <sd/unique_fd.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__linux__)
+#if __has_include(<linux/netlink.h>)
+#include <linux/netlink.h>
+#else
+// The layout of netlink(7), for musl without the kernel's headers.
+struct sockaddr_nl {
+  unsigned short nl_family;
+  unsigned short nl_pad;
+  unsigned nl_pid;
+  unsigned nl_groups;
+};
+#endif
+#endif
+
+#include <cerrno>
+
+namespace sd::detail {
+
+namespace {
+
+constexpr mode_t owner_only = S_IRUSR | S_IWUSR;
+
+int negated_errno(int result) noexcept { return result < 0 ? -errno : result; }
+
+}  // namespace
+
+int open_fifo(const std::string& path, bool& is_new) noexcept {
+  is_new = ::mkfifo(path.c_str(), owner_only) == 0;
+  if (!is_new && errno != EEXIST) return -errno;
+  unique_fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
+  if (!fd) return -errno;
+  struct stat status;
+  if (::fstat(fd.get(), &status) < 0) return -errno;
+  return S_ISFIFO(status.st_mode) ? fd.release() : -EEXIST;
+}
+
+int open_special(const std::string& path, bool is_writable) noexcept {
+  return negated_errno(
+      ::open(path.c_str(), (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
+}
+
+#if defined(__linux__)
+
+int open_message_queue(const std::string& name, unsigned mode, const mq_attr* attributes, bool& is_new) noexcept {
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  const int created = ::mq_open(name.c_str(), flags | O_CREAT | O_EXCL, mode, attributes);
+  is_new = created >= 0;
+  if (is_new || errno != EEXIST) return negated_errno(created);
+  return negated_errno(::mq_open(name.c_str(), flags));
+}
+
+int open_netlink(int family, unsigned group) noexcept {
+  unique_fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, family));
+  if (!fd) return -errno;
+  sockaddr_nl local{};
+  local.nl_family = AF_NETLINK;
+  local.nl_groups = group;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) < 0) return -errno;
+  return fd.release();
+}
+
+#endif
+
+}  // namespace sd::detail
+
+#endif
