@@ -82,9 +82,9 @@ void check_variable(const std::string& name, const std::string& value) {
 }
 
 /// Returns the variables of the program but for those of the protocol.
-std::vector<std::string> variables_of(const std::map<std::string, std::string>& environment) {
+std::vector<std::string> variables_of(const std::map<std::string, std::string>& environment, bool inherits) {
   std::vector<std::string> variables;
-  for (char** own = os::environment(); own != nullptr && *own != nullptr; ++own) {
+  for (char** own = inherits ? os::environment() : nullptr; own != nullptr && *own != nullptr; ++own) {
     const std::string_view text = *own;
     const auto name = text.substr(0, text.find('='));
     if (!is_of_the_protocol(name) && environment.count(std::string(name)) == 0) variables.emplace_back(text);
@@ -140,14 +140,16 @@ std::error_code failed(int error) noexcept { return {error, std::generic_categor
 }  // namespace
 
 activation::activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
-                       const std::map<std::string, std::string>& environment)
+                       const std::map<std::string, std::string>& environment, const activation_options& options)
     : command_(std::move(command)),
-      variables_(variables_of(environment)),
+      variables_(variables_of(environment, options.inherits_environment)),
       fds_(numbers_of(fds)),
+      sets_listen_pid_(options.sets_listen_pid),
       child_fds_(fds_),
       stack_(new char[os::stack_size]) {
   check_command(command_);
-  candidates_ = candidates_of(command_.front(), variables_);
+  if (has_nul(options.program)) invalid("program " + detail::quoted(options.program) + ": contains a NUL byte");
+  candidates_ = candidates_of(options.program.empty() ? command_.front() : options.program, variables_);
   for (auto& word : command_) arguments_.push_back(word.data());
   arguments_.push_back(nullptr);
   shell_arguments_.push_back(const_cast<char*>(shell));
@@ -158,14 +160,15 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
     if (auto names = names_of(fds); !names.empty()) variables_.push_back(std::move(names));
   }
   for (auto& variable : variables_) environment_.push_back(variable.data());
-  if (!fds_.empty()) environment_.insert(environment_.end(), {listen_pid_, nullptr});  // and LISTEN_PIDFDID
+  if (!fds_.empty() && sets_listen_pid_)
+    environment_.insert(environment_.end(), {listen_pid_, nullptr});  // and LISTEN_PIDFDID
   environment_.push_back(nullptr);
 }
 
 std::error_code activation::exec() noexcept { return failed(execute(fds_)); }
 
 int activation::execute(std::vector<int>& fds) noexcept {
-  if (!fds.empty()) {
+  if (!fds.empty() && sets_listen_pid_) {
     const int pid = os::process_id();
     write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));
     std::uint64_t pidfdid = 0;
@@ -232,7 +235,7 @@ int activation::start(int (*prepare)(void*) noexcept, void* argument, std::error
 #else
 
 activation::activation(std::vector<std::string>, const std::vector<listen_fd>&,
-                       const std::map<std::string, std::string>&) {}
+                       const std::map<std::string, std::string>&, const activation_options&) {}
 std::error_code activation::exec() noexcept { return {ENOSYS, std::generic_category()}; }
 int activation::spawn(std::error_code& ec) noexcept { return start(nullptr, nullptr, ec); }
 int activation::start(int (*)(void*) noexcept, void*, std::error_code& ec) noexcept {

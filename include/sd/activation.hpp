@@ -20,6 +20,17 @@
 namespace sd {
 inline namespace v0 {
 
+/// What supervisors can change in how `activation` executes a command.
+struct activation_options {
+  /// The file to execute. Empty for the first word of the command, which is the name that the program sees otherwise.
+  std::string program{};
+  /// Whether the program inherits the environment of this process.
+  bool inherits_environment = true;
+  /// Whether `LISTEN_PID` and `LISTEN_PIDFDID` are set. Without them, only a program that accepts a missing pid, such
+  /// as one with `listen_options::any_pid`, takes the descriptors, but a wrapper may start it in another process.
+  bool sets_listen_pid = true;
+};
+
 /// A command, and the file descriptors and environment variables with which it is executed.
 ///
 /// The program finds the descriptors from number 3 on, in the order of the list, and `LISTEN_PID`, `LISTEN_FDS`,
@@ -34,7 +45,7 @@ class activation {
  public:
   /// Prepares the execution of a command.
   ///
-  /// The program inherits the environment that this process has now.
+  /// Unless the options say otherwise, the program inherits the environment that this process has now.
   ///
   /// @param command     The program and its arguments. A program without a slash is searched for in the `PATH` that the
   ///                    program is going to have, as execvp(3) does.
@@ -42,13 +53,15 @@ class activation {
   ///                    last `spawn()`.
   /// @param environment Variables to add to the inherited ones or to replace them with. Variables of the protocol,
   ///                    `LISTEN_FDS_FIRST_FD` included, are ignored here and are not inherited.
+  /// @param options     See `activation_options`.
   /// @throws std::system_error with `EINVAL` if the command is empty, if a word, or the name or value of a variable,
   ///         contains a NUL byte, if the name of a variable is empty or contains "=", or if the name of a descriptor
   ///         contains a colon or a control character or is longer than 255 bytes. The message quotes the offending
   ///         value.
   /// @threadsafety No other thread may change the environment at the same time.
   SD_EXPORT activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
-                       const std::map<std::string, std::string>& environment = {});
+                       const std::map<std::string, std::string>& environment = {},
+                       const activation_options& options = {});
   activation(const activation&) = delete;
   activation& operator=(const activation&) = delete;
   ~activation() = default;
@@ -116,6 +129,7 @@ class activation {
   std::vector<char*> shell_arguments_;  // those of a shell that runs a script without an interpreter line
   std::vector<char*> environment_;
   std::vector<int> fds_;
+  bool sets_listen_pid_ = true;
   std::vector<int> child_fds_;  // what fds_ become in a child, which may share the memory of this process
   std::unique_ptr<char[]> stack_;
   SD_UNUSED_MEMBER char listen_pid_[32];  // NAME= and a number that is known only in the child

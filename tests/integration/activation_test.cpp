@@ -115,6 +115,55 @@ TEST(activation, descriptors_are_in_order_and_inheritable) {
   EXPECT_THAT(report, Contains("LISTEN_FDNAMES=metrics:admin:web"));
 }
 
+TEST(activation_options, program_has_another_name) {
+  sd::activation_options options;
+  options.program = "/bin/sh";
+  sd::activation program({"another", "-c", "echo $0; readlink /proc/$$/exe"}, {}, {}, options);
+  EXPECT_THAT(printed(program), StartsWith("another\n"));
+}
+
+TEST(activation_options, name_of_the_program_is_searched_for) {
+  sd::activation_options options;
+  options.program = "sh";
+  sd::activation program({"another", "-c", "echo $0"}, {}, {}, options);
+  EXPECT_EQ(printed(program), "another\n");
+}
+
+TEST(activation_options, program_with_a_nul_byte_is_einval) {
+  sd::activation_options options;
+  options.program = std::string("s\0h", 3);
+  try {
+    const sd::activation program({"sh"}, {}, {}, options);
+    ADD_FAILURE();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::invalid_argument);
+    EXPECT_THAT(error.what(), HasSubstr("program \"s\\x00h\": contains a NUL byte"));
+  }
+}
+
+TEST(activation_options, environment_is_not_inherited) {
+  ::setenv("SD_TEST_INHERITED", "yes", 1);
+  sd::activation_options options;
+  options.inherits_environment = false;
+  sd::activation program({"/usr/bin/env"}, sockets(1), {{"A", "b"}}, options);
+  const auto lines = lines_of(printed(program));
+  ::unsetenv("SD_TEST_INHERITED");
+  EXPECT_THAT(lines, Contains("A=b"));
+  EXPECT_THAT(lines, Contains("LISTEN_FDS=1"));
+  EXPECT_THAT(lines, Contains(StartsWith("LISTEN_PID=")));
+  EXPECT_THAT(lines, Not(Contains(StartsWith("PATH="))));
+  EXPECT_THAT(lines, Not(Contains(StartsWith("SD_TEST_INHERITED="))));
+}
+
+TEST(activation_options, pid_is_left_out) {
+  sd::activation_options options;
+  options.sets_listen_pid = false;
+  sd::activation program({"env"}, sockets(2), {}, options);
+  const auto lines = lines_of(printed(program));
+  EXPECT_THAT(lines, Contains("LISTEN_FDS=2"));
+  EXPECT_THAT(lines, Not(Contains(StartsWith("LISTEN_PID"))));
+}
+
 TEST(activation, close_on_exec_descriptors_are_not_inherited) {
   const auto fds = sockets(2);
   const auto other = sockets(1);
