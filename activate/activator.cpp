@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "activator.hpp"
+
+#include <sd/notify.hpp>
+#include <sd/socket.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "service.hpp"
+#include "sockets.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace sd::activate {
+
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+constexpr auto shortest_run = 1s;    ///< A run that is shorter counts as a crash loop's.
+constexpr auto first_pause = 100ms;  ///< before the next start after such a run; doubled each time
+constexpr auto longest_pause = 10s;
+constexpr auto settling_time = 300ms;  ///< after which a service that does not notify counts as ready in an overlap
+constexpr auto accept_pause = 100ms;   ///< when there are no free descriptors
+
+using services = std::vector<std::shared_ptr<service>>;
+
+/// Waits for the next traffic on a descriptor.
+class watcher {
+ public:
+  watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
+      : descriptor_(io), on_traffic_(std::move(on_traffic)) {
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) throw std::system_error(errno, std::generic_category(), "watch a socket");
+    descriptor_.assign(copy);
+  }
+
+  /// Calls the function once when there is traffic.
+  void arm() {
+    if (std::exchange(is_armed_, true)) return;
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
+      if (ec) return;
+      is_armed_ = false;
+      on_traffic_();
+    });
+  }
+  void disarm() {
+    std::error_code ignored;
+    descriptor_.cancel(ignored);
+    is_armed_ = false;
+  }
+
+ private:
+  asio::posix::stream_descriptor descriptor_;
+  std::function<void()> on_traffic_;
+  bool is_armed_ = false;
+};
+
+void set_nonblocking(int fd, bool on) {
+  const auto flags = static_cast<unsigned>(::fcntl(fd, F_GETFL));
+  ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~static_cast<unsigned>(O_NONBLOCK));
+}
+
+/// Discards the connections or messages that wait in the queue of a socket.
+void flush(int fd) {
+  const auto what = describe(fd);
+  set_nonblocking(fd, true);
+  if (what.kind == kind::stream || what.kind == kind::seqpacket) {
+    while (unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC))) continue;
+  } else {
+    std::array<char, 65536> buffer;
+    while (::read(fd, buffer.data(), buffer.size()) > 0) continue;
+  }
+}
+
+// --- Accept=no -------------------------------------------------------------------------------------------------------
+
+/// One service for all sockets.
+class single_service {
+ public:
+  /// @param flushes For each descriptor, whether its unit has FlushPending=yes.
+  single_service(asio::io_context& io, const plan& what, const std::vector<listen_fd>& fds, std::vector<bool> flushes,
+                 const event_log& log, std::function<void(const service_result&)> on_once)
+      : io_(io),
+        plan_(what),
+        fds_(fds),
+        flushes_(std::move(flushes)),
+        log_(log),
+        on_once_(std::move(on_once)),
+        pause_timer_(io),
+        settling_(io) {
+    unit_ = plan_.service("");
+    starter_ = std::make_shared<process_starter>(unit_, plan_.environment, plan_.pid);
+    for (const auto& each : fds_) {
+      watchers_.push_back(std::make_unique<watcher>(io_, each.fd.get(), [this] { start_for_traffic(); }));
+    }
+  }
+  ~single_service() { starter_->remove_runtime_directories(); }
+  single_service(const single_service&) = delete;
+  single_service& operator=(const single_service&) = delete;
+
+  void start() {
+    disarm();
+    // After the watchers, which make the sockets nonblocking.
+    for (const auto& each : fds_) set_nonblocking(each.fd.get(), unit_.nonblocking);
+    started_ = clock::now();
+    try {
+      current_ = make();
+    } catch (const std::system_error& error) {
+      return has_failed({false, 1, error.what(), lacks_resources(error.code())});
+    }
+    current_->start();
+  }
+
+  void wait_for_traffic() {
+    for (auto& each : watchers_) each->arm();
+  }
+
+  /// Starts the next instance on the same sockets, and stops the current one when the next one is ready.
+  void restart() {
+    if (!current_ || current_->now() == service::state::stopping) return;
+    if (next_ || previous_) return log_.warning("a restart is under way already");
+    log_.info(fmt::format("{}: restarting", unit_.name.full()));
+    try {
+      next_ = make();
+    } catch (const std::system_error& error) {
+      return report_failed_restart(error.what());
+    }
+    next_->start();
+  }
+
+  void stop(std::function<void()> on_stopped) {
+    on_stopped_ = std::move(on_stopped);
+    disarm();
+    pause_timer_.cancel();
+    settling_.cancel();
+    for (const auto& each : {current_, next_, previous_}) {
+      if (each) each->stop();
+    }
+    report_if_stopped();
+  }
+
+  bool handle_exit(int pid, int status) {
+    for (const auto& each : services{current_, next_, previous_}) {
+      if (each && each->handle_exit(pid, status)) return true;
+    }
+    return false;
+  }
+
+  void forward(int signal) const {
+    if (current_) current_->signal_main_process(signal);
+  }
+
+ private:
+  std::shared_ptr<service> make() {
+    process_details details;
+    details.fds = &fds_;
+    if (fds_.size() == 1) details.socket = fds_.front().fd.get();
+    return std::make_shared<service>(
+        io_, starter_, details, log_,
+        service::events{[this](service& ready) { is_ready(ready); },
+                        [this](service& ended, const service_result& result) { has_ended(ended, result); }});
+  }
+
+  void disarm() {
+    for (auto& each : watchers_) each->disarm();
+  }
+
+  void start_for_traffic() {
+    if (!current_) start();
+  }
+
+  void is_ready(service& ready) {
+    if (&ready != next_.get()) return;
+    if (unit_.notifies()) return take_over();
+    settling_.expires_after(settling_time);
+    settling_.async_wait([this](const std::error_code& cancelled) {
+      if (!cancelled) take_over();
+    });
+  }
+
+  void take_over() {
+    if (!next_) return;
+    previous_ = std::exchange(current_, std::exchange(next_, nullptr));
+    log_.event("restarted", {{"unit", unit_.name.full()}, {"pid", current_->main_pid()}});
+    if (previous_) previous_->stop();
+  }
+
+  void has_ended(service& ended, const service_result& result) {
+    if (&ended == previous_.get()) {
+      report_end(result);
+      previous_.reset();
+    } else if (&ended == next_.get()) {
+      settling_.cancel();
+      next_.reset();
+      if (!on_stopped_) report_failed_restart(result.description);
+    } else {
+      current_.reset();
+      if (!on_stopped_) return has_failed(result);
+      report_end(result);
+    }
+    report_if_stopped();
+  }
+
+  /// The service has ended without being asked to.
+  void has_failed(const service_result& result) {
+    report_end(result);
+    if (plan_.runs_once) return on_once_(result);
+    if (next_) {
+      current_ = std::exchange(next_, nullptr);  // which serves the sockets already, ready or not
+      return;
+    }
+    flush_pending();
+    wait_after(result);
+  }
+
+  void report_failed_restart(const std::string& reason) const {
+    log_.error(fmt::format("{}: the restart failed: {}; the old process stays", unit_.name.full(), reason));
+  }
+
+  /// Discards what waits in the queues of the sockets of units with FlushPending=yes.
+  void flush_pending() const {
+    for (std::size_t i = 0; i < fds_.size(); ++i) {
+      if (flushes_[i]) flush(fds_[i].fd.get());
+    }
+  }
+
+  /// Watches the sockets again: at once, unless the service ends as soon as it is started.
+  void wait_after(const service_result& result) {
+    const bool was_short = !result.is_success && clock::now() - started_ < shortest_run;
+    if (!was_short) {
+      pause_ = 0ms;
+      return wait_for_traffic();
+    }
+    if (pause_ == 0ms) log_.warning(fmt::format("{}: fails at once; the next starts are delayed", unit_.name.full()));
+    pause_ = std::clamp<std::chrono::milliseconds>(pause_ * 2, first_pause, longest_pause);
+    pause_timer_.expires_after(pause_);
+    pause_timer_.async_wait([this](const std::error_code& cancelled) {
+      if (!cancelled) wait_for_traffic();
+    });
+  }
+
+  void report_end(const service_result& result) {
+    const auto message = fmt::format("{}: {}", unit_.name.full(), result.description);
+    const bool is_repeated = pause_ != 0ms && result.description == last_failure_;
+    if (result.is_success || is_repeated) {
+      log_.debug(message);
+    } else {
+      log_.error(message);
+      last_failure_ = result.description;
+    }
+  }
+
+  void report_if_stopped() {
+    if (on_stopped_ && !current_ && !next_ && !previous_) on_stopped_();
+  }
+
+  asio::io_context& io_;
+  const plan& plan_;
+  const std::vector<listen_fd>& fds_;
+  std::vector<bool> flushes_;
+  const event_log& log_;
+  std::function<void(const service_result&)> on_once_;
+  service_unit unit_;
+  std::shared_ptr<const process_starter> starter_;
+  std::vector<std::unique_ptr<watcher>> watchers_;
+  std::shared_ptr<service> current_;
+  std::shared_ptr<service> next_;      ///< started to replace the current one, but not ready yet
+  std::shared_ptr<service> previous_;  ///< replaced, but not ended yet
+  std::function<void()> on_stopped_;
+  clock::time_point started_;
+  std::chrono::milliseconds pause_{0};
+  std::string last_failure_;
+  asio::steady_timer pause_timer_;
+  asio::steady_timer settling_;
+};
+
+// --- Accept=yes ------------------------------------------------------------------------------------------------------
+
+/// Returns the address of a socket as the name of an instance has it, and as REMOTE_ADDR and REMOTE_PORT.
+struct endpoint {
+  std::string name;
+  std::string host;
+  std::string port;
+};
+
+endpoint endpoint_of(const address& where) {
+  endpoint result;
+  if (where.family() == AF_INET || where.family() == AF_INET6) {
+    result.name = to_string(where);
+    result.port = std::to_string(where.port());
+    result.host = result.name.substr(0, result.name.rfind(':'));
+    if (result.host.starts_with('[')) result.host = result.host.substr(1, result.host.size() - 2);
+    constexpr std::string_view mapped = "::ffff:";
+    if (result.host.starts_with(mapped) && result.host.find('.') != std::string::npos)
+      result.host.erase(0, mapped.size());
+    result.name = result.host + ':' + result.port;
+  }
+  return result;
+}
+
+/// A service for each connection of the sockets of one unit.
+class service_per_connection {
+ public:
+  service_per_connection(asio::io_context& io, const plan& what, const open_sockets& sockets, const event_log& log)
+      : io_(io), plan_(what), unit_(sockets.unit()), log_(log), pause_(io) {
+    for (const auto& each : sockets.fds()) {
+      const int fd = each.fd.get();
+      watchers_.push_back(std::make_unique<watcher>(io_, fd, [this, fd] { accept(fd); }));
+    }
+  }
+
+  void wait_for_traffic() {
+    for (auto& each : watchers_) each->arm();
+  }
+
+  void stop(std::function<void()> on_stopped) {
+    on_stopped_ = std::move(on_stopped);
+    for (auto& each : watchers_) each->disarm();
+    pause_.cancel();
+    for (const auto& each : instances()) each->stop();
+    if (connections_.empty()) on_stopped_();
+  }
+
+  bool handle_exit(int pid, int status) {
+    for (const auto& each : instances()) {
+      if (each->handle_exit(pid, status)) return true;
+    }
+    return false;
+  }
+
+  void forward(int signal) const {
+    for (const auto& [_, each] : connections_) each.run->signal_main_process(signal);
+  }
+
+ private:
+  struct connection {
+    unique_fd fd;
+    std::string host;
+    service_unit unit;
+    std::vector<listen_fd> fds;
+    std::shared_ptr<service> run;
+  };
+
+  [[nodiscard]] services instances() const {
+    services all;
+    for (const auto& [_, each] : connections_) all.push_back(each.run);
+    return all;
+  }
+
+  void accept(int listener) {
+    while (!on_stopped_ && waiting_.empty()) {
+      unique_fd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+      if (!fd && (errno == EINTR || errno == ECONNABORTED)) continue;
+      if (!fd && errno == EAGAIN) return wait_for_traffic();
+      if (!fd) return pause_accepting(std::generic_category().message(errno));
+      serve(std::move(fd));
+    }
+  }
+
+  /// Accepts no connection for a while, and then serves first those that were accepted but could not be served.
+  void pause_accepting(const std::string& reason) {
+    if (!std::exchange(is_pausing_, true)) {
+      log_.warning(fmt::format("{}: clients wait: {}", unit_.name.full(), reason));
+    }
+    for (auto& each : watchers_) each->disarm();
+    pause_.expires_after(accept_pause);
+    pause_.async_wait([this](const std::error_code& cancelled) {
+      if (cancelled) return;
+      for (auto& fd : std::exchange(waiting_, {})) serve(std::move(fd));
+      if (waiting_.empty()) wait_for_traffic();
+    });
+  }
+
+  void serve(unique_fd fd) {
+    const auto peer = endpoint_of(describe(fd.get()).peer);
+    const auto local = endpoint_of(describe(fd.get()).local);
+    if (connections_.size() >= unit_.max_connections) {
+      return log_.warning(
+          fmt::format("{}: MaxConnections={}: a connection was refused", unit_.name.full(), unit_.max_connections));
+    }
+    const auto of_source = std::count_if(connections_.begin(), connections_.end(),
+                                         [&](const auto& each) { return each.second.host == peer.host; });
+    if (unit_.max_connections_per_source &&
+        of_source >= static_cast<std::ptrdiff_t>(*unit_.max_connections_per_source)) {
+      return log_.warning(fmt::format("{}: MaxConnectionsPerSource={}: a connection of {} was refused",
+                                      unit_.name.full(), *unit_.max_connections_per_source, peer.host));
+    }
+    try {
+      start(fd, peer, local);
+    } catch (const std::system_error& error) {
+      if (!lacks_resources(error.code())) return log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
+      waiting_.push_back(std::move(fd));
+      pause_accepting(error.code().message());
+    } catch (const std::exception& error) {
+      log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
+    }
+  }
+
+  /// Takes the connection, unless it throws.
+  void start(unique_fd& fd, const endpoint& peer, const endpoint& local) {
+    const auto number = accepted_++;
+    auto& added = connections_[number];
+    added.host = peer.host;
+    process_details details;
+    details.socket = fd.get();
+    details.variables = variables_of(fd.get(), peer);
+    const auto name = unit_.fd_name.empty() ? "connection" : unit_.fd_name;
+    added.fds.push_back({name, std::move(fd)});
+    details.fds = &added.fds;
+
+    added.unit = plan_.service(peer.name.empty() ? fmt::format("{}", number)
+                                                 : fmt::format("{}-{}-{}", number, local.name, peer.name));
+    try {
+      auto starter = std::make_shared<process_starter>(added.unit, plan_.environment, plan_.pid);
+      added.run = std::make_shared<service>(
+          io_, std::move(starter), std::move(details), log_,
+          service::events{
+              [](service&) {},
+              [this, number](service& ended, const service_result& result) { has_ended(number, ended, result); }});
+    } catch (...) {
+      fd = std::move(added.fds.front().fd);
+      connections_.erase(number);
+      throw;
+    }
+    if (added.unit.nonblocking) set_nonblocking(details.socket, true);
+    added.run->start();
+  }
+
+  static environment_map variables_of(int fd, const endpoint& peer) {
+    environment_map variables;
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0) variables["SO_COOKIE"] = std::to_string(cookie);
+    if (!peer.host.empty()) variables["REMOTE_ADDR"] = peer.host;
+    if (!peer.port.empty()) variables["REMOTE_PORT"] = peer.port;
+    return variables;
+  }
+
+  void has_ended(std::uint64_t number, const service& ended, const service_result& result) {
+    if (result.lacks_resources && !on_stopped_) {
+      waiting_.push_back(std::move(connections_[number].fds.front().fd));
+      pause_accepting(result.description);
+    } else if (result.is_success) {
+      is_pausing_ = false;
+    } else {
+      log_.error(fmt::format("{}: {}", ended.name(), result.description));
+    }
+    // Destroyed later, because the service is still in use.
+    asio::post(io_, [this, number] {
+      connections_.erase(number);
+      if (on_stopped_ && connections_.empty()) on_stopped_();
+    });
+  }
+
+  asio::io_context& io_;
+  const plan& plan_;
+  const socket_unit& unit_;
+  const event_log& log_;
+  std::vector<std::unique_ptr<watcher>> watchers_;
+  std::map<std::uint64_t, connection> connections_;
+  std::uint64_t accepted_ = 0;
+  std::vector<unique_fd> waiting_;  ///< connections whose service could not be started so far
+  bool is_pausing_ = false;
+  std::function<void()> on_stopped_;
+  asio::steady_timer pause_;
+};
+
+// --- the activator ---------------------------------------------------------------------------------------------------
+
+class activator {
+ public:
+  activator(const plan& what, const event_log& log) : plan_(what), log_(log), signals_(io_) {}
+
+  int run() {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    handle_signals();
+    try {
+      open_sockets_of_units();
+      make_services();
+    } catch (...) {
+      close_sockets();
+      throw;
+    }
+    for (auto& each : opened_) each.keep_paths();
+    report_listening();
+    std::error_code ignored;
+    notify(state::ready(), ignored);
+    if (single_ && plan_.starts_at_once) {
+      single_->start();
+    } else if (single_) {
+      single_->wait_for_traffic();
+    }
+    for (auto& each : per_connection_) each->wait_for_traffic();
+    io_.run();
+    close_sockets();
+    return exit_status_;
+  }
+
+ private:
+  void open_sockets_of_units() {
+    const auto warn = [this](const std::string& message) { log_.warning(message); };
+    for (const auto& unit : plan_.sockets) {
+      run_to_end(unit.start_pre, {}, unit.timeout);
+      opened_.emplace_back(unit, warn);
+      run_to_end(unit.start_post, details_for_commands(opened_.back()), unit.timeout);
+    }
+  }
+
+  static process_details details_for_commands(const open_sockets& sockets) {
+    process_details details;
+    if (sockets.unit().pass_file_descriptors_to_exec) details.fds = &sockets.fds();
+    return details;
+  }
+
+  /// Closes the sockets. A command that fails is reported, and does not keep the others from being closed.
+  void close_sockets() {
+    const auto run_commands = [this](const std::vector<command>& commands, const process_details& details,
+                                     period timeout) {
+      try {
+        run_to_end(commands, details, timeout);
+      } catch (const std::system_error& error) {
+        log_.error(error.what());
+      }
+    };
+    single_.reset();
+    per_connection_.clear();
+    fds_.clear();
+    while (!opened_.empty()) {
+      const auto& unit = opened_.back().unit();
+      run_commands(unit.stop_pre, details_for_commands(opened_.back()), unit.timeout);
+      opened_.pop_back();
+      run_commands(unit.stop_post, {}, unit.timeout);
+    }
+  }
+
+  void make_services() {
+    std::vector<bool> flushes;
+    const auto add = [&](const listen_fd& entry, bool is_flushed) {
+      fds_.push_back({entry.name, unique_fd(::fcntl(entry.fd.get(), F_DUPFD_CLOEXEC, 3))});
+      if (!fds_.back().fd) throw std::system_error(errno, std::generic_category(), "duplicate a socket");
+      flushes.push_back(is_flushed);
+    };
+    for (const auto& each : plan_.passed) add(each, false);
+    for (const auto& each : opened_) {
+      if (each.unit().accept) {
+        per_connection_.push_back(std::make_unique<service_per_connection>(io_, plan_, each, log_));
+      } else {
+        for (const auto& entry : each.fds()) add(entry, each.unit().flush_pending);
+      }
+    }
+    if (fds_.empty() && !per_connection_.empty()) return;
+    single_.emplace(io_, plan_, fds_, std::move(flushes), log_, [this](const service_result& result) {
+      exit_status_ = result.exit_status;
+      stop();
+    });
+  }
+
+  void report_listening() {
+    for (const auto& each : opened_) {
+      for (const auto& entry : each.fds()) {
+        const auto what = describe(entry.fd.get());
+        log_.info(fmt::format("listening on {}", sd::to_string(what)));
+        log_.event("listening", {{"unit", each.unit().name.full()},
+                                 {"name", entry.name.value_or("")},
+                                 {"kind", to_string(what.kind)},
+                                 {"address", sd::to_string(what.local)},
+                                 {"port", what.local.port()}});
+      }
+    }
+  }
+
+  void handle_signals() {
+    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT})
+      signals_.add(signal);
+    wait_for_signal();
+  }
+
+  void wait_for_signal() {
+    signals_.async_wait([this](const std::error_code& cancelled, int signal) {
+      if (cancelled) return;
+      wait_for_signal();
+      switch (signal) {
+        case SIGCHLD:
+          reap();
+          break;
+        case SIGTERM:
+        case SIGINT:
+          stop();
+          break;
+        case SIGHUP:
+          if (single_) single_->restart();
+          break;
+        default:
+          forward(signal);
+      }
+    });
+  }
+
+  void reap() {
+    int status = 0;
+    for (int pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (single_ && single_->handle_exit(pid, status)) continue;
+      for (auto& each : per_connection_) {
+        if (each->handle_exit(pid, status)) break;
+      }
+    }
+  }
+
+  void forward(int signal) {
+    if (single_) single_->forward(signal);
+    for (const auto& each : per_connection_) each->forward(signal);
+  }
+
+  void stop() {
+    if (std::exchange(is_stopping_, true)) return kill();
+    std::error_code ignored;
+    notify(state::stopping(), ignored);
+    running_ = per_connection_.size() + (single_ ? 1 : 0);
+    const auto stopped = [this] {
+      if (--running_ == 0) io_.stop();
+    };
+    if (single_) single_->stop(stopped);
+    for (auto& each : per_connection_) each->stop(stopped);
+  }
+
+  /// Does not wait any longer for services that are stopping.
+  void kill() {
+    log_.warning("killing what has not stopped yet");
+    forward(SIGKILL);
+  }
+
+  const plan& plan_;
+  const event_log& log_;
+  asio::io_context io_{1};
+  asio::signal_set signals_;
+  std::deque<open_sockets> opened_;
+  std::vector<listen_fd> fds_;  ///< those of the units with Accept=no, in order
+  std::optional<single_service> single_;
+  std::vector<std::unique_ptr<service_per_connection>> per_connection_;
+  std::size_t running_ = 0;
+  bool is_stopping_ = false;
+  int exit_status_ = 0;
+};
+
+}  // namespace
+
+int run(const plan& what, const event_log& log) { return activator(what, log).run(); }
+
+}  // namespace sd::activate

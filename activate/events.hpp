@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+// What sd-activate reports.
+namespace sd::activate {
+
+enum class verbosity { quiet, normal, verbose };
+
+/// Writes messages for people to standard error, and events for programs as JSON, one object on each line.
+class event_log {
+ public:
+  /// @param json_fd The descriptor for the events, or -1.
+  event_log(verbosity level, int json_fd) : level_(level), json_fd_(json_fd) {}
+
+  void error(const std::string& message) const;
+  void warning(const std::string& message) const;
+  void info(const std::string& message) const;
+  void debug(const std::string& message) const;
+
+  /// Writes an event, for example `{"event":"started","unit":"web.service","pid":4711}`.
+  void event(const char* name, nlohmann::ordered_json details) const;
+
+ private:
+  void write(const char* level, const std::string& message) const;
+
+  verbosity level_;
+  int json_fd_;
+};
+
+}  // namespace sd::activate

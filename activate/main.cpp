@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <sd/listen_fds.hpp>
+
+#include "activator.hpp"
+#include "diagnostics.hpp"
+#include "events.hpp"
+#include "options.hpp"
+#include "show.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <system_error>
+
+namespace {
+
+using namespace sd::activate;
+
+/// Writes the diagnostics to standard error. Returns whether they allow to go on.
+bool report(const diagnostics& problems, bool is_strict) {
+  const bool with_colors = ::isatty(STDERR_FILENO) == 1;
+  for (const auto& each : problems.all()) fmt::print(stderr, "{}", to_string(each, with_colors));
+  return !problems.has_errors() && !(is_strict && problems.has_warnings());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto options = parse_options(argc, argv);
+  if (options.exits) return options.exit_status;
+  if (options.shows) return show();
+  diagnostics problems;
+  const auto what = make_plan(options, problems);
+  if (!report(problems, options.is_strict)) return exit_invalid_unit;
+  if (options.checks) return exit_success;
+  // A reader of the events may leave.
+  std::signal(SIGPIPE, SIG_IGN);
+  if (options.json_fd >= 0 && ::fcntl(options.json_fd, F_SETFD, FD_CLOEXEC) < 0) {
+    fmt::print(stderr, "sd-activate: --json {}: {}\n", options.json_fd, std::generic_category().message(errno));
+    return exit_usage;
+  }
+  return run(what, event_log(options.level, options.json_fd));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "sd-activate: error: {}\n", error.what());
+  return sd::activate::exit_failure;
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "options.hpp"
+
+#include <sd/listen_fds.hpp>
+#include <sd/version.hpp>
+
+#include "service_unit.hpp"
+#include "socket_unit.hpp"
+#include "unit.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace sd::activate {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// --- parsing ---------------------------------------------------------------------------------------------------------
+
+constexpr const char* description =
+    "Opens sockets, starts a service when the first client connects, and keeps the sockets open while the service is\n"
+    "restarted. The service receives the sockets as systemd would pass them: see sd_listen_fds(3).";
+
+constexpr const char* footer = R"(
+Examples:
+  sd-activate my-service.socket                 the unit file, and my-service.service beside it
+  sd-activate -l 8080 -- ./server --verbose     a program, with a socket on port 8080
+  sd-activate -s 'ListenStream=/run/x SocketMode=0600' -- ./server
+  sd-activate -a --inetd -l 7 -- cat            a process for each connection
+
+Signals:
+  SIGHUP         starts the service again, and stops the old process when the new one is ready
+  SIGTERM, SIGINT  stop the service and end sd-activate; a second one kills the service
+  SIGUSR1, SIGUSR2, SIGQUIT, SIGWINCH  are forwarded to the service
+
+Exit status:
+  0  stopped by a signal        2  the command line is wrong
+  1  a socket could not be      3  a unit is wrong
+     opened, or the service     With --once, that of the service.
+     could not be prepared)";
+
+class help_formatter : public CLI::Formatter {
+ public:
+  help_formatter() { column_width(28); }
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: sd-activate [OPTION...] [UNIT.socket...] [--] [COMMAND...]\n       sd-activate show\n\n";
+  }
+};
+
+bool is_unit_path(const std::string& word) { return word.ends_with(".socket"); }
+
+/// Moves the paths of units from the front of the command, as both are words without an option.
+void take_units(options& result, std::vector<std::string> words) {
+  const auto command = std::find_if_not(words.begin(), words.end(), is_unit_path);
+  result.units.assign(words.begin(), command);
+  if (command != words.end() && *command == "--") {
+    result.command.assign(command + 1, words.end());
+  } else {
+    result.command.assign(command, words.end());
+    result.has_misplaced_option = !result.command.empty() && result.command.front().starts_with('-');
+  }
+}
+
+// --- units of the command line ---------------------------------------------------------------------------------------
+
+/// Returns a socket unit without a file. Its paths are removed on exit.
+unit unit_of_option(const char* option, const std::string& text) {
+  unit result;
+  result.name = {"sd-activate", std::nullopt, "socket"};
+  result.text = make_source(option, text);
+  result.assignments.push_back({"Socket", "RemoveOnStop", "yes", {result.text, 1, 1}, {{0, 1, 1}}});
+  return result;
+}
+
+/// Makes a socket unit of the value of -s: settings that are separated by spaces.
+unit unit_of_settings(const std::string& text, diagnostics& problems) {
+  auto result = unit_of_option("-s", text);
+  const auto parts = split(text, escapes::keep);
+  const auto at = [&](std::size_t offset) { return location{result.text, 1, offset + 1}; };
+  if (!parts.problem.empty()) problems.error(at(parts.problem_offset), parts.problem);
+  for (const auto& each : parts.words) {
+    const auto equals = each.text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      problems.error(at(each.offset), "not NAME=VALUE");
+      continue;
+    }
+    result.assignments.push_back({"Socket",
+                                  each.text.substr(0, equals),
+                                  each.text.substr(equals + 1),
+                                  at(each.offset),
+                                  {{0, 1, each.offset_of(equals + 1) + 1}}});
+  }
+  return result;
+}
+
+/// Makes a socket unit of the value of -l.
+unit unit_of_address(const std::string& text, const options& chosen, const std::string& fd_name) {
+  auto result = unit_of_option("-l", text);
+  const auto add = [&](const std::string& name, const std::string& value) {
+    result.assignments.push_back({"Socket", name, value, {result.text, 1, 1}, {{0, 1, 1}}});
+  };
+  std::string escaped;
+  for (const char c : text) escaped += c == '%' ? "%%" : std::string(1, c);
+  add(chosen.is_datagram ? "ListenDatagram" : chosen.is_seqpacket ? "ListenSequentialPacket" : "ListenStream", escaped);
+  add("Accept", chosen.accepts ? "yes" : "no");
+  add("MaxConnections", std::to_string(UINT32_MAX));
+  if (!fd_name.empty()) add("FileDescriptorName", fd_name);
+  return result;
+}
+
+// --- services --------------------------------------------------------------------------------------------------------
+
+/// Returns the service that the command of the command line is.
+service_unit service_of_command(const options& chosen) {
+  service_unit result;
+  result.name = {fs::path(chosen.command.front()).filename().string(), std::nullopt, "service"};
+  command line;
+  line.program = chosen.command.front();
+  line.words = chosen.command;
+  line.expands_variables = false;
+  line.at = {std::make_shared<const source>(source{"sd-activate", {}}), 0, 0};
+  result.start.push_back(std::move(line));
+  result.input = {chosen.is_inetd ? stream_kind::socket : stream_kind::activator, ""};
+  result.output = {chosen.is_inetd ? stream_kind::socket : stream_kind::activator, ""};
+  result.error = {stream_kind::activator, ""};
+  result.ignores_sigpipe = false;
+  return result;
+}
+
+/// Returns the path of the service unit of a socket unit.
+std::string service_path_of(const socket_unit& socket) {
+  auto name = socket.name;
+  name.type = "service";
+  auto file = name.full();
+  if (socket.accept) file = name.template_name();
+  if (!socket.service.empty()) file = socket.service;
+  return fs::path(socket.path).replace_filename(file).string();
+}
+
+/// Reads the service of the units. All of them must have the same one.
+void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
+  const auto path = service_path_of(result.sockets.front());
+  for (const auto& each : result.sockets) {
+    if (service_path_of(each) == path && each.accept == result.sockets.front().accept) continue;
+    const auto text = std::make_shared<const source>(source{each.path, {}});
+    return problems.error({text},
+                          fmt::format("belongs to another service than {}: run them by separate sd-activates, or "
+                                      "give a command",
+                                      result.sockets.front().path));
+  }
+  auto written = std::make_shared<unit>(read_unit(path, problems));
+  if (problems.has_errors()) return;
+  auto first = read_service_unit(*written, problems);
+  for (const auto* const list : {&first.start_pre, &first.start, &first.start_post, &first.stop, &first.stop_post}) {
+    for (const auto& line : *list) {
+      if (!chosen_checks) check_program(line, problems);
+    }
+  }
+  for (const auto& name : first.sockets) {
+    const auto socket_path = fs::path(path).replace_filename(name).string();
+    const auto is_there = [&](const socket_unit& each) { return each.name.full() == name; };
+    if (std::any_of(result.sockets.begin(), result.sockets.end(), is_there)) continue;
+    result.sockets.push_back(read_socket_unit(read_unit(socket_path, problems), problems));
+  }
+  result.service = [written](const std::string& instance) {
+    auto whole = *written;
+    if (!instance.empty()) whole.name.instance = instance;
+    diagnostics reported_before;
+    return read_service_unit(whole, reported_before);
+  };
+}
+
+// --- the environment -------------------------------------------------------------------------------------------------
+
+bool is_of_this_process(std::string_view name) {
+  static constexpr std::array<std::string_view, 11> names = {
+      "LISTEN_PID",   "LISTEN_PIDFDID", "LISTEN_FDS",    "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", "NOTIFY_SOCKET",
+      "WATCHDOG_PID", "WATCHDOG_USEC",  "INVOCATION_ID", "FDSTORE",        "SYSTEMD_EXEC_PID"};
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+environment_map inherited_environment(const options& chosen) {
+  environment_map result;
+  const bool keeps_all = chosen.keeps_environment || !chosen.command.empty();
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const auto name = text.substr(0, text.find('='));
+    if (is_of_this_process(name) || (!keeps_all && name != "LANG" && !name.starts_with("LC_"))) continue;
+    result[std::string(name)] = text.substr(std::min(name.size() + 1, text.size()));
+  }
+  for (const auto& text : chosen.variables) {
+    const auto equals = text.find('=');
+    const auto name = text.substr(0, equals);
+    const char* const own = std::getenv(name.c_str());
+    if (equals != std::string::npos) {
+      result[name] = text.substr(equals + 1);
+    } else if (own != nullptr) {
+      result[name] = own;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+options parse_options(int argc, char** argv) {
+  options result;
+  if (argc == 2 && std::string_view(argv[1]) == "show") {
+    result.shows = true;
+    return result;
+  }
+  CLI::App app(description, "sd-activate");
+  app.footer(footer);
+  app.formatter(std::make_shared<help_formatter>());
+  app.prefix_command(false);
+  std::vector<std::string> words;
+  std::string fd_names;
+  bool omits_pid = false;
+  bool is_quiet = false;
+  bool is_verbose = false;
+  std::vector<std::string> addresses;
+  std::vector<std::string> settings;
+  auto* const listen =
+      app.add_option("-l,--listen", addresses,
+                     "Listen on an address: /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, vsock:CID:PORT")
+          ->type_name("ADDRESS")
+          ->allow_extra_args(false);
+  auto* const socket = app.add_option("-s,--socket", settings, "Listen as these settings of systemd.socket(5) describe")
+                           ->type_name("SETTINGS")
+                           ->allow_extra_args(false);
+  app.add_flag("-d,--datagram", result.is_datagram, "Make the sockets of -l datagram sockets");
+  app.add_flag("--seqpacket", result.is_seqpacket, "Make the sockets of -l sequential-packet sockets");
+  app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l");
+  app.add_flag("--inetd", result.is_inetd, "Pass the socket as standard input and output");
+  app.add_option("-E,--setenv", result.variables, "Set or pass on a variable")
+      ->type_name("NAME[=VALUE]")
+      ->allow_extra_args(false);
+  app.add_option("--fdname", fd_names, "Names of the sockets of -l, separated by colons")->type_name("NAME[:NAME...]");
+  app.add_flag("--now", result.starts_at_once, "Start the service at once");
+  app.add_flag("--once", result.runs_once, "Exit when the service has exited, with its status");
+  app.add_flag("--no-pid", omits_pid,
+               "Leave out LISTEN_PID, which a wrapper that starts the service in another process makes wrong");
+  app.add_flag("--keep-environment", result.keeps_environment, "Pass the environment on to the service of a unit file");
+  app.add_flag("--check", result.checks, "Check the units, and exit");
+  app.add_flag("--strict", result.is_strict, "Treat warnings about units as errors");
+  app.add_option("--json", result.json_fd, "Write events as JSON to a descriptor")
+      ->type_name("FD")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("-q,--quiet", is_quiet, "Report errors and warnings only");
+  app.add_flag("-v,--verbose", is_verbose, "Report more");
+  app.set_version_flag("--version", fmt::format("sd-activate {}.{}.{}", SD_LISTEN_FDS_VERSION_MAJOR,
+                                                SD_LISTEN_FDS_VERSION_MINOR, SD_LISTEN_FDS_VERSION_PATCH));
+  app.add_option("words", words)->group("");
+  app.positionals_at_end();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    result.exits = true;
+    result.exit_status = app.exit(error) == 0 ? exit_success : exit_usage;
+    return result;
+  }
+  take_units(result, std::move(words));
+  for (auto address = addresses.begin(), setting = settings.begin(); const auto *const option : app.parse_order()) {
+    if (option == listen) result.sockets.push_back({socket_argument::address, *address++});
+    if (option == socket) result.sockets.push_back({socket_argument::settings, *setting++});
+  }
+  if (!fd_names.empty()) result.fd_names = CLI::detail::split(fd_names, ':');
+  if (omits_pid) result.pid = listen_pid::omit;
+  result.level = is_verbose ? verbosity::verbose : is_quiet ? verbosity::quiet : verbosity::normal;
+
+  const auto* problem = "";
+  const bool has_sockets = !result.sockets.empty() || !result.units.empty();
+  if (!has_sockets) problem = "nothing to listen on: give a socket unit, -l or -s";
+  if (has_sockets && result.units.empty() && result.command.empty() && !result.checks) problem = "there is no command";
+  if (result.has_misplaced_option) problem = "options must precede units";
+  if (result.is_datagram && result.is_seqpacket) problem = "--datagram and --seqpacket exclude each other";
+  if (result.is_datagram && result.accepts) problem = "--datagram and --accept exclude each other";
+  if (*problem != '\0') {
+    fmt::print(stderr, "sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
+    result.exits = true;
+    result.exit_status = exit_usage;
+  }
+  return result;
+}
+
+plan make_plan(const options& chosen, diagnostics& problems) {
+  plan result;
+  result.pid = chosen.pid;
+  result.starts_at_once = chosen.starts_at_once;
+  result.runs_once = chosen.runs_once;
+  for (const auto& path : chosen.units) {
+    const auto written = read_unit(path, problems);
+    if (!written.text) continue;
+    result.sockets.push_back(read_socket_unit(written, problems));
+  }
+  auto fd_name = chosen.fd_names.begin();
+  for (const auto& [kind, text] : chosen.sockets) {
+    const bool is_named = kind == socket_argument::address && fd_name != chosen.fd_names.end();
+    const auto written = kind == socket_argument::settings ? unit_of_settings(text, problems)
+                                                           : unit_of_address(text, chosen, is_named ? *fd_name++ : "");
+    result.sockets.push_back(read_socket_unit(written, problems));
+  }
+  if (problems.has_errors()) return result;
+  result.environment = inherited_environment(chosen);
+  if (chosen.command.empty()) {
+    if (!chosen.units.empty()) add_service(result, chosen.checks, problems);
+  } else {
+    const auto service = service_of_command(chosen);
+    check_program(service.start.front(), problems);
+    result.service = [service](const std::string&) { return service; };
+  }
+  result.passed = listen_fds();
+  return result;
+}
+
+}  // namespace sd::activate

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "process.hpp"
+
+#include <sd/activation.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "sockets.hpp"
+#include "specifiers.hpp"
+#include "values.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace sd::activate {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+[[noreturn]] void fail(int error, const std::string& what) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+// --- the child -------------------------------------------------------------------------------------------------------
+
+/// What a child does before it executes the command. Everything is computed beforehand, because a child of fork(2) may
+/// only call async-signal-safe functions.
+struct preparation {
+  std::array<int, 3> standard_streams = {-1, -1, -1};  ///< -1: as they are
+  const service_unit* unit = nullptr;
+  bool has_user = false;
+  unsigned user = 0;
+  unsigned group = 0;
+  std::vector<unsigned> groups;
+  std::string working_directory;
+  std::string oom_score_adjust;
+  const char* volatile* failed_step = nullptr;  ///< in memory that the child shares with this process
+  int parent = 0;
+
+  int operator()() const noexcept {
+    return begin(::setsid() < 0 && errno != EPERM, "setsid") || set_limits() || set_streams() || set_identity() ||
+                   set_directory() || set_signals()
+               ? errno
+               : 0;
+  }
+
+ private:
+  /// Records the step if it failed, and returns whether it did.
+  bool begin(bool failed, const char* step) const noexcept {
+    if (failed) *failed_step = step;
+    return failed;
+  }
+
+  bool set_limits() const noexcept {
+    for (const auto& [resource, soft, hard] : unit->limits) {
+      const rlimit limit{soft, hard};
+      if (begin(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) < 0, "set a limit")) return true;
+    }
+    if (unit->nice && begin(::setpriority(PRIO_PROCESS, 0, *unit->nice) < 0, "set the nice value")) return true;
+    if (!oom_score_adjust.empty()) {
+      const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+      const auto size = oom_score_adjust.size();
+      const bool written = fd >= 0 && ::write(fd, oom_score_adjust.data(), size) == static_cast<ssize_t>(size);
+      if (begin(!written, "set the OOM score")) return true;
+      ::close(fd);
+    }
+    if (unit->umask) ::umask(*unit->umask);
+    return false;
+  }
+
+  bool set_streams() const noexcept {
+    for (int number = 0; number < 3; ++number) {
+      const int fd = standard_streams[static_cast<std::size_t>(number)];
+      if (fd >= 0 && begin(::dup2(fd, number) < 0, "set a standard stream")) return true;
+    }
+    return false;
+  }
+
+  bool set_identity() const noexcept {
+    if (has_user) {
+      if (begin(::setgroups(groups.size(), groups.data()) < 0, "set the groups")) return true;
+      if (begin(::setresgid(group, group, group) < 0, "set the group")) return true;
+      if (begin(::setresuid(user, user, user) < 0, "set the user")) return true;
+    }
+    // A change of user clears it.
+    if (begin(::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0, "set the parent-death signal")) return true;
+    if (::getppid() != parent) ::_exit(1);
+    return unit->no_new_privileges && begin(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0, "set no-new-privileges");
+  }
+
+  bool set_directory() const noexcept {
+    if (working_directory.empty() || ::chdir(working_directory.c_str()) == 0) return false;
+    return begin(!unit->may_lack_working_directory, "change to the working directory");
+  }
+
+  bool set_signals() const noexcept {
+    if (!unit->ignores_sigpipe) return false;
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    return begin(::sigaction(SIGPIPE, &ignore, nullptr) < 0, "ignore SIGPIPE");
+  }
+};
+
+/// A pointer in memory that a forked child shares with this process.
+class shared_pointer_to_text {
+ public:
+  shared_pointer_to_text()
+      : memory_(::mmap(nullptr, sizeof(const char*), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    if (memory_ == MAP_FAILED) fail(errno, "mmap");
+  }
+  shared_pointer_to_text(const shared_pointer_to_text&) = delete;
+  shared_pointer_to_text& operator=(const shared_pointer_to_text&) = delete;
+  ~shared_pointer_to_text() { ::munmap(memory_, sizeof(const char*)); }
+
+  [[nodiscard]] const char* volatile* get() const noexcept { return static_cast<const char* volatile*>(memory_); }
+
+ private:
+  void* memory_;
+};
+
+// --- standard streams ------------------------------------------------------------------------------------------------
+
+/// The descriptors that the standard streams of a process become, and the files that are opened for them.
+class standard_streams {
+ public:
+  standard_streams(const service_unit& unit, const process_details& details) : details_(details) {
+    numbers_[0] = open(unit.input, O_RDONLY, -1);
+    const auto& input = unit.input.where;
+    const bool is_passed = input == stream_kind::socket || input == stream_kind::named_fd;
+    numbers_[1] =
+        unit.output.where == stream_kind::unset && is_passed ? numbers_[0] : open(unit.output, O_WRONLY, numbers_[0]);
+    const bool has_own_error = unit.error.where != stream_kind::unset && unit.error.where != stream_kind::inherit;
+    numbers_[2] = has_own_error ? open(unit.error, O_WRONLY, numbers_[1]) : numbers_[1];
+  }
+
+  [[nodiscard]] const std::array<int, 3>& numbers() const noexcept { return numbers_; }
+
+ private:
+  int open(const stream& how, int access, int inherited) {
+    switch (how.where) {
+      case stream_kind::unset:
+      case stream_kind::activator:
+        return -1;
+      case stream_kind::inherit:
+        return inherited;
+      case stream_kind::null:
+        return open_file("/dev/null", access);
+      case stream_kind::file:
+        return open_file(how.name, access == O_RDONLY ? access : access | O_CREAT);
+      case stream_kind::append:
+        return open_file(how.name, access | O_CREAT | O_APPEND);
+      case stream_kind::truncate:
+        return open_file(how.name, access | O_CREAT | O_TRUNC);
+      case stream_kind::socket:
+        if (details_.socket < 0) fail(ENOTCONN, "there is no socket for a standard stream");
+        return details_.socket;
+      case stream_kind::named_fd:
+        return find(how.name);
+    }
+    return -1;
+  }
+
+  int open_file(const std::string& path, int flags) {
+    constexpr mode_t mode = 0666;
+    files_.emplace_back(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, mode));
+    if (!files_.back()) fail(errno, path);
+    return files_.back().get();
+  }
+
+  int find(const std::string& name) const {
+    if (details_.fds != nullptr) {
+      for (const auto& each : *details_.fds) {
+        if (each.name == name) return each.fd.get();
+      }
+    }
+    fail(ENOENT, "there is no descriptor named " + name + " for a standard stream");
+  }
+
+  const process_details& details_;
+  std::vector<unique_fd> files_;
+  std::array<int, 3> numbers_{};
+};
+
+// --- environment -----------------------------------------------------------------------------------------------------
+
+std::string random_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+std::string trimmed(const std::string& text) {
+  constexpr const char* white_space = " \t\r";
+  const auto begin = text.find_first_not_of(white_space);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
+}
+
+/// Reads a file of EnvironmentFile=: lines of NAME=VALUE, in which quotes and comments are removed.
+void read_environment_file(const environment_file& file, environment_map& variables) {
+  std::ifstream input(file.path);
+  if (!input) {
+    if (file.may_be_missing) return;
+    fail(errno, "EnvironmentFile=" + file.path);
+  }
+  for (std::string line; std::getline(input, line);) {
+    for (std::string next; line.ends_with('\\') && std::getline(input, next);) line.replace(line.size() - 1, 1, next);
+    const auto text = trimmed(line);
+    const auto equals = text.find('=');
+    if (text.empty() || text.front() == '#' || text.front() == ';' || equals == std::string::npos) continue;
+    const auto name = trimmed(text.substr(0, equals));
+    auto value = trimmed(text.substr(equals + 1));
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
+      value = value.substr(1, value.size() - 2);
+    }
+    if (is_variable_name(name)) variables[name] = value;
+  }
+}
+
+}  // namespace
+
+process_starter::process_starter(const service_unit& unit, environment_map inherited, listen_pid pid)
+    : unit_(unit), variables_(std::move(inherited)), sets_listen_pid_(pid == listen_pid::set) {
+  for (const auto& name : unit_.pass_environment) {
+    if (const char* const value = std::getenv(name.c_str())) variables_[name] = value;
+  }
+  variables_.try_emplace("PATH", default_path);
+  variables_["INVOCATION_ID"] = random_id();
+  resolve_user();
+  make_directories();
+  for (const auto& [name, value] : unit_.environment) variables_[name] = value;
+  read_environment_files();
+  for (const auto& each : unit_.unset_environment) {
+    const auto equals = each.text.find('=');
+    const auto found = variables_.find(each.text.substr(0, equals));
+    if (found == variables_.end()) continue;
+    if (equals == std::string::npos || found->second == each.text.substr(equals + 1)) variables_.erase(found);
+  }
+}
+
+void process_starter::read_environment_files() {
+  for (const auto& file : unit_.environment_files) read_environment_file(file, variables_);
+}
+
+void process_starter::resolve_user() {
+  has_user_ = !unit_.user.empty() || !unit_.group.empty() || !unit_.supplementary_groups.empty();
+  if (!has_user_) return;
+  user_ = unit_.user.empty() ? ::geteuid() : user_id("User", unit_.user);
+  group_ = ::getegid();
+  if (!unit_.user.empty()) {
+    const auto* const entry = ::getpwuid(user_);
+    if (entry != nullptr) {
+      group_ = entry->pw_gid;
+      home_ = entry->pw_dir;
+      variables_["USER"] = entry->pw_name;
+      variables_["LOGNAME"] = entry->pw_name;
+      variables_["HOME"] = entry->pw_dir;
+      variables_["SHELL"] = entry->pw_shell;
+    }
+  }
+  if (!unit_.group.empty()) group_ = group_id("Group", unit_.group);
+  if (const auto* const entry = ::getpwuid(user_); entry != nullptr && !unit_.user.empty()) {
+    int count = 0;
+    ::getgrouplist(entry->pw_name, group_, nullptr, &count);
+    groups_.resize(static_cast<std::size_t>(count));
+    ::getgrouplist(entry->pw_name, group_, groups_.data(), &count);
+  } else {
+    groups_ = {group_};
+  }
+  for (const auto& name : unit_.supplementary_groups) groups_.push_back(group_id("SupplementaryGroups", name));
+  // Without the privilege to change them, they may only be what they are.
+  const bool is_own = user_ == ::geteuid() && group_ == ::getegid() && unit_.supplementary_groups.empty();
+  if (is_own && ::geteuid() != 0) has_user_ = false;
+}
+
+void process_starter::make_directories() {
+  const auto roots = directories_of_manager();
+  const std::string* const root_of[] = {&roots.runtime, &roots.state, &roots.cache, &roots.logs, &roots.configuration};
+  constexpr const char* variable_of[] = {"RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY",
+                                         "CONFIGURATION_DIRECTORY"};
+  for (const auto& [kind, name] : unit_.directories) {
+    const auto path = *root_of[kind] + '/' + name;
+    std::error_code ec;
+    fs::create_directories(path, ec);
+    if (ec) throw std::system_error(ec, "make directory " + path);
+    if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0)
+      fail(errno, "change the mode of " + path);
+    const bool is_of_user = kind != service_directory::configuration;
+    if (has_user_ && is_of_user && ::chown(path.c_str(), user_, group_) < 0) fail(errno, "change the owner of " + path);
+    auto& value = variables_[variable_of[kind]];
+    value += (value.empty() ? "" : ":") + path;
+    if (kind == service_directory::runtime) runtime_directories_.push_back(path);
+  }
+}
+
+void process_starter::remove_runtime_directories() const noexcept {
+  if (unit_.keeps_runtime_directory) return;
+  for (const auto& path : runtime_directories_) {
+    std::error_code stays;
+    fs::remove_all(path, stays);
+  }
+}
+
+environment_map process_starter::variables_for(const process_details& details) const {
+  auto variables = variables_;
+  for (const auto& [name, value] : details.variables) variables[name] = value;
+  return variables;
+}
+
+int process_starter::start(const command& line, const process_details& details) const {
+  const auto variables = variables_for(details);
+  auto words = expand_variables(line, [&](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  });
+  const standard_streams streams(unit_, details);
+  const shared_pointer_to_text failed_step;
+  preparation prepare;
+  prepare.standard_streams = streams.numbers();
+  prepare.unit = &unit_;
+  prepare.has_user = has_user_ && !line.is_privileged;
+  prepare.user = user_;
+  prepare.group = group_;
+  prepare.groups = groups_;
+  prepare.working_directory = unit_.working_directory_is_home ? home_ : unit_.working_directory;
+  if (unit_.oom_score_adjust) prepare.oom_score_adjust = std::to_string(*unit_.oom_score_adjust);
+  prepare.failed_step = failed_step.get();
+  prepare.parent = ::getpid();
+
+  static const std::vector<listen_fd> none;
+  const bool is_inetd = unit_.input.where == stream_kind::socket;
+  const auto& passed = details.fds == nullptr || is_inetd ? none : *details.fds;
+  activation_options options;
+  options.program = line.program;
+  options.inherits_environment = false;
+  options.sets_listen_pid = sets_listen_pid_;
+  activation program(std::move(words), passed, variables, options);
+  std::error_code ec;
+  const int pid = program.spawn([&prepare]() noexcept { return prepare(); }, ec);
+  if (!ec) return pid;
+  const char* const step = *failed_step.get();
+  throw std::system_error(ec, step == nullptr ? "start " + line.program : std::string(step) + " of " + line.program);
+}
+
+namespace {
+
+/// Waits for the end of a process, and kills it when the time is over. Returns the status of waitpid(2).
+int wait_for_end(int pid, period timeout) {
+  constexpr auto step = std::chrono::milliseconds(5);
+  for (period waited{}; waited < timeout; waited += step) {
+    int status = 0;
+    if (::waitpid(pid, &status, WNOHANG) == pid) return status;
+    std::this_thread::sleep_for(step);
+  }
+  ::kill(-pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return status;
+}
+
+}  // namespace
+
+void run_to_end(const std::vector<command>& commands, const process_details& details, period timeout) {
+  if (commands.empty()) return;
+  service_unit plain;
+  plain.output = {stream_kind::activator, ""};
+  const process_starter starter(plain, {}, listen_pid::set);
+  for (const auto& line : commands) {
+    const int status = wait_for_end(starter.start(line, details), timeout);
+    if (status != 0 && !line.ignores_failure) fail(ECANCELED, fmt::format("{} failed", line.program));
+  }
+}
+
+}  // namespace sd::activate

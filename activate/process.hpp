@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <sd/listen_fds.hpp>
+
+#include "service_unit.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+// Starts the processes of a service.
+namespace sd::activate {
+
+using environment_map = std::map<std::string, std::string>;
+
+/// Whether a service is told the pid that its descriptors are meant for, which wrappers change.
+enum class listen_pid { set, omit };
+
+/// What distinguishes one process of a service from the others.
+struct process_details {
+  const std::vector<listen_fd>* fds = nullptr;  ///< the descriptors to pass; null for none
+  int socket = -1;                              ///< the descriptor for StandardInput=socket
+  environment_map variables;                    ///< besides those of the service
+};
+
+/// Starts processes as a service unit describes them.
+///
+/// Each process is the leader of a session of its own, and is killed if sd-activate is.
+class process_starter {
+ public:
+  /// Resolves users, groups and variables, and makes the directories of the service.
+  ///
+  /// @param inherited The variables that are passed on.
+  /// @throws std::exception if a user, group or file does not exist, or a directory cannot be made.
+  process_starter(const service_unit& unit, environment_map inherited, listen_pid pid);
+
+  /// Starts a command.
+  ///
+  /// @returns The pid.
+  /// @throws std::system_error if the command cannot be started. The message names the step that failed.
+  int start(const command& line, const process_details& details) const;
+
+  [[nodiscard]] const service_unit& unit() const noexcept { return unit_; }
+
+  /// Removes the runtime directories, unless they must stay.
+  void remove_runtime_directories() const noexcept;
+
+ private:
+  void read_environment_files();
+  void resolve_user();
+  void make_directories();
+  [[nodiscard]] environment_map variables_for(const process_details& details) const;
+
+  const service_unit& unit_;
+  environment_map variables_;
+  bool sets_listen_pid_;
+  bool has_user_ = false;
+  unsigned user_ = 0;
+  unsigned group_ = 0;
+  std::vector<unsigned> groups_;
+  std::string home_;
+  std::vector<std::string> runtime_directories_;
+};
+
+/// Runs the commands of a socket unit one after the other, each to its end.
+///
+/// @throws std::system_error if one cannot be started, fails, or takes longer than `timeout`.
+void run_to_end(const std::vector<command>& commands, const process_details& details, period timeout);
+
+}  // namespace sd::activate

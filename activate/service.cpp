@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "service.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+namespace sd::activate {
+
+namespace {
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status)) return "killed by " + signal_name(WTERMSIG(status));
+  return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+constexpr auto group_period = std::chrono::milliseconds(20);  // between two looks whether processes remain
+
+int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+}  // namespace
+
+bool lacks_resources(const std::error_code& error) noexcept {
+  return error.category() == std::generic_category() &&
+         (error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOMEM || error.value() == EAGAIN);
+}
+
+service::service(asio::io_context& io, std::shared_ptr<const process_starter> starter, process_details details,
+                 const event_log& log, events handlers)
+    : starter_(std::move(starter)),
+      details_(std::move(details)),
+      log_(log),
+      handlers_(std::move(handlers)),
+      name_(starter_->unit().name.full()),
+      timer_(io),
+      group_timer_(io),
+      notify_watch_(io) {
+  result_.is_success = true;
+  if (unit().effective_access() == notify_access::none) return;
+  notify_.emplace();
+  details_.variables["NOTIFY_SOCKET"] = notify_->address();
+  const int copy = ::fcntl(notify_->get(), F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) throw std::system_error(errno, std::generic_category(), "watch the socket for NOTIFY_SOCKET");
+  notify_watch_.assign(copy);
+}
+
+// The handlers may give up the last reference to a service, so each function that others call keeps one.
+
+void service::start() {
+  const auto self = shared_from_this();
+  if (notify_) receive_notifications();
+  set_timeout(unit().start_timeout, &service::give_up_starting);
+  run_commands(unit().start_pre, &service::start_main_process);
+}
+
+void service::stop() {
+  const auto self = shared_from_this();
+  if (state_ == state::stopping || state_ == state::ended) return;
+  const bool was_running = state_ == state::running;
+  state_ = state::stopping;
+  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  control_pid_ = 0;
+  if (was_running && main_pid_ != 0) {
+    set_timeout(unit().stop_timeout, &service::signal_processes);
+    run_commands(unit().stop, &service::signal_processes);
+  } else {
+    signal_processes();
+  }
+}
+
+void service::give_up_starting() {
+  result_ = {false, 1, "did not start in time", false};
+  stop();
+}
+
+// --- commands --------------------------------------------------------------------------------------------------------
+
+void service::run_commands(const std::vector<command>& commands, step next) {
+  commands_ = &commands;
+  next_command_ = 0;
+  after_commands_ = next;
+  run_next_command();
+}
+
+void service::run_next_command() {
+  if (next_command_ == commands_->size()) {
+    commands_ = nullptr;
+    (this->*after_commands_)();
+    return;
+  }
+  const auto& line = (*commands_)[next_command_++];
+  try {
+    control_pid_ = start_process(line, false);
+  } catch (const std::system_error& error) {
+    if (state_ == state::starting && !line.ignores_failure) return fail(error);
+    log_.warning(fmt::format("{}: {}", name_, error.what()));
+    run_next_command();
+  }
+}
+
+void service::handle_control_exit(int status) {
+  control_pid_ = 0;
+  if (commands_ == nullptr) return;
+  const auto& line = (*commands_)[next_command_ - 1];
+  if (is_success(status) || line.ignores_failure || state_ != state::starting) return run_next_command();
+  result_.exit_status = shell_status(status);
+  fail(fmt::format("{} {}", line.program, describe_status(status)));
+}
+
+int service::start_process(const command& line, bool is_main) {
+  auto details = details_;
+  if (!is_main) {
+    details.fds = nullptr;
+    if (main_pid_ != 0) details.variables["MAINPID"] = std::to_string(main_pid_);
+  }
+  return starter_->start(line, details);
+}
+
+// --- the main process ------------------------------------------------------------------------------------------------
+
+void service::start_main_process() {
+  if (unit().start.empty()) return become_ready();
+  const auto& line = unit().start[next_start_++];
+  try {
+    main_pid_ = start_process(line, true);
+  } catch (const std::system_error& error) {
+    return fail(error);
+  }
+  session_ = main_pid_;
+  log_.debug(fmt::format("{}: started as process {}", name_, main_pid_));
+  log_.event("started", {{"unit", name_}, {"pid", main_pid_}});
+  if (unit().type == service_type::simple || unit().type == service_type::exec) become_ready();
+}
+
+void service::become_ready() {
+  if (state_ != state::starting) return;
+  state_ = state::running;
+  timer_.cancel();
+  expired_ = nullptr;
+  log_.event("ready", {{"unit", name_}, {"pid", main_pid_}});
+  run_commands(unit().start_post, &service::after_start);
+}
+
+void service::after_start() {
+  if (state_ != state::running) return;
+  handlers_.on_ready(*this);
+  if (main_pid_ == 0) run_stop_post();
+}
+
+void service::handle_main_exit(int status) {
+  main_pid_ = 0;
+  const bool is_oneshot = unit().type == service_type::oneshot;
+  const auto& line = unit().start[next_start_ - 1];
+  const bool succeeded = is_success(status) || line.ignores_failure;
+  log_.event("exited", {{"unit", name_}, {"status", shell_status(status)}});
+  if (result_.is_success &&
+      !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == unit().kill_signal)) {
+    result_ = {succeeded, shell_status(status), describe_status(status), false};
+  }
+  if (state_ == state::starting && is_oneshot && succeeded) {
+    if (next_start_ < unit().start.size()) return start_main_process();
+    return become_ready();
+  }
+  if (state_ == state::starting && succeeded)
+    result_ = {false, 1, describe_status(status) + " before it was ready", false};
+  // What remains of the service ends with its main process.
+  if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
+    ::kill(-session_, unit().kill_signal);
+  }
+  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  control_pid_ = 0;
+  commands_ = nullptr;
+  run_stop_post();
+}
+
+void service::signal_processes() {
+  if (main_pid_ == 0) return run_stop_post();
+  const bool whole_group = unit().kill == kill_mode::control_group;
+  const int target = whole_group ? -session_ : main_pid_;
+  if (unit().kill != kill_mode::none) {
+    ::kill(target, unit().kill_signal);
+    ::kill(target, SIGCONT);
+    if (unit().send_sighup) ::kill(target, SIGHUP);
+  }
+  set_timeout(unit().stop_timeout, &service::kill_processes);
+}
+
+void service::kill_processes() {
+  if (main_pid_ == 0) return;
+  if (!unit().send_sigkill) return;
+  log_.warning(fmt::format("{}: did not stop in time, and is killed", name_));
+  result_ = {false, 128 + SIGKILL, "did not stop in time", false};
+  ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, SIGKILL);
+}
+
+void service::signal_main_process(int signal) const noexcept {
+  if (main_pid_ != 0) ::kill(main_pid_, signal);
+}
+
+// --- the end ---------------------------------------------------------------------------------------------------------
+
+void service::fail(const std::string& description) {
+  if (result_.exit_status == 0) result_.exit_status = 1;
+  result_.is_success = false;
+  result_.description = description;
+  commands_ = nullptr;
+  state_ = state::stopping;
+  signal_processes();
+}
+
+void service::fail(const std::system_error& error) {
+  result_.lacks_resources = lacks_resources(error.code());
+  fail(error.what());
+}
+
+void service::run_stop_post() {
+  state_ = state::stopping;
+  set_timeout(unit().stop_timeout, &service::finish);
+  details_.variables["SERVICE_RESULT"] = result_.is_success ? "success" : "exit-code";
+  details_.variables["EXIT_STATUS"] = std::to_string(result_.exit_status);
+  run_commands(unit().stop_post, &service::wait_for_group);
+}
+
+/// The processes that the main process has started must have ended as well.
+void service::wait_for_group() {
+  const bool is_stopped = unit().kill == kill_mode::control_group || unit().kill == kill_mode::mixed;
+  if (!is_stopped || session_ == 0 || ::kill(-session_, 0) < 0) return finish();
+  if (unit().kill == kill_mode::mixed) ::kill(-session_, SIGKILL);
+  group_timer_.expires_after(group_period);
+  group_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
+    if (!cancelled && self->state_ != state::ended) self->wait_for_group();
+  });
+}
+
+void service::finish() {
+  if (state_ == state::ended) return;
+  state_ = state::ended;
+  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  if (session_ != 0 && unit().kill != kill_mode::process && unit().kill != kill_mode::none) ::kill(-session_, SIGKILL);
+  group_timer_.cancel();
+  timer_.cancel();
+  std::error_code ignored;
+  notify_watch_.close(ignored);
+  handlers_.on_end(*this, result_);
+}
+
+bool service::handle_exit(int pid, int status) {
+  const auto self = shared_from_this();
+  if (pid == main_pid_) {
+    handle_main_exit(status);
+  } else if (pid == control_pid_) {
+    handle_control_exit(status);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool service::is_success(int status) const {
+  const auto contains = [](const std::vector<int>& list, int number) {
+    return std::find(list.begin(), list.end(), number) != list.end();
+  };
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
+    return (is_clean && unit().type != service_type::oneshot) || contains(unit().success_signals, signal);
+  }
+  return WEXITSTATUS(status) == 0 || contains(unit().success_statuses, WEXITSTATUS(status));
+}
+
+void service::set_timeout(period time, step expired) {
+  timer_.cancel();
+  expired_ = expired;
+  if (time == infinity) return;
+  timer_.expires_after(time);
+  timer_.async_wait([self = shared_from_this(), expired](const std::error_code& cancelled) {
+    if (!cancelled && self->expired_ == expired) ((*self).*expired)();
+  });
+}
+
+// --- notifications ---------------------------------------------------------------------------------------------------
+
+void service::receive_notifications() {
+  notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [self = shared_from_this()](const std::error_code& cancelled) {
+                             if (cancelled || self->state_ == state::ended) return;
+                             while (const auto message = self->notify_->receive()) self->handle(*message);
+                             self->receive_notifications();
+                           });
+}
+
+bool service::is_accepted(int pid) const noexcept {
+  switch (unit().effective_access()) {
+    case notify_access::exec_processes:
+      return pid == main_pid_ || pid == control_pid_;
+    case notify_access::all:
+      return session_ != 0 && (pid == main_pid_ || ::getsid(pid) == session_);
+    default:
+      return pid == main_pid_;
+  }
+}
+
+void service::handle(const notification& message) {
+  if (!is_accepted(message.pid)) {
+    log_.debug(fmt::format("{}: NotifyAccess= excludes a message of process {}", name_, message.pid));
+    return;
+  }
+  if (const auto main_pid = message.find("MAINPID")) {
+    const auto pid = parse_number(*main_pid, INT32_MAX);
+    if (pid && ::getsid(static_cast<int>(*pid)) == session_) main_pid_ = static_cast<int>(*pid);
+  }
+  if (const auto status = message.find("STATUS")) {
+    log_.debug(fmt::format("{}: {}", name_, *status));
+    log_.event("status", {{"unit", name_}, {"text", std::string(*status)}});
+  }
+  if (const auto extension = message.find("EXTEND_TIMEOUT_USEC"); extension && expired_ != nullptr) {
+    const auto time = parse_number(*extension, INT64_MAX);
+    const auto until = std::chrono::steady_clock::now() + period(static_cast<period::rep>(time.value_or(0)));
+    if (time && until > timer_.expiry()) set_timeout(period(static_cast<period::rep>(*time)), expired_);
+  }
+  if (unit().notifies() && message.find("READY") == "1") become_ready();
+}
+
+}  // namespace sd::activate

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <sd/unique_fd.hpp>
+
+#include "events.hpp"
+#include "notify_socket.hpp"
+#include "process.hpp"
+#include "service_unit.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace sd::activate {
+
+/// How a service ended.
+struct service_result {
+  bool is_success = false;
+  int exit_status = 0;           ///< as a shell has it: 128 + the signal for a killed process
+  std::string description;       ///< such as "exited with status 1"
+  bool lacks_resources = false;  ///< whether it could not be started because there are too few resources
+};
+
+/// Returns whether an error may go away when other processes have ended.
+bool lacks_resources(const std::error_code& error) noexcept;
+
+/// One run of a service, from its first process to the end of its last one.
+///
+/// @threadsafety Everything happens in the thread that runs the io_context.
+class service : public std::enable_shared_from_this<service> {
+ public:
+  enum class state { starting, running, stopping, ended };
+
+  struct events {
+    std::function<void(service&)> on_ready;
+    std::function<void(service&, const service_result&)> on_end;  ///< the last call
+  };
+
+  service(asio::io_context& io, std::shared_ptr<const process_starter> starter, process_details details,
+          const event_log& log, events handlers);
+
+  void start();
+  /// Stops the service in the ways that its unit describes. `on_end` follows.
+  void stop();
+  /// Takes note of the end of a child of this process. Returns whether the child belonged to this service.
+  bool handle_exit(int pid, int status);
+  /// Sends a signal to the main process, if there is one.
+  void signal_main_process(int signal) const noexcept;
+
+  [[nodiscard]] state now() const noexcept { return state_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] int main_pid() const noexcept { return main_pid_; }
+
+ private:
+  using step = void (service::*)();
+
+  [[nodiscard]] const service_unit& unit() const noexcept { return starter_->unit(); }
+  void run_commands(const std::vector<command>& commands, step next);
+  void run_next_command();
+  void start_main_process();
+  void become_ready();
+  void give_up_starting();
+  void after_start();
+  void handle_main_exit(int status);
+  void handle_control_exit(int status);
+  void signal_processes();
+  void kill_processes();
+  void run_stop_post();
+  void wait_for_group();
+  void finish();
+  void fail(const std::string& description);
+  void fail(const std::system_error& error);
+  void set_timeout(period time, step expired);
+  void receive_notifications();
+  void handle(const notification& message);
+  [[nodiscard]] bool is_accepted(int pid) const noexcept;
+  [[nodiscard]] bool is_success(int status) const;
+  int start_process(const command& line, bool is_main);
+
+  std::shared_ptr<const process_starter> starter_;
+  process_details details_;
+  const event_log& log_;
+  events handlers_;
+  std::string name_;
+
+  state state_ = state::starting;
+  service_result result_;
+  int main_pid_ = 0;
+  int session_ = 0;  ///< of the main process
+  std::size_t next_start_ = 0;
+
+  const std::vector<command>* commands_ = nullptr;  ///< that are run one after the other
+  std::size_t next_command_ = 0;
+  step after_commands_ = nullptr;
+  int control_pid_ = 0;
+
+  asio::steady_timer timer_;
+  asio::steady_timer group_timer_;
+  step expired_ = nullptr;
+  std::optional<notify_socket> notify_;
+  asio::posix::stream_descriptor notify_watch_;
+};
+
+}  // namespace sd::activate

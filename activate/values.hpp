@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The values of settings: systemd.syntax(7), systemd.time(7). Each function returns an empty optional if the text is
+// malformed.
+namespace sd::activate {
+
+/// A period. `infinity` is the largest one.
+using period = std::chrono::microseconds;
+inline constexpr period infinity = period::max();
+
+/// Parses 1, yes, true, on, 0, no, false or off.
+std::optional<bool> parse_boolean(std::string_view text);
+
+/// Parses a decimal number.
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most);
+
+/// Parses a number of bytes with a suffix of K, M, G, T, P or E, to the base of 1024.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
+/// Parses a time span such as "5min 20s". A number without a unit is in seconds. "infinity" is allowed.
+std::optional<period> parse_period(std::string_view text);
+
+/// Parses an octal access mode.
+std::optional<unsigned> parse_mode(std::string_view text);
+
+/// Parses the name or number of a signal, as "SIGTERM", "TERM" or "15".
+std::optional<int> parse_signal(std::string_view text);
+
+/// Returns the name of a signal, such as "SIGTERM" or "SIGRTMIN+1".
+std::string signal_name(int number);
+
+/// A word of a value.
+struct word {
+  std::string text;                  ///< without quotes and escapes
+  std::size_t offset = 0;            ///< in the value
+  bool quoted = false;               ///< whether any part of it was in quotes or escaped
+  std::vector<std::size_t> offsets;  ///< for each byte of the text, that in the value
+
+  /// Returns where a byte of the text stands in the value. The end of the text counts as its last byte.
+  [[nodiscard]] std::size_t offset_of(std::size_t index) const {
+    return offsets.empty() ? offset : index < offsets.size() ? offsets[index] : offsets.back() + 1;
+  }
+};
+
+/// The words of a value, or what is wrong with it.
+struct word_list {
+  std::vector<word> words;
+  std::string problem;  ///< empty if there is none
+  std::size_t problem_offset = 0;
+  std::vector<std::size_t> unknown_escapes;  ///< the offsets of backslashes that were kept
+};
+
+enum class escapes { resolve, keep };
+
+/// Splits a value into words at white space, and removes quotes.
+///
+/// @param handling Whether the escapes of systemd.syntax(7) are replaced by the characters that they stand for.
+word_list split(std::string_view value, escapes handling = escapes::resolve);
+
+/// Returns whether the name can be one of an environment variable.
+bool is_variable_name(std::string_view name);
+
+}  // namespace sd::activate
