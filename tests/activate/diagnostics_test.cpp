@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "diagnostics.hpp"
+
+#include "unit_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using sd::activate::diagnostics;
+using sd::activate::location;
+using sd::activate::make_source;
+using sd::activate::severity;
+using sd::activate::to_string;
+
+/// Returns the text of an error in the first line of a source.
+std::string error_in(std::string_view line, std::size_t column) {
+  return to_string({severity::error, {make_source("/etc/web.socket", std::string(line) + '\n'), 1, column}, "wrong"});
+}
+
+TEST(diagnostics, error_shows_the_line_and_a_caret) {
+  EXPECT_EQ(to_string({severity::error, {make_source("web.socket", "[Socket]\nBacklog=x\n"), 2, 9}, "not a number"}),
+            "web.socket:2:9: error: not a number\n"
+            "    2 | Backlog=x\n"
+            "      |         ^\n");
+}
+
+TEST(diagnostics, caret_can_be_at_both_ends_of_the_line) {
+  EXPECT_EQ(error_in("abc", 1), "/etc/web.socket:1:1: error: wrong\n    1 | abc\n      | ^\n");
+  EXPECT_EQ(error_in("abc", 4), "/etc/web.socket:1:4: error: wrong\n    1 | abc\n      |    ^\n");
+  EXPECT_EQ(error_in("", 1), "/etc/web.socket:1:1: error: wrong\n    1 | \n      | ^\n");
+}
+
+TEST(diagnostics, warning_is_named_so) {
+  EXPECT_EQ(to_string({severity::warning, {make_source("x", "a"), 1, 1}, "odd"}),
+            "x:1:1: warning: odd\n"
+            "    1 | a\n"
+            "      | ^\n");
+}
+
+TEST(diagnostics, whole_source_has_no_line) {
+  EXPECT_EQ(to_string({severity::error, {make_source("web.socket", "a\nb\n")}, "No such file or directory"}),
+            "web.socket: error: No such file or directory\n");
+}
+
+TEST(diagnostics, line_numbers_are_aligned) {
+  std::string text;
+  for (int i = 1; i < 12345; ++i) text += '\n';
+  text += "abc\n";
+  EXPECT_EQ(to_string({severity::error, {make_source("x", text), 12345, 2}, "wrong"}),
+            "x:12345:2: error: wrong\n"
+            "12345 | abc\n"
+            "      |  ^\n");
+}
+
+TEST(diagnostics, tabs_stay_before_the_caret) {
+  EXPECT_EQ(error_in("\ta=\tb", 5), "/etc/web.socket:1:5: error: wrong\n    1 | \ta=\tb\n      | \t  \t^\n");
+}
+
+TEST(diagnostics, caret_is_below_the_character_in_utf_8) {
+  // The column counts bytes.
+  EXPECT_EQ(error_in("\u00e4\u20ac\U0001f600x", 10),
+            "/etc/web.socket:1:10: error: wrong\n    1 | \u00e4\u20ac\U0001f600x\n      |    ^\n");
+}
+
+TEST(diagnostics, control_characters_are_replaced) {
+  EXPECT_EQ(to_string({severity::error, {make_source("x", "a\x1b[31m\x7f\x01z"), 1, 1}, "a\x1b[0mb\nc"}),
+            "x:1:1: error: a?[0mb?c\n"
+            "    1 | a?[31m??z\n"
+            "      | ^\n");
+}
+
+TEST(diagnostics, control_characters_in_the_name_of_a_source_are_replaced) {
+  EXPECT_EQ(to_string({severity::error, {make_source("a\x1b[2J\nb", "")}, "wrong"}), "a?[2J?b: error: wrong\n");
+}
+
+TEST(diagnostics, colors_surround_the_level_and_the_caret) {
+  const location at = {make_source("x", "abc"), 1, 2};
+  EXPECT_EQ(to_string({severity::error, at, "wrong"}, true),
+            "x:1:2: \033[1;31merror:\033[0m wrong\n"
+            "    1 | abc\n"
+            "      |  \033[1;31m^\033[0m\n");
+  EXPECT_EQ(to_string({severity::warning, at, "odd"}, true),
+            "x:1:2: \033[1;35mwarning:\033[0m odd\n"
+            "    1 | abc\n"
+            "      |  \033[1;35m^\033[0m\n");
+}
+
+TEST(diagnostics, errors_and_warnings_are_told_apart) {
+  diagnostics none;
+  EXPECT_FALSE(none.has_errors());
+  EXPECT_FALSE(none.has_warnings());
+  EXPECT_TRUE(none.all().empty());
+
+  diagnostics warned;
+  warned.warning({make_source("x", "")}, "odd");
+  EXPECT_FALSE(warned.has_errors());
+  EXPECT_TRUE(warned.has_warnings());
+
+  diagnostics both = warned;
+  both.error({make_source("y", "")}, "wrong");
+  EXPECT_TRUE(both.has_errors());
+  EXPECT_TRUE(both.has_warnings());
+  ASSERT_EQ(both.all().size(), 2U);
+  EXPECT_EQ(both.all()[0].message, "odd");
+  EXPECT_EQ(both.all()[1].message, "wrong");
+}
+
+}  // namespace

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// A service that replies to requests, which are lines of text. On a connection that it was passed, it replies once and
+// exits.
+//
+//   pid              its process id
+//   names            the names of its descriptors, separated by spaces
+//   descriptors      the numbers of its open descriptors from 3 on
+//   blocking         for each descriptor that it was passed, "yes" or "no"
+//   variable NAME    the value, or "(unset)"
+//   variables        the names of all variables, one in each line
+//   save FILE        writes the process id to a file
+//   ready            sends READY=1
+//   exit STATUS      exits without a reply
+//   raise SIGNAL     sends itself a signal, without a reply
+//
+// Options:
+//   --ready               sends READY=1
+//   --ready-when FILE     sends READY=1 when the file exists
+//   --fail-when FILE      exits with status 3 if the file exists
+//   --any-pid             accepts descriptors without LISTEN_PID
+//   --ignore SIGNAL       ignores the signal
+//   --handle SIGNAL FILE  creates the file when it receives the signal
+#include <sd/listen_fds.hpp>
+#include <sd/notify.hpp>
+#include <sd/socket.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+std::string signal_file;
+
+void handle_signal(int) { ::close(::open(signal_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); }
+
+std::string open_descriptors() {
+  std::string all;
+  for (int fd = 3; fd < 1024; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) all += (all.empty() ? "" : " ") + std::to_string(fd);
+  }
+  return all;
+}
+
+std::string variable_names() {
+  std::string all;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    all += text.substr(0, text.find('=')) + '\n';
+  }
+  return all;
+}
+
+class service {
+ public:
+  service(std::vector<sd::listen_fd> fds, std::optional<std::string> ready_when)
+      : fds_(std::move(fds)), ready_when_(std::move(ready_when)) {}
+
+  void run() {
+    while (true) {
+      std::vector<pollfd> watched;
+      for (const auto& each : fds_) watched.push_back({each.fd.get(), POLLIN, 0});
+      constexpr int interval = 10;
+      const int count = ::poll(watched.data(), watched.size(), ready_when_ ? interval : -1);
+      if (count < 0 && errno != EINTR) return;
+      if (ready_when_ && std::filesystem::exists(*ready_when_)) {
+        sd::notify(sd::state::ready());
+        ready_when_.reset();
+      }
+      if (count <= 0) continue;
+      for (const auto& [fd, _, events] : watched) {
+        if (events != 0 && !serve(fd)) return;
+      }
+    }
+  }
+
+ private:
+  /// Returns whether the service goes on.
+  bool serve(int fd) {
+    std::array<char, 4096> buffer;
+    const auto what = sd::describe(fd);
+    switch (what.kind) {
+      case sd::kind::stream:
+      case sd::kind::seqpacket: {
+        const sd::unique_fd connection(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC));
+        if (connection) talk(connection.get());
+        return true;
+      }
+      case sd::kind::connection:
+        talk(fd);
+        return false;
+      case sd::kind::datagram: {
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        auto* const address = reinterpret_cast<sockaddr*>(&peer);
+        const auto received = ::recvfrom(fd, buffer.data(), buffer.size(), 0, address, &size);
+        if (received < 0) return true;
+        const auto text = reply(std::string(buffer.data(), static_cast<std::size_t>(received)));
+        ::sendto(fd, text.data(), text.size(), 0, address, size);
+        return true;
+      }
+      default: {
+        const auto received = ::read(fd, buffer.data(), buffer.size());
+        if (received > 0) reply(std::string(buffer.data(), static_cast<std::size_t>(received)));
+        return true;
+      }
+    }
+  }
+
+  void talk(int connection) {
+    std::array<char, 4096> buffer;
+    const auto received = ::recv(connection, buffer.data(), buffer.size(), 0);
+    if (received <= 0) return;
+    const auto text = reply(std::string(buffer.data(), static_cast<std::size_t>(received)));
+    ::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
+  }
+
+  std::string reply(const std::string& request) {
+    std::istringstream words(request);
+    std::string verb;
+    std::string argument;
+    words >> verb >> argument;
+    if (verb == "pid") return std::to_string(::getpid());
+    if (verb == "names") {
+      std::string all;
+      for (const auto& each : fds_) all += (all.empty() ? "" : " ") + each.name.value_or("(none)");
+      return all;
+    }
+    if (verb == "descriptors") return open_descriptors();
+    if (verb == "blocking") {
+      std::string all;
+      for (const auto& each : fds_) {
+        all += all.empty() ? "" : " ";
+        all += sd::describe(each.fd.get()).nonblocking ? "no" : "yes";
+      }
+      return all;
+    }
+    if (verb == "variable") {
+      const char* const value = std::getenv(argument.c_str());
+      return value == nullptr ? "(unset)" : value;
+    }
+    if (verb == "variables") return variable_names();
+    if (verb == "save") std::ofstream(argument) << ::getpid() << std::endl;
+    if (verb == "ready") sd::notify(sd::state::ready());
+    if (verb == "exit") std::exit(std::stoi(argument));
+    if (verb == "raise") ::raise(std::stoi(argument));
+    return "done";
+  }
+
+  std::vector<sd::listen_fd> fds_;
+  std::optional<std::string> ready_when_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const std::vector<std::string> options(argv + 1, argv + argc);
+  auto how = sd::listen_options::none;
+  std::optional<std::string> ready_when;
+  bool is_ready = false;
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (options[i] == "--ready") {
+      is_ready = true;
+    } else if (options[i] == "--ready-when") {
+      ready_when = options.at(++i);
+    } else if (options[i] == "--fail-when") {
+      if (std::filesystem::exists(options.at(++i))) return 3;
+    } else if (options[i] == "--any-pid") {
+      how = sd::listen_options::any_pid;
+    } else if (options[i] == "--ignore") {
+      ::signal(std::stoi(options.at(++i)), SIG_IGN);
+    } else if (options[i] == "--handle") {
+      const int number = std::stoi(options.at(++i));
+      signal_file = options.at(++i);
+      struct sigaction action {};
+      action.sa_handler = handle_signal;
+      ::sigaction(number, &action, nullptr);
+    }
+  }
+  auto fds = sd::listen_fds(how);
+  if (is_ready) sd::notify(sd::state::ready());
+  service(std::move(fds), ready_when).run();
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "service: " << error.what() << '\n';
+  return 4;
+}

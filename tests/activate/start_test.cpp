@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// How sd-activate starts a service, and what the service finds.
+#include <sd/testing.hpp>
+
+#include "client.hpp"
+#include "directory.hpp"
+#include "running.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using sd::activate::test::activator;
+using sd::activate::test::circumstances;
+using sd::activate::test::eventually;
+using sd::activate::test::has_ipv6;
+using sd::activate::test::is_running;
+using sd::activate::test::run;
+using sd::activate::test::service;
+using sd::activate::test::with_service;
+using sd::activate::test::words;
+using sd::test::ask;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Not;
+
+/// Returns the command of the helper program, as a unit file has it.
+std::string exec_start(const words& options = {}) {
+  std::string line = "ExecStart=";
+  for (const auto& each : service(options)) line += each + ' ';
+  return line + '\n';
+}
+
+words lines_of(const std::string& text) {
+  words all;
+  std::size_t begin = 0;
+  for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    all.push_back(text.substr(begin, end - begin));
+  }
+  return all;
+}
+
+/// A directory with unit files.
+class units : public testing::Test {
+ protected:
+  [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(there_ / name) << text;
+    return there_ / name;
+  }
+
+  sd::test::directory there_;
+};
+
+// --- the first traffic -----------------------------------------------------------------------------------------------
+
+/// Checks that a service is started by the first client of this socket, and serves it and the next one.
+void expect_start(const words& options, int type, const std::string& port = "") {
+  activator program(with_service(options));
+  auto where = program.address();
+  if (!port.empty()) where = port + where.substr(where.rfind(':'));
+  const auto pid = ask(where, "pid", type);
+  const auto started = program.event("started");
+  EXPECT_EQ(started.value("pid", 0), std::stoi(pid)) << where;
+  EXPECT_EQ(ask(where, "pid", type), pid) << where;
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_FALSE(is_running(std::stoi(pid)));
+}
+
+TEST(start, first_connection_starts_the_service) {
+  const sd::test::directory there;
+  expect_start({"-l", "127.0.0.1:0"}, SOCK_STREAM);
+  expect_start({"-l", there / "socket"}, SOCK_STREAM);
+  expect_start({"-l", "@" + there.path()}, SOCK_STREAM);
+  expect_start({"-s", "ListenStream=127.0.0.1:0"}, SOCK_STREAM);
+  expect_start({"-l", "0"}, SOCK_STREAM, "127.0.0.1");
+}
+
+TEST(start, first_connection_over_ipv6_starts_the_service) {
+  if (!has_ipv6()) GTEST_SKIP() << "there is no IPv6";
+  expect_start({"-l", "[::1]:0"}, SOCK_STREAM);
+  expect_start({"-l", "0"}, SOCK_STREAM, "[::1]");
+}
+
+TEST(start, first_datagram_starts_the_service) {
+  const sd::test::directory there;
+  expect_start({"-d", "-l", "127.0.0.1:0"}, SOCK_DGRAM);
+  expect_start({"-d", "-l", there / "socket"}, SOCK_DGRAM);
+  expect_start({"-s", "ListenDatagram=127.0.0.1:0"}, SOCK_DGRAM);
+  if (has_ipv6()) expect_start({"-d", "-l", "[::1]:0"}, SOCK_DGRAM);
+}
+
+TEST(start, first_connection_of_sequential_packets_starts_the_service) {
+  const sd::test::directory there;
+  expect_start({"--seqpacket", "-l", there / "socket"}, SOCK_SEQPACKET);
+}
+
+TEST(start, first_data_in_a_fifo_starts_the_service) {
+  const sd::test::directory there;
+  activator program(with_service({"-s", "ListenFIFO=" + (there / "fifo") + " SocketMode=0600"}));
+  EXPECT_EQ(program.event("listening").value("kind", ""), "fifo");
+  const sd::unique_fd fifo(::open((there / "fifo").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(fifo);
+  const auto request = "save " + (there / "pid");
+  ASSERT_EQ(::write(fifo.get(), request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  const int pid = program.event("started").value("pid", 0);
+  int saved = 0;
+  EXPECT_TRUE(eventually([&] { return static_cast<bool>(std::ifstream(there / "pid") >> saved); }));
+  EXPECT_EQ(saved, pid);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(there.entries(), testing::ElementsAre("pid"));
+}
+
+TEST(start, nothing_is_started_before) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  program.address();
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.errors(), Not(HasSubstr("service")));
+}
+
+TEST(start, service_is_started_at_once_with_now) {
+  activator program(with_service({"--now", "-l", "127.0.0.1:0"}));
+  const auto where = program.address();
+  const int pid = program.event("started").value("pid", 0);
+  EXPECT_GT(pid, 0);
+  EXPECT_EQ(ask(where, "pid"), std::to_string(pid));
+}
+
+TEST(start, clients_that_come_before_the_service_is_ready_wait) {
+  const sd::test::directory there;
+  activator program(with_service({"-l", there / "socket"}));
+  program.address();
+  const auto first = sd::test::connect(there / "socket");
+  const auto second = sd::test::connect(there / "socket");
+  const auto pid = sd::test::converse(first, "pid");
+  EXPECT_EQ(sd::test::converse(second, "pid"), pid);
+}
+
+// --- sockets ---------------------------------------------------------------------------------------------------------
+
+TEST(start, sockets_have_names_and_are_in_order) {
+  const sd::test::directory there;
+  const auto datagram = "ListenDatagram=" + (there / "b") + " FileDescriptorName=dns";
+  activator program(with_service(
+      {"--fdname", "web:admin", "-l", "127.0.0.1:0", "-s", datagram, "-l", there / "c", "-l", there / "d"}));
+  const auto where = program.addresses(4);
+  EXPECT_EQ(where[1], there / "b");
+  EXPECT_EQ(where[2], there / "c");
+  EXPECT_EQ(ask(where[0], "names"), "web dns admin sd-activate.socket");
+  for (const auto& each : {where[2], where[3]}) EXPECT_EQ(ask(each, "descriptors"), "3 4 5 6 7");  // and the connection
+}
+
+TEST(start, service_inherits_no_other_descriptor) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  EXPECT_EQ(ask(program.address(), "descriptors"), "3 4");  // the socket and the connection
+}
+
+TEST(start, sockets_of_the_service_block_unless_its_unit_says_otherwise) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  EXPECT_EQ(ask(program.address(), "blocking"), "yes");
+}
+
+TEST_F(units, nonblocking_makes_the_sockets_nonblocking) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nNonBlocking=yes\n" + exec_start()), Not(""));
+  activator program({unit});
+  EXPECT_EQ(ask(program.address(), "blocking"), "no");
+}
+
+TEST_F(units, socket_has_the_mode_and_the_symbolic_links_of_the_unit) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=" + (there_ / "a/b/socket") +
+                                            "\nSocketMode=0600\nDirectoryMode=0700\nSymlinks=" + (there_ / "link") +
+                                            "\nRemoveOnStop=yes\n");
+  activator program(with_service({unit}));
+  program.address();
+  EXPECT_NE(ask(there_ / "link", "pid"), "");
+  struct stat status {};
+  ASSERT_EQ(::stat((there_ / "a/b/socket").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0600U);
+  ASSERT_EQ(::stat((there_ / "a/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0700U);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_FALSE(std::filesystem::exists(there_ / "a/b/socket"));
+  EXPECT_FALSE(std::filesystem::is_symlink(there_ / "link"));
+}
+
+// --- units -----------------------------------------------------------------------------------------------------------
+
+TEST_F(units, service_of_the_same_name_is_started) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\nListenDatagram=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({unit});
+  EXPECT_EQ(ask(program.address(), "names"), "web.socket web.socket");
+  EXPECT_EQ(program.event("started").value("unit", ""), "web.service");
+}
+
+TEST_F(units, named_service_is_started_for_several_sockets) {
+  const auto first = write("a.socket", "[Socket]\nListenStream=127.0.0.1:0\nService=web.service\n");
+  const auto second =
+      write("b.socket", "[Socket]\nListenStream=127.0.0.1:0\nService=web.service\nFileDescriptorName=other\n");
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({first, second});
+  const auto where = program.addresses(2);
+  EXPECT_EQ(ask(where[1], "names"), "a.socket other");
+  EXPECT_EQ(ask(where[0], "pid"), ask(where[1], "pid"));
+}
+
+TEST_F(units, service_can_name_more_sockets) {
+  const auto first = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("b.socket", "[Socket]\nListenStream=127.0.0.1:0\nFileDescriptorName=b\n"), Not(""));
+  EXPECT_THAT(write("web.service", "[Service]\nSockets=web.socket b.socket\n" + exec_start()), Not(""));
+  activator program({first});
+  EXPECT_EQ(ask(program.addresses(2)[1], "names"), "web.socket b");
+}
+
+TEST_F(units, instance_starts_the_instance_of_the_service) {
+  EXPECT_THAT(write("web@.socket", "[Socket]\nListenStream=" + (there_ / "%i") + '\n'), Not(""));
+  EXPECT_THAT(write("web@.service", "[Service]\nEnvironment=INSTANCE=%i\n" + exec_start()), Not(""));
+  activator program({there_ / "web@one.socket"});
+  EXPECT_EQ(ask(program.address(), "variable INSTANCE"), "one");
+  EXPECT_EQ(program.event("started").value("unit", ""), "web@one.service");
+}
+
+TEST_F(units, command_replaces_the_service) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  activator program(with_service({unit}));
+  EXPECT_EQ(ask(program.address(), "names"), "web.socket");
+}
+
+TEST_F(units, service_runs_its_commands_in_order) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  const auto say = [&](const std::string& word) {
+    return "/bin/sh -c 'echo " + word + " >> " + (there_ / "order") + "'\n";
+  };
+  EXPECT_THAT(write("web.service", "[Service]\nExecStartPre=" + say("pre") + "ExecStartPre=-/bin/false\n" +
+                                       exec_start() + "ExecStartPost=" + say("post") + "ExecStop=" +
+                                       say("stop $MAINPID") + "ExecStopPost=" + say("after $SERVICE_RESULT")),
+              Not(""));
+  activator program({unit});
+  const auto pid = ask(program.address(), "pid");
+  const auto text = [&] {
+    std::ifstream file(there_ / "order");
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_TRUE(eventually([&] { return text().find("post") != std::string::npos; }));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(text(), "pre\npost\nstop " + pid + "\nafter success\n");
+}
+
+TEST_F(units, socket_runs_its_commands_in_order) {
+  const auto say = [&](const std::string& word) {
+    return "=/bin/sh -c 'test -e " + (there_ / "s") + " && there=yes; echo " + word + " $there >> " +
+           (there_ / "order") + "'\n";
+  };
+  const auto unit = write("web.socket", "[Socket]\nListenStream=" + (there_ / "s") + "\nRemoveOnStop=yes\n" +
+                                            "ExecStartPre" + say("start-pre") + "ExecStartPost" + say("start-post") +
+                                            "ExecStopPre" + say("stop-pre") + "ExecStopPost" + say("stop-post"));
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({unit});
+  program.address();
+  EXPECT_EQ(program.stop(), 0);
+  std::ifstream file(there_ / "order");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}),
+            "start-pre\nstart-post yes\nstop-pre yes\nstop-post\n");
+}
+
+TEST_F(units, commands_of_the_socket_are_passed_the_descriptors_if_its_unit_says_so) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=" + (there_ / "s") +
+                                            "\nRemoveOnStop=yes\nPassFileDescriptorsToExec=yes\nExecStartPost=/bin/sh "
+                                            "-c 'echo $$LISTEN_FDS $$LISTEN_FDNAMES'\n");
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({unit});
+  program.address();
+  EXPECT_EQ(program.output(), "1 web.socket\n");
+}
+
+// --- environment -----------------------------------------------------------------------------------------------------
+
+const circumstances with_variables = {{{"SD_TEST_A", "1"},
+                                       {"LC_TIME", "C"},
+                                       {"NOTIFY_SOCKET", "@nobody-listens"},
+                                       {"WATCHDOG_USEC", "1"},
+                                       {"REMOTE_ADDR", "1.2.3.4"}},
+                                      {},
+                                      false,
+                                      true};
+
+TEST_F(units, service_has_a_clean_environment) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\nFileDescriptorName=web\n");
+  EXPECT_THAT(write("web.service", "[Service]\nEnvironment=B=2\n" + exec_start()), Not(""));
+  activator program({unit}, with_variables);
+  auto names = lines_of(ask(program.address(), "variables"));
+  for (const char* optional : {"LANG", "LISTEN_PIDFDID"}) std::erase(names, optional);
+  std::erase_if(names, [](const auto& each) { return each.starts_with("LC_") && each != "LC_TIME"; });
+  EXPECT_THAT(names, testing::UnorderedElementsAre("B", "LC_TIME", "PATH", "INVOCATION_ID", "LISTEN_PID", "LISTEN_FDS",
+                                                   "LISTEN_FDNAMES"));
+}
+
+TEST_F(units, variables_can_be_passed_on_to_a_service) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nPassEnvironment=SD_TEST_A SD_TEST_UNSET\n" + exec_start()), Not(""));
+  activator program({unit}, with_variables);
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable SD_TEST_A"), "1");
+  EXPECT_EQ(ask(where, "variable SD_TEST_UNSET"), "(unset)");
+}
+
+TEST_F(units, environment_can_be_kept) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({"--keep-environment", unit}, with_variables);
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable SD_TEST_A"), "1");
+  EXPECT_EQ(ask(where, "variable NOTIFY_SOCKET"), "(unset)");
+}
+
+TEST_F(units, environment_of_the_unit_is_that_of_systemd) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  const auto file = write("variables", "# comment\nFROM_FILE=\"a b\"\nB=file\n; C=no\n");
+  EXPECT_THAT(write("web.service", "[Service]\nEnvironment=B=unit C=gone \"D=x y\"\nEnvironmentFile=" + file +
+                                       "\nEnvironmentFile=-/no/such/file\nUnsetEnvironment=C D=z\n" + exec_start()),
+              Not(""));
+  activator program({unit});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable FROM_FILE"), "a b");
+  EXPECT_EQ(ask(where, "variable B"), "file");
+  EXPECT_EQ(ask(where, "variable C"), "(unset)");
+  EXPECT_EQ(ask(where, "variable D"), "x y");
+}
+
+TEST(start, command_inherits_the_environment) {
+  activator program(with_service({"-l", "127.0.0.1:0"}), with_variables);
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable SD_TEST_A"), "1");
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC"}) {
+    EXPECT_EQ(ask(where, std::string("variable ") + name), "(unset)") << name;
+  }
+}
+
+TEST_F(units, variables_of_the_command_line_are_set) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({"-E", "SD_TEST_A", "-E", "X=y=z", "-E", "EMPTY=", "--setenv", "SD_TEST_UNSET", unit},
+                    with_variables);
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable SD_TEST_A"), "1");
+  EXPECT_EQ(ask(where, "variable X"), "y=z");
+  EXPECT_EQ(ask(where, "variable EMPTY"), "");
+  EXPECT_EQ(ask(where, "variable SD_TEST_UNSET"), "(unset)");
+}
+
+TEST(start, pid_is_that_of_the_service) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable LISTEN_PID"), ask(where, "pid"));
+  EXPECT_EQ(ask(where, "variable LISTEN_FDS"), "1");
+}
+
+TEST(start, pid_is_left_out_for_wrappers) {
+  words options = {"--no-pid", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c", "\"$0\" \"$@\"; exit $?"};
+  for (const auto& each : service({"--any-pid"})) options.push_back(each);
+  activator program(options);
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable LISTEN_PID"), "(unset)");
+  EXPECT_EQ(ask(where, "variable LISTEN_PIDFDID"), "(unset)");
+  EXPECT_EQ(ask(where, "variable LISTEN_FDS"), "1");
+  EXPECT_NE(ask(where, "pid"), std::to_string(program.event("started").value("pid", 0)));
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST(start, options_of_the_command_need_no_separator) {
+  activator program({"-l", "127.0.0.1:0", "--now", "/bin/sh", "-c", "echo \"-$0- -$1-\"", "-v", "--once"});
+  EXPECT_TRUE(eventually([&] { return program.output() == "--v- ---once-\n"; })) << program.errors();
+}
+
+TEST(start, standard_streams_of_a_command_are_those_of_sd_activate) {
+  activator program({"--now", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c", "echo out; echo err >&2; sleep 100"});
+  EXPECT_TRUE(program.reports("err\n"));
+  EXPECT_EQ(program.output(), "out\n");
+  EXPECT_EQ(program.stop(), 0);
+}
+
+// --- readiness -------------------------------------------------------------------------------------------------------
+
+TEST_F(units, notifying_service_is_ready_when_it_says_so) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nType=notify\n" + exec_start() + "ExecStartPost=/bin/sh -c 'echo > " +
+                                       (there_ / "post") + "'\n"),
+              Not(""));
+  activator program({unit});
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "variable NOTIFY_SOCKET"), "(unset)");
+  EXPECT_FALSE(std::filesystem::exists(there_ / "post"));
+  EXPECT_EQ(ask(where, "ready"), "done");
+  EXPECT_EQ(program.event("ready").value("pid", 0), std::stoi(ask(where, "pid")));
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "post"); }));
+}
+
+TEST_F(units, notifying_service_that_exits_before_it_is_ready_has_failed) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nType=notify\nExecStart=/bin/true\n"), Not(""));
+  const auto ended = run({"-q", "--now", "--once", unit});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.errors, "sd-activate: error: web.service: exited with status 0 before it was ready\n");
+}
+
+TEST_F(units, notifying_service_that_is_not_ready_in_time_is_stopped) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nType=notify\nTimeoutStartSec=200ms\n" + exec_start()), Not(""));
+  const auto ended = run({"-q", "--now", "--once", unit});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.errors, "sd-activate: error: web.service: did not start in time\n");
+}
+
+TEST(start, parent_is_told_when_the_sockets_listen) {
+  const sd::test::directory there;
+  const auto notify = sd::testing::open(sd::kind::datagram, there / "notify");
+  activator program(with_service({"-l", there / "socket"}), {{{"NOTIFY_SOCKET", there / "notify"}}, {}, false, true});
+  std::array<char, 256> buffer;
+  const auto size = ::recv(notify.fd.get(), buffer.data(), buffer.size(), 0);
+  ASSERT_GT(size, 0);
+  EXPECT_EQ(std::string(buffer.data(), static_cast<std::size_t>(size)), "READY=1");
+  EXPECT_TRUE(sd::test::accepts_connections(there / "socket"));
+}
+
+// --- activators that start activators --------------------------------------------------------------------------------
+
+TEST(start, activator_passes_on_what_it_was_passed) {
+  const sd::test::directory there;
+  words options = {"--fdname", "outer", "-l", there / "outer", "--", SD_ACTIVATE,
+                   "--fdname", "inner", "-l", there / "inner"};
+  activator program(with_service(options));
+  program.address();
+  EXPECT_EQ(ask(there / "outer", "names"), "outer inner");
+  EXPECT_EQ(ask(there / "inner", "descriptors"), "3 4 5");
+}
+
+TEST(start, show_prints_what_was_passed) {
+  const sd::test::directory there;
+  const auto ended =
+      run({"--now", "--once", "-q", "--fdname", "web", "-l", there / "socket", "--", SD_ACTIVATE, "show"});
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_THAT(ended.output, HasSubstr("LISTEN_FDS=1\n"));
+  EXPECT_THAT(ended.output, HasSubstr("LISTEN_FDNAMES=web\n"));
+  EXPECT_THAT(ended.output, HasSubstr("descriptor 3 \"web\": stream unix " + (there / "socket")));
+}
+
+// --- events ----------------------------------------------------------------------------------------------------------
+
+TEST(start, events_describe_what_happens) {
+  const sd::test::directory there;
+  activator program(with_service({"-l", there / "socket"}));
+  nlohmann::json expected = {{"event", "listening"}, {"unit", "sd-activate.socket"}, {"name", "sd-activate.socket"},
+                             {"kind", "stream"},     {"address", there / "socket"},  {"port", 0}};
+  EXPECT_EQ(program.event("listening"), expected);
+  const int pid = std::stoi(ask(there / "socket", "pid"));
+  const auto name = std::filesystem::path(ACTIVATED_SERVICE).filename().string() + ".service";
+  expected = {{"event", "started"}, {"unit", name}, {"pid", pid}};
+  EXPECT_EQ(program.event("started"), expected);
+  expected = {{"event", "ready"}, {"unit", name}, {"pid", pid}};
+  EXPECT_EQ(program.event("ready"), expected);
+  ask(there / "socket", "exit 7");
+  expected = {{"event", "exited"}, {"unit", name}, {"status", 7}};
+  EXPECT_EQ(program.event("exited"), expected);
+}
+
+TEST(start, port_that_the_kernel_chose_is_reported) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  const auto listening = program.event("listening");
+  const int port = listening.value("port", 0);
+  EXPECT_GT(port, 0);
+  EXPECT_EQ(listening.value("address", ""), "127.0.0.1:" + std::to_string(port));
+  EXPECT_EQ(program.errors(),
+            "sd-activate: listening on stream inet 127.0.0.1:" + std::to_string(port) + " nonblocking\n");
+}
+
+TEST(start, service_goes_on_if_nobody_reads_the_events) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  const auto where = program.address();
+  program.stop_reading_events();
+  const auto pid = ask(where, "pid");
+  EXPECT_EQ(ask(where, "pid"), pid);
+  EXPECT_FALSE(program.has_ended());
+  EXPECT_EQ(program.stop(), 0);
+}
+
+}  // namespace
