@@ -166,10 +166,9 @@ class single_service {
   }
 
   bool handle_exit(int pid, int status) {
-    for (const auto& each : services{current_, next_, previous_}) {
-      if (each && each->handle_exit(pid, status)) return true;
-    }
-    return false;
+    const services all = {current_, next_, previous_};
+    return std::any_of(all.begin(), all.end(),
+                       [&](const auto& each) { return each && each->handle_exit(pid, status); });
   }
 
   void forward(int signal) const {
@@ -348,10 +347,8 @@ class service_per_connection {
   }
 
   bool handle_exit(int pid, int status) {
-    for (const auto& each : instances()) {
-      if (each->handle_exit(pid, status)) return true;
-    }
-    return false;
+    const auto all = instances();
+    return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each->handle_exit(pid, status); });
   }
 
   void forward(int signal) const {
@@ -448,7 +445,7 @@ class service_per_connection {
       connections_.erase(number);
       throw;
     }
-    if (added.unit.nonblocking) set_nonblocking(details.socket, true);
+    if (added.unit.nonblocking) set_nonblocking(added.fds.front().fd.get(), true);
     added.run->start();
   }
 

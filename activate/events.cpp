@@ -31,11 +31,12 @@ void event_log::debug(const std::string& message) const {
   if (level_ == verbosity::verbose) write("", message);
 }
 
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static): like the other functions of the log
 void event_log::write(const char* level, const std::string& message) const {
   write_all(STDERR_FILENO, fmt::format("sd-activate: {}{}\n", level, message));
 }
 
-void event_log::event(const char* name, nlohmann::ordered_json details) const {
+void event_log::event(const char* name, const nlohmann::ordered_json& details) const {
   if (json_fd_ < 0) return;
   nlohmann::ordered_json line = {{"event", name}};
   line.update(details);

@@ -22,7 +22,7 @@ class event_log {
   void debug(const std::string& message) const;
 
   /// Writes an event, for example `{"event":"started","unit":"web.service","pid":4711}`.
-  void event(const char* name, nlohmann::ordered_json details) const;
+  void event(const char* name, const nlohmann::ordered_json& details) const;
 
  private:
   void write(const char* level, const std::string& message) const;

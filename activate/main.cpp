@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <system_error>
 
@@ -45,6 +46,6 @@ int main(int argc, char** argv) try {
   }
   return run(what, event_log(options.level, options.json_fd));
 } catch (const std::exception& error) {
-  fmt::print(stderr, "sd-activate: error: {}\n", error.what());
+  static_cast<void>(std::fprintf(stderr, "sd-activate: error: %s\n", error.what()));
   return sd::activate::exit_failure;
 }

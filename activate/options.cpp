@@ -317,9 +317,9 @@ plan make_plan(const options& chosen, diagnostics& problems) {
   if (chosen.command.empty()) {
     if (!chosen.units.empty()) add_service(result, chosen.checks, problems);
   } else {
-    const auto service = service_of_command(chosen);
+    auto service = service_of_command(chosen);
     check_program(service.start.front(), problems);
-    result.service = [service](const std::string&) { return service; };
+    result.service = [service = std::move(service)](const std::string&) { return service; };
   }
   result.passed = listen_fds();
   return result;

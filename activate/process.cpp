@@ -77,7 +77,7 @@ struct preparation {
     return failed;
   }
 
-  bool set_limits() const noexcept {
+  [[nodiscard]] bool set_limits() const noexcept {
     for (const auto& [resource, soft, hard] : unit->limits) {
       const rlimit limit{soft, hard};
       if (begin(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) < 0, "set a limit")) return true;
@@ -94,7 +94,7 @@ struct preparation {
     return false;
   }
 
-  bool set_streams() const noexcept {
+  [[nodiscard]] bool set_streams() const noexcept {
     for (int number = 0; number < 3; ++number) {
       const int fd = standard_streams[static_cast<std::size_t>(number)];
       if (fd >= 0 && begin(::dup2(fd, number) < 0, "set a standard stream")) return true;
@@ -102,7 +102,7 @@ struct preparation {
     return false;
   }
 
-  bool set_identity() const noexcept {
+  [[nodiscard]] bool set_identity() const noexcept {
     if (has_user) {
       if (begin(::setgroups(groups.size(), groups.data()) < 0, "set the groups")) return true;
       if (begin(::setresgid(group, group, group) < 0, "set the group")) return true;
@@ -114,12 +114,12 @@ struct preparation {
     return unit->no_new_privileges && begin(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0, "set no-new-privileges");
   }
 
-  bool set_directory() const noexcept {
+  [[nodiscard]] bool set_directory() const noexcept {
     if (working_directory.empty() || ::chdir(working_directory.c_str()) == 0) return false;
     return begin(!unit->may_lack_working_directory, "change to the working directory");
   }
 
-  bool set_signals() const noexcept {
+  [[nodiscard]] bool set_signals() const noexcept {
     if (!unit->ignores_sigpipe) return false;
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
@@ -193,7 +193,7 @@ class standard_streams {
     return files_.back().get();
   }
 
-  int find(const std::string& name) const {
+  [[nodiscard]] int find(const std::string& name) const {
     if (details_.fds != nullptr) {
       for (const auto& each : *details_.fds) {
         if (each.name == name) return each.fd.get();
@@ -307,8 +307,7 @@ void process_starter::make_directories() {
     std::error_code ec;
     fs::create_directories(path, ec);
     if (ec) throw std::system_error(ec, "make directory " + path);
-    if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0)
-      fail(errno, "change the mode of " + path);
+    if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
     const bool is_of_user = kind != service_directory::configuration;
     if (has_user_ && is_of_user && ::chown(path.c_str(), user_, group_) < 0) fail(errno, "change the owner of " + path);
     auto& value = variables_[variable_of[kind]];

@@ -39,7 +39,7 @@ class process_starter {
   ///
   /// @returns The pid.
   /// @throws std::system_error if the command cannot be started. The message names the step that failed.
-  int start(const command& line, const process_details& details) const;
+  [[nodiscard]] int start(const command& line, const process_details& details) const;
 
   [[nodiscard]] const service_unit& unit() const noexcept { return unit_; }
 

@@ -80,6 +80,8 @@ void service::give_up_starting() {
   stop();
 }
 
+// NOLINTBEGIN(misc-no-recursion): a step may lead to the next one at once
+
 // --- commands --------------------------------------------------------------------------------------------------------
 
 void service::run_commands(const std::vector<command>& commands, step next) {
@@ -250,6 +252,8 @@ void service::finish() {
   notify_watch_.close(ignored);
   handlers_.on_end(*this, result_);
 }
+
+// NOLINTEND(misc-no-recursion)
 
 bool service::handle_exit(int pid, int status) {
   const auto self = shared_from_this();

@@ -127,7 +127,7 @@ apply_function directories(decltype(service_directory::kind) kind) {
     for (const auto& each : reader.words(setting).value_or(std::vector<word>())) {
       if (each.text.starts_with('/') || each.text.find("..") != std::string::npos ||
           each.text.find(':') != std::string::npos) {
-        reader.error(setting, "not a relative path without \"..\" and \":\"", each.offset);
+        reader.error(setting, R"(not a relative path without ".." and ":")", each.offset);
       } else {
         unit.directories.push_back({kind, each.text});
       }

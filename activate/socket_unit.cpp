@@ -21,12 +21,14 @@ namespace {
 using apply_function = std::function<void(setting_reader&, const assignment&, socket_unit&)>;
 
 // These are newer than the headers of Debian 12.
+// NOLINTBEGIN(readability-identifier-naming): the names of the kernel
 #if !defined(SO_PASSPIDFD)
 constexpr int SO_PASSPIDFD = 76;
 #endif
 #if !defined(SO_PASSRIGHTS)
 constexpr int SO_PASSRIGHTS = 83;
 #endif
+// NOLINTEND(readability-identifier-naming)
 
 // --- values ----------------------------------------------------------------------------------------------------------
 
@@ -92,8 +94,9 @@ constexpr std::pair<std::string_view, int> netlink_families[] = {
 
 bool parse_netlink(setting_reader& reader, const assignment& setting, listen& what) {
   const auto parts = split(what.where).words;
-  const auto family = std::find_if(std::begin(netlink_families), std::end(netlink_families),
-                                   [&](const auto& each) { return !parts.empty() && each.first == parts[0].text; });
+  const auto* const family =
+      std::find_if(std::begin(netlink_families), std::end(netlink_families),
+                   [&](const auto& each) { return !parts.empty() && each.first == parts[0].text; });
   if (family == std::end(netlink_families)) {
     reader.error(setting, "unknown netlink family");
     return false;

@@ -162,6 +162,7 @@ kind kind_of(listen_kind kind) {
   }
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the path
 void make_parents(const std::string& path, unsigned mode) {
   const auto parent = fs::path(path).parent_path();
   if (parent.empty() || fs::exists(parent)) return;

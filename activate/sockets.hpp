@@ -24,6 +24,8 @@ class created_files {
   created_files() = default;
   created_files(created_files&&) noexcept = default;
   created_files& operator=(created_files&&) = delete;
+  created_files(const created_files&) = delete;
+  created_files& operator=(const created_files&) = delete;
   ~created_files();
 
   void add_path(const std::string& path) { paths_.push_back(path); }

@@ -72,7 +72,7 @@ std::string short_host_name() {
 std::string architecture() {
   utsname names{};
   ::uname(&names);
-  const std::string machine = names.machine;
+  std::string machine = names.machine;
   static constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"x86_64", "x86-64"}, {"i686", "x86"},         {"i586", "x86"},   {"i486", "x86"},   {"i386", "x86"},
       {"aarch64", "arm64"}, {"ppc64le", "ppc64-le"}, {"armv7l", "arm"}, {"armv6l", "arm"},
@@ -193,7 +193,7 @@ std::optional<std::string> value_of(char specifier, const unit_name& unit, const
 
 /// Returns the byte that an escape such as "\x2d" at the start of the text stands for.
 std::optional<char> escaped_byte(std::string_view text) {
-  if (text.size() < 4 || !text.starts_with("\\x")) return std::nullopt;
+  if (text.size() < 4 || !text.starts_with(R"(\x)")) return std::nullopt;
   unsigned code = 0;
   const auto [end, error] = std::from_chars(text.data() + 2, text.data() + 4, code, 16);
   return error == std::errc() && end == text.data() + 4 ? std::optional(static_cast<char>(code)) : std::nullopt;

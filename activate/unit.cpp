@@ -34,6 +34,7 @@ std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& n
     }
   }
   std::vector<std::string> all;
+  all.reserve(by_name.size());
   for (const auto& [_, file] : by_name) all.push_back(file);
   return all;
 }

@@ -43,7 +43,7 @@ struct logical_line {
 
 class parser {
  public:
-  parser(const std::shared_ptr<const source>& text, diagnostics& problems) : source_(text), problems_(problems) {}
+  parser(std::shared_ptr<const source> text, diagnostics& problems) : source_(std::move(text)), problems_(problems) {}
 
   std::vector<assignment> run() {
     const auto& lines = source_->lines;

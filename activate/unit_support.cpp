@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <exception>
 #include <map>
 #include <string>
 
@@ -35,7 +37,7 @@ void print_others(const std::vector<directive_group>& groups, support level) {
 
 }  // namespace
 
-int main() {
+int main() try {
   fmt::print(
       "# Settings of units that sd-activate reads\n\n"
       "<!-- Written by scripts/update-unit-support from the tables in activate/. -->\n\n"
@@ -56,4 +58,7 @@ int main() {
   print_others(all, support::not_enforced);
   fmt::print("\n## Without effect\n\nThese concern what sd-activate does not do.\n");
   print_others(all, support::without_effect);
+} catch (const std::exception& error) {
+  static_cast<void>(std::fprintf(stderr, "unit-support: %s\n", error.what()));
+  return 1;
 }

@@ -75,7 +75,7 @@ std::optional<std::uint64_t> take_scaled(std::string_view& text, const auto& uni
 
 std::optional<std::uint64_t> take_time_unit(std::string_view& text) {
   constexpr std::uint64_t second = 1'000'000;
-  constexpr std::uint64_t day = 24 * 60 * 60 * second;
+  constexpr std::uint64_t day = std::uint64_t{24} * 60 * 60 * second;
   static constexpr std::pair<std::string_view, std::uint64_t> units[] = {
       {"usec", 1},
       {"us", 1},
