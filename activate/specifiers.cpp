@@ -260,7 +260,7 @@ expansion expand(std::string_view text, const unit_name& unit, const std::string
     }
     const auto specifier = text.substr(at, 2);
     const auto value = specifier.size() == 2 ? value_of(specifier[1], unit, path) : std::nullopt;
-    if (!value) return {"", fmt::format("unknown specifier \"{}\"; write \"%%\" for a percent sign", specifier), at};
+    if (!value) return {"", fmt::format(R"(unknown specifier "{}"; write "%%" for a percent sign)", specifier), at};
     result.text += *value;
     ++at;
   }
