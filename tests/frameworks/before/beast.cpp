@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <boost/asio.hpp>
+
+namespace asio = boost::asio;
+
+void before(asio::io_context& io) { asio::ip::tcp::acceptor listener(io, {asio::ip::tcp::v6(), 8080}); }
