@@ -143,8 +143,11 @@ class single_service {
 
   /// Starts the next instance on the same sockets, and stops the current one when the next one is ready.
   void restart() {
-    if (!current_ || current_->now() == service::state::stopping) return;
-    if (next_ || previous_) return log_.warning("a restart is under way already");
+    if (!current_ || on_stopped_ || current_->now() == service::state::stopping) return;
+    if (next_ || previous_) {
+      is_restart_wanted_ = true;  // once this one is over
+      return;
+    }
     log_.info(fmt::format("{}: restarting", unit_.name.full()));
     try {
       next_ = make();
@@ -224,6 +227,7 @@ class single_service {
       report_end(result);
     }
     report_if_stopped();
+    if (!next_ && !previous_ && std::exchange(is_restart_wanted_, false)) restart();
   }
 
   /// The service has ended without being asked to.
@@ -291,6 +295,7 @@ class single_service {
   std::shared_ptr<service> current_;
   std::shared_ptr<service> next_;      ///< started to replace the current one, but not ready yet
   std::shared_ptr<service> previous_;  ///< replaced, but not ended yet
+  bool is_restart_wanted_ = false;
   std::function<void()> on_stopped_;
   clock::time_point started_;
   std::chrono::milliseconds pause_{0};

@@ -103,6 +103,26 @@ TEST_F(web, restart_of_a_service_that_does_not_notify_replaces_it_after_a_while)
   EXPECT_EQ(ask(where, "pid"), std::to_string(new_pid));
 }
 
+TEST_F(web, restart_that_is_requested_during_another_one_follows_it) {
+  activator program({write("Type=notify\n", {"--ready-when", there_ / "ready"})});
+  create(there_ / "ready");
+  const auto first_pid = std::stoi(ask(program.address(), "pid"));
+  std::filesystem::remove(there_ / "ready");
+  const auto next_started = [&] {
+    int pid = first_pid;
+    while (pid == first_pid) pid = program.event("started").value("pid", -1);
+    return pid;
+  };
+
+  program.send(SIGHUP);
+  const int second_pid = next_started();
+  program.send(SIGHUP);  // the second process is not ready yet
+  create(there_ / "ready");
+  EXPECT_EQ(program.event("restarted").value("pid", 0), second_pid);
+  EXPECT_NE(program.event("restarted").value("pid", 0), second_pid);
+  EXPECT_TRUE(eventually([&] { return !is_running(second_pid); }));
+}
+
 TEST_F(web, every_connection_during_a_restart_is_served) {
   activator program({write("Type=notify\n", {"--ready"})});
   const auto where = program.address();
