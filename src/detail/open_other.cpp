@@ -62,7 +62,7 @@ int open_message_queue(const std::string& name, unsigned mode, const mq_attr* at
 }
 
 int open_netlink(int family, unsigned group) noexcept {
-  unique_fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, family));
+  unique_fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family));
   if (!fd) return -errno;
   sockaddr_nl local{};
   local.nl_family = AF_NETLINK;
