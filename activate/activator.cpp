@@ -5,6 +5,7 @@
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/sockets.hpp"
 #include "service.hpp"
 #include "sockets.hpp"
 
@@ -13,7 +14,6 @@
 #include <asio/post.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
@@ -55,9 +55,7 @@ class watcher {
  public:
   watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
       : descriptor_(io), on_traffic_(std::move(on_traffic)) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) throw std::system_error(errno, std::generic_category(), "watch a socket");
-    descriptor_.assign(copy);
+    descriptor_.assign(duplicate(fd).release());
   }
 
   /// Calls the function once when there is traffic.
@@ -81,15 +79,10 @@ class watcher {
   bool is_armed_ = false;
 };
 
-void set_nonblocking(int fd, bool on) {
-  const auto flags = static_cast<unsigned>(::fcntl(fd, F_GETFL));
-  ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~static_cast<unsigned>(O_NONBLOCK));
-}
-
 /// Discards the connections or messages that wait in the queue of a socket.
 void flush(int fd) {
   const auto what = describe(fd);
-  set_nonblocking(fd, true);
+  detail::os::set_nonblocking(fd, true);
   if (what.kind == kind::stream || what.kind == kind::seqpacket) {
     while (unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC))) continue;
   } else {
@@ -127,7 +120,7 @@ class single_service {
   void start() {
     disarm();
     // After the watchers, which make the sockets nonblocking.
-    for (const auto& each : fds_) set_nonblocking(each.fd.get(), unit_.nonblocking);
+    for (const auto& each : fds_) detail::os::set_nonblocking(each.fd.get(), unit_.nonblocking);
     started_ = clock::now();
     try {
       current_ = make();
@@ -362,7 +355,6 @@ class service_per_connection {
 
  private:
   struct connection {
-    unique_fd fd;
     std::string host;
     service_unit unit;
     std::vector<listen_fd> fds;
@@ -400,8 +392,9 @@ class service_per_connection {
   }
 
   void serve(unique_fd fd) {
-    const auto peer = endpoint_of(describe(fd.get()).peer);
-    const auto local = endpoint_of(describe(fd.get()).local);
+    const auto what = describe(fd.get());
+    const auto peer = endpoint_of(what.peer);
+    const auto local = endpoint_of(what.local);
     if (connections_.size() >= unit_.max_connections) {
       return log_.warning(
           fmt::format("{}: MaxConnections={}: a connection was refused", unit_.name.full(), unit_.max_connections));
@@ -450,7 +443,7 @@ class service_per_connection {
       connections_.erase(number);
       throw;
     }
-    if (added.unit.nonblocking) set_nonblocking(added.fds.front().fd.get(), true);
+    if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
     added.run->start();
   }
 
@@ -564,8 +557,7 @@ class activator {
   void make_services() {
     std::vector<bool> flushes;
     const auto add = [&](const listen_fd& entry, bool is_flushed) {
-      fds_.push_back({entry.name, unique_fd(::fcntl(entry.fd.get(), F_DUPFD_CLOEXEC, 3))});
-      if (!fds_.back().fd) throw std::system_error(errno, std::generic_category(), "duplicate a socket");
+      fds_.push_back({entry.name, duplicate(entry.fd.get())});
       flushes.push_back(is_flushed);
     };
     for (const auto& each : plan_.passed) add(each, false);

@@ -253,7 +253,7 @@ process_starter::process_starter(const service_unit& unit, environment_map inher
   resolve_user();
   make_directories();
   for (const auto& [name, value] : unit_.environment) variables_[name] = value;
-  read_environment_files();
+  for (const auto& file : unit_.environment_files) read_environment_file(file, variables_);
   for (const auto& each : unit_.unset_environment) {
     const auto equals = each.text.find('=');
     const auto found = variables_.find(each.text.substr(0, equals));
@@ -262,34 +262,27 @@ process_starter::process_starter(const service_unit& unit, environment_map inher
   }
 }
 
-void process_starter::read_environment_files() {
-  for (const auto& file : unit_.environment_files) read_environment_file(file, variables_);
-}
-
 void process_starter::resolve_user() {
   has_user_ = !unit_.user.empty() || !unit_.group.empty() || !unit_.supplementary_groups.empty();
   if (!has_user_) return;
   user_ = unit_.user.empty() ? ::geteuid() : user_id("User", unit_.user);
   group_ = ::getegid();
-  if (!unit_.user.empty()) {
-    const auto* const entry = ::getpwuid(user_);
-    if (entry != nullptr) {
-      group_ = entry->pw_gid;
-      home_ = entry->pw_dir;
-      variables_["USER"] = entry->pw_name;
-      variables_["LOGNAME"] = entry->pw_name;
-      variables_["HOME"] = entry->pw_dir;
-      variables_["SHELL"] = entry->pw_shell;
-    }
+  const auto* const entry = unit_.user.empty() ? nullptr : ::getpwuid(user_);
+  if (entry != nullptr) {
+    group_ = entry->pw_gid;
+    home_ = entry->pw_dir;
+    variables_["USER"] = entry->pw_name;
+    variables_["LOGNAME"] = entry->pw_name;
+    variables_["HOME"] = entry->pw_dir;
+    variables_["SHELL"] = entry->pw_shell;
   }
   if (!unit_.group.empty()) group_ = group_id("Group", unit_.group);
-  if (const auto* const entry = ::getpwuid(user_); entry != nullptr && !unit_.user.empty()) {
+  groups_ = {group_};
+  if (entry != nullptr) {
     int count = 0;
     ::getgrouplist(entry->pw_name, group_, nullptr, &count);
     groups_.resize(static_cast<std::size_t>(count));
     ::getgrouplist(entry->pw_name, group_, groups_.data(), &count);
-  } else {
-    groups_ = {group_};
   }
   for (const auto& name : unit_.supplementary_groups) groups_.push_back(group_id("SupplementaryGroups", name));
   // Without the privilege to change them, they may only be what they are.

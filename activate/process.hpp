@@ -47,7 +47,6 @@ class process_starter {
   void remove_runtime_directories() const noexcept;
 
  private:
-  void read_environment_files();
   void resolve_user();
   void make_directories();
   [[nodiscard]] environment_map variables_for(const process_details& details) const;

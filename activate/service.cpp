@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "service.hpp"
 
-#include <fcntl.h>
+#include "sockets.hpp"
+
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,9 +47,7 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
   details_.variables["NOTIFY_SOCKET"] = notify_->address();
-  const int copy = ::fcntl(notify_->get(), F_DUPFD_CLOEXEC, 3);
-  if (copy < 0) throw std::system_error(errno, std::generic_category(), "watch the socket for NOTIFY_SOCKET");
-  notify_watch_.assign(copy);
+  notify_watch_.assign(duplicate(notify_->get()).release());
 }
 
 // The handlers may give up the last reference to a service, so each function that others call keeps one.

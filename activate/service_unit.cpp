@@ -24,20 +24,17 @@ constexpr auto timeout = [](setting_reader& reader, const assignment& setting) {
   const auto value = reader.time(setting);
   return value == period::zero() ? std::optional(infinity) : value;
 };
-constexpr auto nice_value = [](setting_reader& reader, const assignment& setting) -> std::optional<int> {
-  const bool negative = setting.value.starts_with('-');
-  const auto number = parse_number(std::string_view(setting.value).substr(negative ? 1 : 0), negative ? 20 : 19);
-  if (number) return static_cast<int>(*number) * (negative ? -1 : 1);
-  reader.error(setting, "not a number from -20 to 19");
-  return std::nullopt;
-};
-constexpr auto oom_score = [](setting_reader& reader, const assignment& setting) -> std::optional<int> {
-  const bool negative = setting.value.starts_with('-');
-  const auto number = parse_number(std::string_view(setting.value).substr(negative ? 1 : 0), 1000);
-  if (number) return static_cast<int>(*number) * (negative ? -1 : 1);
-  reader.error(setting, "not a number from -1000 to 1000");
-  return std::nullopt;
-};
+/// Returns a conversion of a number from `least`, which is negative, to `most`.
+auto number_between(int least, int most) {
+  return [least, most](setting_reader& reader, const assignment& setting) -> std::optional<int> {
+    const bool is_negative = setting.value.starts_with('-');
+    const auto number = parse_number(std::string_view(setting.value).substr(is_negative ? 1 : 0),
+                                     static_cast<unsigned>(is_negative ? -least : most));
+    if (number) return static_cast<int>(*number) * (is_negative ? -1 : 1);
+    reader.error(setting, fmt::format("not a number from {} to {}", least, most));
+    return std::nullopt;
+  };
+}
 
 // --- lists -----------------------------------------------------------------------------------------------------------
 
@@ -280,9 +277,9 @@ std::vector<directive<service_unit>> honored() {
       {"Service", "Group", "the group", store(&unit::group, convert::text)},
       {"Service", "SupplementaryGroups", "more groups", add(&unit::supplementary_groups, any_word)},
       {"Service", "UMask", "the file mode creation mask", store(&unit::umask, convert::mode)},
-      {"Service", "Nice", "the nice value", store(&unit::nice, nice_value)},
+      {"Service", "Nice", "the nice value", store(&unit::nice, number_between(-20, 19))},
       {"Service", "OOMScoreAdjust", "the adjustment of the OOM killer's score",
-       store(&unit::oom_score_adjust, oom_score)},
+       store(&unit::oom_score_adjust, number_between(-1000, 1000))},
       {"Service", "IgnoreSIGPIPE", "whether SIGPIPE is ignored", store(&unit::ignores_sigpipe, convert::boolean)},
       {"Service", "NoNewPrivileges", "PR_SET_NO_NEW_PRIVS", store(&unit::no_new_privileges, convert::boolean)},
       {"Service", "StandardInput", "null, socket, file:PATH or fd:NAME", standard_stream(&unit::input)},

@@ -51,11 +51,6 @@ constexpr auto seconds = [](setting_reader& reader, const assignment& setting) -
   reader.error(setting, "too long");
   return std::nullopt;
 };
-/// A firewall mark, whose bits an int holds.
-constexpr auto mark = [](setting_reader& reader, const assignment& setting) {
-  return reader.number(setting, 0, UINT32_MAX);
-};
-
 constexpr auto type_of_service = [](setting_reader& reader, const assignment& setting) -> std::optional<int> {
   static constexpr std::pair<std::string_view, int> known[] = {{"low-delay", IPTOS_LOWDELAY},
                                                                {"throughput", IPTOS_THROUGHPUT},
@@ -322,7 +317,7 @@ std::vector<directive<socket_unit>> honored() {
       option("Priority", "SO_PRIORITY", integer),
       option("ReceiveBuffer", "SO_RCVBUF", size),
       option("SendBuffer", "SO_SNDBUF", size),
-      option("Mark", "SO_MARK", mark),
+      option("Mark", "SO_MARK", number),
       option("IPTOS", "IP_TOS", type_of_service),
       option("IPTTL", "IP_TTL, IPV6_UNICAST_HOPS", integer),
       option("ReusePort", "SO_REUSEPORT", convert::boolean),

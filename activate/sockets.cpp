@@ -6,6 +6,8 @@
 
 #include "detail/bind_socket.hpp"
 #include "detail/open_other.hpp"
+#include "detail/os/descriptors.hpp"
+#include "detail/os/sockets.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -77,8 +79,15 @@ bool is_in_scope(const socket_option& option, int family, int type) {
 
 int option_of(int fd, int level, int name) {
   int value = 0;
-  socklen_t size = sizeof value;
-  return ::getsockopt(fd, level, name, &value, &size) < 0 ? -1 : value;
+  return detail::os::socket_option(fd, level, name, value) < 0 ? -1 : value;
+}
+
+/// Gives a file that is open to the owner of the unit's paths.
+void set_owner(int fd, const socket_unit& unit, const std::string& where) {
+  const auto [user, group] = owner_of(unit);
+  if ((user || group) && ::fchown(fd, user.value_or(UINT32_MAX), group.value_or(UINT32_MAX)) < 0) {
+    fail(errno, "change the owner of " + where);
+  }
 }
 
 /// Sets the options of one socket, and reads them back.
@@ -174,6 +183,12 @@ void make_parents(const std::string& path, unsigned mode) {
 
 }  // namespace
 
+unique_fd duplicate(int fd) {
+  const int copy = detail::os::duplicate(fd, STDERR_FILENO + 1);
+  if (copy < 0) fail(-copy, "duplicate a descriptor");
+  return unique_fd(copy);
+}
+
 unsigned user_id(std::string_view setting, const std::string& name) {
   if (const auto number = parse_number(name, UINT32_MAX - 1)) return static_cast<unsigned>(*number);
   const auto* const entry = ::getpwnam(name.c_str());
@@ -261,10 +276,7 @@ unique_fd open_sockets::open_fifo(const listen& what, const warn_function& warn)
   if (is_new) created_.add_path(what.where);
   if (result < 0) fail(-result, "ListenFIFO=" + what.where);
   unique_fd fd(result);
-  const auto [user, group] = owner_of(*unit_);
-  if ((user || group) && ::fchown(result, user.value_or(UINT32_MAX), group.value_or(UINT32_MAX)) < 0) {
-    fail(errno, "change the owner of " + what.where);
-  }
+  set_owner(result, *unit_, what.where);
   if (::fchmod(result, unit_->mode) < 0) fail(errno, "change the mode of " + what.where);
   if (unit_->pipe_size && ::fcntl(result, F_SETPIPE_SZ, static_cast<int>(*unit_->pipe_size)) < 0) {
     warn(fmt::format("PipeSize={}: not set for {}: {}", *unit_->pipe_size, what.where, text_of_errno()));
@@ -282,10 +294,7 @@ unique_fd open_sockets::open_message_queue(const listen& what, const warn_functi
   if (is_new) created_.add_message_queue(what.where);
   if (result < 0) fail(-result, "ListenMessageQueue=" + what.where);
   unique_fd fd(result);
-  const auto [user, group] = owner_of(*unit_);
-  if ((user || group) && ::fchown(result, user.value_or(UINT32_MAX), group.value_or(UINT32_MAX)) < 0) {
-    fail(errno, "change the owner of " + what.where);
-  }
+  set_owner(result, *unit_, what.where);
   if (is_new && ::fchmod(result, unit_->mode) < 0) fail(errno, "change the mode of " + what.where);
   return fd;
 }

@@ -68,6 +68,9 @@ class open_sockets {
   std::vector<listen_fd> fds_;
 };
 
+/// Returns a copy of a descriptor, close-on-exec, for an object that needs one of its own. Throws `std::system_error`.
+unique_fd duplicate(int fd);
+
 /// Returns the id of a user or group, which is named or numeric.
 ///
 /// @param setting The setting that names it, for the error.

@@ -4,11 +4,9 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <utility>
 

@@ -7,6 +7,8 @@
 
 #include <sd/unique_fd.hpp>
 
+#include "os/result.hpp"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,9 +33,9 @@ namespace sd::detail {
 
 namespace {
 
-constexpr mode_t owner_only = S_IRUSR | S_IWUSR;
+using os::negated_errno;
 
-int negated_errno(int result) noexcept { return result < 0 ? -errno : result; }
+constexpr mode_t owner_only = S_IRUSR | S_IWUSR;
 
 }  // namespace
 
