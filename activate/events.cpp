@@ -2,6 +2,7 @@
 #include "events.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <cstdio>
@@ -36,10 +37,10 @@ void event_log::write(const char* level, const std::string& message) const {
   write_all(STDERR_FILENO, fmt::format("sd-activate: {}{}\n", level, message));
 }
 
-void event_log::event(const char* name, const nlohmann::ordered_json& details) const {
+void event_log::event(std::string_view name, std::initializer_list<event_member> members) const {
   if (json_fd_ < 0) return;
   nlohmann::ordered_json line = {{"event", name}};
-  line.update(details);
+  for (const auto& each : members) std::visit([&](auto value) { line[std::string(each.name)] = value; }, each.value);
   write_all(json_fd_, line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
 }
 

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
-
+#include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
+#include <variant>
 
 // What sd-activate reports.
 namespace sd::activate {
 
 enum class verbosity { quiet, normal, verbose };
+
+/// A member of an event.
+struct event_member {
+  std::string_view name;
+  std::variant<std::string_view, std::int64_t> value;
+};
 
 /// Writes messages for people to standard error, and events for programs as JSON, one object on each line.
 class event_log {
@@ -22,7 +30,7 @@ class event_log {
   void debug(const std::string& message) const;
 
   /// Writes an event, for example `{"event":"started","unit":"web.service","pid":4711}`.
-  void event(const char* name, const nlohmann::ordered_json& details) const;
+  void event(std::string_view name, std::initializer_list<event_member> members) const;
 
  private:
   void write(const char* level, const std::string& message) const;

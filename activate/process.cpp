@@ -43,10 +43,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-[[noreturn]] void fail(int error, const std::string& what) {
-  throw std::system_error(error, std::generic_category(), what);
-}
-
 // --- the child -------------------------------------------------------------------------------------------------------
 
 /// What a child does before it executes the command. Everything is computed beforehand, because a child of fork(2) may
@@ -214,12 +210,6 @@ std::string random_id() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
-std::string trimmed(const std::string& text) {
-  constexpr const char* white_space = " \t\r";
-  const auto begin = text.find_first_not_of(white_space);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
-}
-
 /// Reads a file of EnvironmentFile=: lines of NAME=VALUE, in which quotes and comments are removed.
 void read_environment_file(const environment_file& file, environment_map& variables) {
   std::ifstream input(file.path);
@@ -237,7 +227,7 @@ void read_environment_file(const environment_file& file, environment_map& variab
     if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
       value = value.substr(1, value.size() - 2);
     }
-    if (is_variable_name(name)) variables[name] = value;
+    if (is_variable_name(name)) variables[std::string(name)] = value;
   }
 }
 

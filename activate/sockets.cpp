@@ -35,10 +35,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(int error, const std::string& what) {
-  throw std::system_error(error, std::generic_category(), what);
-}
-
 std::string text_of_errno() { return std::generic_category().message(errno); }
 
 /// Who owns the paths of a unit.
@@ -182,6 +178,8 @@ void make_parents(const std::string& path, unsigned mode) {
 }
 
 }  // namespace
+
+void fail(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
 
 unique_fd duplicate(int fd) {
   const int copy = detail::os::duplicate(fd, STDERR_FILENO + 1);

@@ -68,6 +68,9 @@ class open_sockets {
   std::vector<listen_fd> fds_;
 };
 
+/// Throws the `std::system_error` of an errno value.
+[[noreturn]] void fail(int error, const std::string& what);
+
 /// Returns a copy of a descriptor, close-on-exec, for an object that needs one of its own. Throws `std::system_error`.
 unique_fd duplicate(int fd);
 

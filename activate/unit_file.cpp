@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "unit_file.hpp"
 
+#include "values.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,14 +16,7 @@ namespace sd::activate {
 
 namespace {
 
-constexpr std::string_view white_space = " \t\r\n\f\v";
 constexpr std::size_t longest_line = 1U << 20U;
-
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(white_space);
-  if (begin == std::string_view::npos) return text.substr(text.size());
-  return text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
-}
 
 bool is_comment(std::string_view line) {
   const auto text = trimmed(line);

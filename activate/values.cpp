@@ -14,8 +14,6 @@ namespace sd::activate {
 
 namespace {
 
-constexpr std::string_view white_space = " \t\r\n\f\v";
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
@@ -262,6 +260,12 @@ class splitter {
 };
 
 }  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(white_space);
+  if (begin == std::string_view::npos) return text.substr(text.size());
+  return text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
+}
 
 std::optional<bool> parse_boolean(std::string_view text) {
   for (const std::string_view yes : {"1", "yes", "y", "true", "t", "on"}) {

@@ -38,6 +38,12 @@ std::optional<int> parse_signal(std::string_view text);
 /// Returns the name of a signal, such as "SIGTERM" or "SIGRTMIN+1".
 std::string signal_name(int number);
 
+/// The characters that separate words.
+inline constexpr std::string_view white_space = " \t\r\n\f\v";
+
+/// Returns the text without white space at its ends.
+std::string_view trimmed(std::string_view text);
+
 /// A word of a value.
 struct word {
   std::string text;                  ///< without quotes and escapes
