@@ -32,7 +32,7 @@ constexpr int SO_PASSRIGHTS = 83;
 
 // --- values ----------------------------------------------------------------------------------------------------------
 
-constexpr auto number = [](setting_reader& reader, const assignment& setting) {
+constexpr auto any_number = [](setting_reader& reader, const assignment& setting) {
   return reader.number(setting, 0, UINT32_MAX);
 };
 constexpr auto positive = [](setting_reader& reader, const assignment& setting) {
@@ -271,7 +271,7 @@ std::vector<directive<socket_unit>> honored() {
                                                            {"ipv6-only", bind_ipv6_only::ipv6_only},
                                                            {"no", bind_ipv6_only::both},
                                                            {"yes", bind_ipv6_only::ipv6_only}}))},
-      {"Socket", "Backlog", "the length of the queue of connections", store(&unit::backlog, number)},
+      {"Socket", "Backlog", "the length of the queue of connections", store(&unit::backlog, any_number)},
       {"Socket", "BindToDevice", "a network interface", store(&unit::device, convert::text)},
       {"Socket", "SocketUser", "the owner of paths", store(&unit::user, convert::text)},
       {"Socket", "SocketGroup", "the group of paths", store(&unit::group, convert::text)},
@@ -283,9 +283,9 @@ std::vector<directive<socket_unit>> honored() {
       {"Socket", "FileDescriptorName", "the name in LISTEN_FDNAMES", store(&unit::fd_name, fd_name)},
       {"Socket", "Accept", "a process for each connection", store(&unit::accept, convert::boolean)},
       {"Socket", "MaxConnections", "the most connections at once, with Accept=yes",
-       store(&unit::max_connections, number)},
+       store(&unit::max_connections, any_number)},
       {"Socket", "MaxConnectionsPerSource", "the most connections of a client, with Accept=yes",
-       store(&unit::max_connections_per_source, number)},
+       store(&unit::max_connections_per_source, any_number)},
       {"Socket", "Service", "the service, if it has another name", store(&unit::service, service_name)},
       {"Socket", "Writable", "whether a special file is opened for writing", store(&unit::writable, convert::boolean)},
       {"Socket", "FlushPending", "whether queues are emptied when the service has exited",
@@ -317,7 +317,7 @@ std::vector<directive<socket_unit>> honored() {
       option("Priority", "SO_PRIORITY", integer),
       option("ReceiveBuffer", "SO_RCVBUF", size),
       option("SendBuffer", "SO_SNDBUF", size),
-      option("Mark", "SO_MARK", number),
+      option("Mark", "SO_MARK", any_number),
       option("IPTOS", "IP_TOS", type_of_service),
       option("IPTTL", "IP_TTL, IPV6_UNICAST_HOPS", integer),
       option("ReusePort", "SO_REUSEPORT", convert::boolean),
