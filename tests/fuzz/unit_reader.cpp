@@ -35,8 +35,8 @@ void check(const diagnostic& problem) {
 }
 
 void check(const command& line) {
-  const auto words =
-      expand_variables(line, [](const std::string& name) { return name.size() == 1 ? std::optional(name) : std::nullopt; });
+  const auto words = expand_variables(
+      line, [](const std::string& name) { return name.size() == 1 ? std::optional(name) : std::nullopt; });
   for (const auto& each : words) require(each.find('\0') == std::string::npos);
 }
 
