@@ -156,8 +156,9 @@ apply_function open(listen_kind kind) {
 
 // --- socket options --------------------------------------------------------------------------------------------------
 
+// In the order in which they are set: IP_TOS changes SO_PRIORITY.
 constexpr socket_option socket_options[] = {
-    {"KeepAlive", option_scope::tcp, SOL_SOCKET, SO_KEEPALIVE},
+    {"KeepAlive", option_scope::all_sockets, SOL_SOCKET, SO_KEEPALIVE},
     {"KeepAliveTimeSec", option_scope::tcp, IPPROTO_TCP, TCP_KEEPIDLE},
     {"KeepAliveIntervalSec", option_scope::tcp, IPPROTO_TCP, TCP_KEEPINTVL},
     {"KeepAliveProbes", option_scope::tcp, IPPROTO_TCP, TCP_KEEPCNT},
@@ -191,7 +192,10 @@ directive<socket_unit> option(std::string_view name, std::string_view meaning, C
             const auto value = convert(reader, setting);
             if (!value) return;
             for (const auto& row : socket_options) {
-              if (row.setting == name) unit.options.push_back({&row, static_cast<int>(*value)});
+              if (row.setting != name) continue;
+              const auto next = std::find_if(unit.options.begin(), unit.options.end(),
+                                             [&](const auto& each) { return std::less<>()(&row, each.option); });
+              unit.options.insert(next, {&row, static_cast<int>(*value)});
             }
           }};
 }

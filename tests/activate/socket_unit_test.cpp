@@ -260,6 +260,15 @@ TEST(socket_unit, later_value_replaces_an_earlier_one) {
   EXPECT_TRUE(has_options(read_socket(with("Timestamping=us\nTimestamping=off")).unit, {}));
 }
 
+TEST(socket_unit, options_are_in_the_order_in_which_they_are_set) {
+  EXPECT_TRUE(has_options(read_socket(with("IPTTL=1\nIPTOS=8\nMark=2\nPriority=3\nKeepAlive=yes")).unit,
+                          {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                           {SOL_SOCKET, SO_PRIORITY, 3},
+                           {SOL_SOCKET, SO_MARK, 2},
+                           {IPPROTO_IP, IP_TOS, 8},
+                           {IPPROTO_IP, IP_TTL, 1}}));
+}
+
 TEST(socket_unit, defaults_are_those_of_systemd) {
   const auto read = read_socket("[Socket]\nListenStream=80\n").unit;
   EXPECT_EQ(read.mode, 0666U);
