@@ -422,6 +422,7 @@ class service_per_connection {
     const auto number = accepted_++;
     auto& added = connections_[number];
     added.host = peer.host;
+    set_options_of_connection(fd.get(), unit_);
     process_details details;
     details.socket = fd.get();
     details.variables = variables_of(fd.get(), peer);

@@ -98,23 +98,25 @@ class options_of_socket {
         warn_(warn) {}
 
   void set_all() {
-    for (const auto& [option, value] : unit_.options) {
-      if (is_in_scope(*option, family_, type_)) set(*option, value);
-    }
+    // As systemd does for sockets of all kinds.
+    set_and_check("SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, 1);
+    set_options();
     if (!unit_.congestion.empty() && (family_ == AF_INET || family_ == AF_INET6) && type_ == SOCK_STREAM) {
       set_text("TCPCongestion", IPPROTO_TCP, TCP_CONGESTION, unit_.congestion);
     }
     if (!unit_.device.empty()) set_text("BindToDevice", SOL_SOCKET, SO_BINDTODEVICE, unit_.device);
   }
 
- private:
-  void set(const socket_option& option, int value) {
-    const bool has_own = family_ == AF_INET6 && option.ipv6_option != 0;
-    if (has_own) set_and_check(option.setting, option.ipv6_level, option.ipv6_option, value);
-    // A socket of IPv6 serves IPv4 as well, for which it has the option of IPv4.
-    set_and_check(option.setting, option.level, option.option, value);
+  void set_options() {
+    for (const auto& [option, value] : unit_.options) {
+      if (!is_in_scope(*option, family_, type_)) continue;
+      const bool has_own = family_ == AF_INET6 && option->ipv6_option != 0;
+      set_and_check(option->setting, has_own ? option->ipv6_level : option->level,
+                    has_own ? option->ipv6_option : option->option, value);
+    }
   }
 
+ private:
   void set_and_check(std::string_view setting, int level, int name, int value) {
     const bool is_buffer = level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_SNDBUF);
     if (is_buffer) {
@@ -167,14 +169,14 @@ kind kind_of(listen_kind kind) {
   }
 }
 
+/// Makes the directories above a path, with this mode whatever the umask.
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the path
 void make_parents(const std::string& path, unsigned mode) {
   const auto parent = fs::path(path).parent_path();
   if (parent.empty() || fs::exists(parent)) return;
   make_parents(parent.string(), mode);
-  if (::mkdir(parent.c_str(), mode) < 0 && errno != EEXIST) {
-    fail(errno, "make directory " + parent.string());
-  }
+  const bool is_new = ::mkdir(parent.c_str(), mode) == 0;
+  if (is_new ? ::chmod(parent.c_str(), mode) < 0 : errno != EEXIST) fail(errno, "make directory " + parent.string());
 }
 
 }  // namespace
@@ -199,6 +201,12 @@ unsigned group_id(std::string_view setting, const std::string& name) {
   const auto* const entry = ::getgrnam(name.c_str());
   if (entry == nullptr) throw std::runtime_error(fmt::format("{}={}: there is no such group", setting, name));
   return entry->gr_gid;
+}
+
+void set_options_of_connection(int fd, const socket_unit& unit) {
+  const std::string where = "a connection";
+  const warn_function ignore = [](const std::string&) {};
+  options_of_socket(fd, where, unit, ignore).set_options();
 }
 
 created_files::~created_files() {
@@ -254,6 +262,7 @@ unique_fd open_sockets::open_socket(const listen& what, const warn_function& war
   options.directory_mode = unit_->directory_mode;
   options.nonblocking = nonblocking::on;
   if (!what.socket.path().empty()) {
+    make_parents(what.where, unit_->directory_mode);
     const auto paths_owner = owner_of(*unit_);
     options.socket_uid = paths_owner.user;
     options.socket_gid = paths_owner.group;

@@ -71,6 +71,10 @@ class open_sockets {
 /// Throws the `std::system_error` of an errno value.
 [[noreturn]] void fail(int error, const std::string& what);
 
+/// Sets the options of the unit on a connection, which does not inherit all of them from the socket that accepted it.
+/// Those that cannot be set have been reported for that socket.
+void set_options_of_connection(int fd, const socket_unit& unit);
+
 /// Returns a copy of a descriptor, close-on-exec, for an object that needs one of its own. Throws `std::system_error`.
 unique_fd duplicate(int fd);
 

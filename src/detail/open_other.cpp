@@ -50,7 +50,7 @@ int open_fifo(const std::string& path, bool& is_new) noexcept {
 }
 
 int open_special(const std::string& path, bool is_writable) noexcept {
-  return negated_errno(::open(path.c_str(), (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY));
+  return negated_errno(::open(path.c_str(), (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW));
 }
 
 #if defined(__linux__)
