@@ -522,15 +522,19 @@ class activator {
   void open_sockets_of_units() {
     const auto warn = [this](const std::string& message) { log_.warning(message); };
     for (const auto& unit : plan_.sockets) {
-      run_to_end(unit.start_pre, {}, unit.timeout);
+      run_to_end(unit.start_pre, {}, plan_.environment, unit.timeout);
       opened_.emplace_back(unit, warn);
-      run_to_end(unit.start_post, details_for_commands(opened_.back()), unit.timeout);
+      run_to_end(unit.start_post, details_for_commands(opened_.back()), plan_.environment, unit.timeout);
+      if (!unit.pass_file_descriptors_to_exec) continue;
+      for (const auto& each : opened_.back().fds()) detail::os::set_nonblocking(each.fd.get(), true);
     }
   }
 
   static process_details details_for_commands(const open_sockets& sockets) {
     process_details details;
-    if (sockets.unit().pass_file_descriptors_to_exec) details.fds = &sockets.fds();
+    if (!sockets.unit().pass_file_descriptors_to_exec) return details;
+    details.fds = &sockets.fds();
+    for (const auto& each : sockets.fds()) detail::os::set_nonblocking(each.fd.get(), false);
     return details;
   }
 
@@ -539,7 +543,7 @@ class activator {
     const auto run_commands = [this](const std::vector<command>& commands, const process_details& details,
                                      period timeout) {
       try {
-        run_to_end(commands, details, timeout);
+        run_to_end(commands, details, plan_.environment, timeout);
       } catch (const std::system_error& error) {
         log_.error(error.what());
       }

@@ -366,11 +366,12 @@ int wait_for_end(int pid, period timeout) {
 
 }  // namespace
 
-void run_to_end(const std::vector<command>& commands, const process_details& details, period timeout) {
+void run_to_end(const std::vector<command>& commands, const process_details& details,
+                const environment_map& environment, period timeout) {
   if (commands.empty()) return;
   service_unit plain;
   plain.output = {stream_kind::activator, ""};
-  const process_starter starter(plain, {}, listen_pid::set);
+  const process_starter starter(plain, environment, listen_pid::set);
   for (const auto& line : commands) {
     const int status = wait_for_end(starter.start(line, details), timeout);
     if (status != 0 && !line.ignores_failure) fail(ECANCELED, fmt::format("{} failed", line.program));

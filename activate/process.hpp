@@ -65,6 +65,7 @@ class process_starter {
 /// Runs the commands of a socket unit one after the other, each to its end.
 ///
 /// @throws std::system_error if one cannot be started, fails, or takes longer than `timeout`.
-void run_to_end(const std::vector<command>& commands, const process_details& details, period timeout);
+void run_to_end(const std::vector<command>& commands, const process_details& details,
+                const environment_map& environment, period timeout);
 
 }  // namespace sd::activate
