@@ -4,6 +4,7 @@
 #include <sd/activation.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "environment_file.hpp"
 #include "sockets.hpp"
 #include "specifiers.hpp"
 #include "values.hpp"
@@ -210,25 +211,15 @@ std::string random_id() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
-/// Reads a file of EnvironmentFile=: lines of NAME=VALUE, in which quotes and comments are removed.
 void read_environment_file(const environment_file& file, environment_map& variables) {
   std::ifstream input(file.path);
   if (!input) {
     if (file.may_be_missing) return;
     fail(errno, "EnvironmentFile=" + file.path);
   }
-  for (std::string line; std::getline(input, line);) {
-    for (std::string next; line.ends_with('\\') && std::getline(input, next);) line.replace(line.size() - 1, 1, next);
-    const auto text = trimmed(line);
-    const auto equals = text.find('=');
-    if (text.empty() || text.front() == '#' || text.front() == ';' || equals == std::string::npos) continue;
-    const auto name = trimmed(text.substr(0, equals));
-    auto value = trimmed(text.substr(equals + 1));
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
-      value = value.substr(1, value.size() - 2);
-    }
-    if (is_variable_name(name)) variables[std::string(name)] = value;
-  }
+  std::ostringstream text;
+  text << input.rdbuf();
+  for (auto& [name, value] : parse_environment_file(text.str())) variables[name] = std::move(value);
 }
 
 }  // namespace

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "environment_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+using sd::activate::parse_environment_file;
+
+namespace {
+
+struct environment_file_case {
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> variables;
+};
+
+const std::vector<environment_file_case> cases = {
+    {"", {}},
+    {"A=1", {{"A", "1"}}},
+    {"A=1\nB=2\n", {{"A", "1"}, {"B", "2"}}},
+    {"A=1\nA=2\n", {{"A", "1"}, {"A", "2"}}},
+    {"  A =\t two  words \r\n", {{"A", "two  words"}}},
+    {"A=\nB=\"\"\nC=''", {{"A", ""}, {"B", ""}, {"C", ""}}},
+    {"# A=1\n;B=2\nnothing\n1C=3\nexport D=4\n=5\nE=6", {{"E", "6"}}},
+    {"A=a # b", {{"A", "a # b"}}},
+    {R"(A=a\ b\"c\\)", {{"A", R"(a b"c\)"}}},
+    {"A=a\\ ", {{"A", "a "}}},
+    {"A=a\\\nb", {{"A", "ab"}}},
+    {"A=a\"b\"", {{"A", "a\"b\""}}},
+    {"A='a \\ \"$x\nb' \nB=1", {{"A", "a \\ \"$x\nb"}, {"B", "1"}}},
+    {R"(A="a \"\\\`\$ \t 'x'")", {{"A", R"(a "\`$ \t 'x')"}}},
+    {"A=\"a\\\nb\nc\"", {{"A", "ab\nc"}}},
+    {R"(A="a"'b' c)", {{"A", "abc"}}},
+    {"A=\"open", {{"A", "open"}}},
+    {"A='open", {{"A", "open"}}},
+    {"A=\"open\\", {{"A", "open\\"}}},
+    {"A=open\\", {{"A", "open\\"}}},
+};
+
+TEST(environment_file, syntax) {
+  for (const auto& [text, variables] : cases) EXPECT_EQ(parse_environment_file(text), variables) << text;
+}
+
+}  // namespace
