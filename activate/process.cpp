@@ -76,8 +76,14 @@ struct preparation {
 
   [[nodiscard]] bool set_limits() const noexcept {
     for (const auto& [resource, soft, hard] : unit->limits) {
-      const rlimit limit{soft, hard};
-      if (begin(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) < 0, "set a limit")) return true;
+      const auto number = static_cast<__rlimit_resource>(resource);
+      rlimit limit{soft, hard};
+      rlimit most{};
+      // Without the privilege to exceed the hard limit, that is what the service gets.
+      if (::setrlimit(number, &limit) == 0) continue;
+      if (begin(errno != EPERM || ::getrlimit(number, &most) < 0, "set a limit")) return true;
+      limit = {std::min(soft, most.rlim_max), std::min(hard, most.rlim_max)};
+      if (begin(::setrlimit(number, &limit) < 0, "set a limit")) return true;
     }
     if (unit->nice && begin(::setpriority(PRIO_PROCESS, 0, *unit->nice) < 0, "set the nice value")) return true;
     if (!oom_score_adjust.empty()) {

@@ -153,12 +153,17 @@ void read_working_directory(setting_reader& reader, const assignment& setting, s
 
 // --- limits ----------------------------------------------------------------------------------------------------------
 
-enum class limit_unit { count, bytes, seconds, microseconds };
+enum class limit_unit { count, nice, bytes, seconds, microseconds };
 
 std::optional<rlim_t> parse_limit(std::string_view value, limit_unit unit) {
   if (value == "infinity") return RLIM_INFINITY;
   if (unit == limit_unit::bytes) return parse_size(value);
-  if (unit == limit_unit::count) return parse_number(value, RLIM_INFINITY - 1);
+  if (unit == limit_unit::nice && (value.starts_with('+') || value.starts_with('-'))) {
+    const bool is_negative = value.front() == '-';
+    const auto nice = parse_number(value.substr(1), is_negative ? 20 : 19);
+    return nice ? std::optional<rlim_t>(is_negative ? 20 + *nice : 20 - *nice) : std::nullopt;
+  }
+  if (unit == limit_unit::count || unit == limit_unit::nice) return parse_number(value, RLIM_INFINITY - 1);
   if (const auto plain = parse_number(value, RLIM_INFINITY - 1)) return plain;
   const auto time = parse_period(value);
   if (!time) return std::nullopt;
@@ -315,7 +320,7 @@ std::vector<directive<service_unit>> honored() {
       limit("LimitLOCKS", RLIMIT_LOCKS),
       limit("LimitSIGPENDING", RLIMIT_SIGPENDING),
       limit("LimitMSGQUEUE", RLIMIT_MSGQUEUE, limit_unit::bytes),
-      limit("LimitNICE", RLIMIT_NICE),
+      limit("LimitNICE", RLIMIT_NICE, limit_unit::nice),
       limit("LimitRTPRIO", RLIMIT_RTPRIO),
       limit("LimitRTTIME", RLIMIT_RTTIME, limit_unit::microseconds),
   };

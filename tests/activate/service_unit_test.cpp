@@ -164,6 +164,7 @@ const good good_settings[] = {
     {"LimitSIGPENDING=1", [](const unit& u) { return has_limit(u, RLIMIT_SIGPENDING, 1, 1); }},
     {"LimitMSGQUEUE=1K", [](const unit& u) { return has_limit(u, RLIMIT_MSGQUEUE, 1024, 1024); }},
     {"LimitNICE=30", [](const unit& u) { return has_limit(u, RLIMIT_NICE, 30, 30); }},
+    {"LimitNICE=+5:-5", [](const unit& u) { return has_limit(u, RLIMIT_NICE, 15, 25); }},
     {"LimitRTPRIO=1", [](const unit& u) { return has_limit(u, RLIMIT_RTPRIO, 1, 1); }},
     {"LimitRTTIME=5ms", [](const unit& u) { return has_limit(u, RLIMIT_RTTIME, 5000, 5000); }},
 };
@@ -331,6 +332,8 @@ const bad bad_settings[] = {
     {"LimitSIGPENDING=x", no_limit},
     {"LimitMSGQUEUE=infinity:1", "the soft limit exceeds the hard limit"},
     {"LimitNICE=x", no_limit},
+    {"LimitNICE=+20", no_limit},
+    {"LimitNICE=-21", no_limit},
     {"LimitRTPRIO=x", no_limit},
     {"LimitRTTIME=5 foo", no_limit},
 };
