@@ -228,6 +228,14 @@ void read_environment_file(const environment_file& file, environment_map& variab
   for (auto& [name, value] : parse_environment_file(text.str())) variables[name] = std::move(value);
 }
 
+// --- users -----------------------------------------------------------------------------------------------------------
+
+/// Returns whether a user of this shell can log in.
+bool is_login_shell(const fs::path& shell) {
+  const auto name = shell.filename();
+  return !name.empty() && name != "nologin" && name != "false" && name != "true";
+}
+
 }  // namespace
 
 process_starter::process_starter(const service_unit& unit, environment_map inherited, listen_pid pid)
@@ -257,14 +265,14 @@ void process_starter::resolve_user() {
   const auto* const entry = unit_.user.empty() ? nullptr : ::getpwuid(user_);
   if (entry != nullptr) {
     group_ = entry->pw_gid;
-    home_ = entry->pw_dir;
+    home_ = std::string_view(entry->pw_name) == "nobody" ? "/" : entry->pw_dir;
     variables_["USER"] = entry->pw_name;
     variables_["LOGNAME"] = entry->pw_name;
-    variables_["HOME"] = entry->pw_dir;
-    variables_["SHELL"] = entry->pw_shell;
+    if (home_ != "/" && !home_.empty()) variables_["HOME"] = home_;
+    if (is_login_shell(entry->pw_shell)) variables_["SHELL"] = entry->pw_shell;
   }
   if (!unit_.group.empty()) group_ = group_id("Group", unit_.group);
-  groups_ = {group_};
+  if (!unit_.user.empty()) groups_ = {group_};
   if (entry != nullptr) {
     int count = 0;
     ::getgrouplist(entry->pw_name, group_, nullptr, &count);
@@ -285,11 +293,12 @@ void process_starter::make_directories() {
   for (const auto& [kind, name] : unit_.directories) {
     const auto path = *root_of[kind] + '/' + name;
     std::error_code ec;
-    fs::create_directories(path, ec);
+    const bool is_new = fs::create_directories(path, ec);
     if (ec) throw std::system_error(ec, "make directory " + path);
-    if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
-    const bool is_of_user = kind != service_directory::configuration;
-    if (has_user_ && is_of_user && ::chown(path.c_str(), user_, group_) < 0) fail(errno, "change the owner of " + path);
+    if (is_new || kind != service_directory::configuration) {
+      if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
+      if (has_user_ && ::chown(path.c_str(), user_, group_) < 0) fail(errno, "change the owner of " + path);
+    }
     auto& value = variables_[variable_of[kind]];
     value += (value.empty() ? "" : ":") + path;
     if (kind == service_directory::runtime) runtime_directories_.push_back(path);
