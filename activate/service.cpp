@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -23,6 +24,18 @@ std::string describe_status(int status) {
 }
 
 constexpr auto group_period = std::chrono::milliseconds(20);  // between two looks whether processes remain
+
+/// Returns how a process has ended, as EXIT_CODE has it.
+std::string_view exit_code(int status) {
+  if (!WIFSIGNALED(status)) return "exited";
+  return WCOREDUMP(status) ? "dumped" : "killed";
+}
+
+/// Returns the value of SERVICE_RESULT for a process that has failed.
+const char* result_name_of(int status) {
+  if (!WIFSIGNALED(status)) return "exit-code";
+  return WCOREDUMP(status) ? "core-dump" : "signal";
+}
 
 int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
@@ -68,6 +81,7 @@ void service::stop() {
   control_pid_ = 0;
   if (was_running && main_pid_ != 0) {
     set_timeout(unit().stop_timeout, &service::signal_processes);
+    details_.variables["SERVICE_RESULT"] = result_name_;
     run_commands(unit().stop, &service::signal_processes);
   } else {
     signal_processes();
@@ -76,6 +90,7 @@ void service::stop() {
 
 void service::give_up_starting() {
   result_ = {false, 1, "did not start in time", false};
+  result_name_ = "timeout";
   stop();
 }
 
@@ -157,6 +172,7 @@ void service::after_start() {
 
 void service::handle_main_exit(int status) {
   main_pid_ = 0;
+  main_status_ = status;
   const bool is_oneshot = unit().type == service_type::oneshot;
   const auto& line = unit().start[next_start_ - 1];
   const bool succeeded = is_success(status) || line.ignores_failure;
@@ -164,13 +180,16 @@ void service::handle_main_exit(int status) {
   if (result_.is_success &&
       !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == unit().kill_signal)) {
     result_ = {succeeded, shell_status(status), describe_status(status), false};
+    if (!succeeded) result_name_ = result_name_of(status);
   }
   if (state_ == state::starting && is_oneshot && succeeded) {
     if (next_start_ < unit().start.size()) return start_main_process();
     return become_ready();
   }
-  if (state_ == state::starting && succeeded)
+  if (state_ == state::starting && succeeded) {
     result_ = {false, 1, describe_status(status) + " before it was ready", false};
+    result_name_ = "protocol";
+  }
   // What remains of the service ends with its main process.
   if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
     ::kill(-session_, unit().kill_signal);
@@ -198,6 +217,7 @@ void service::kill_processes() {
   if (!unit().send_sigkill) return;
   log_.warning(fmt::format("{}: did not stop in time, and is killed", name_));
   result_ = {false, 128 + SIGKILL, "did not stop in time", false};
+  result_name_ = "timeout";
   ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, SIGKILL);
 }
 
@@ -209,6 +229,7 @@ void service::signal_main_process(int signal) const noexcept {
 
 void service::fail(const std::string& description) {
   if (result_.exit_status == 0) result_.exit_status = 1;
+  if (result_.is_success) result_name_ = "exit-code";
   result_.is_success = false;
   result_.description = description;
   commands_ = nullptr;
@@ -224,8 +245,12 @@ void service::fail(const std::system_error& error) {
 void service::run_stop_post() {
   state_ = state::stopping;
   set_timeout(unit().stop_timeout, &service::finish);
-  details_.variables["SERVICE_RESULT"] = result_.is_success ? "success" : "exit-code";
-  details_.variables["EXIT_STATUS"] = std::to_string(result_.exit_status);
+  details_.variables["SERVICE_RESULT"] = result_name_;
+  if (main_status_) {
+    details_.variables["EXIT_CODE"] = exit_code(*main_status_);
+    details_.variables["EXIT_STATUS"] = WIFSIGNALED(*main_status_) ? signal_name(WTERMSIG(*main_status_)).substr(3)
+                                                                   : std::to_string(WEXITSTATUS(*main_status_));
+  }
   run_commands(unit().stop_post, &service::wait_for_group);
 }
 

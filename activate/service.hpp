@@ -93,6 +93,8 @@ class service : public std::enable_shared_from_this<service> {
 
   state state_ = state::starting;
   service_result result_;
+  const char* result_name_ = "success";  ///< for SERVICE_RESULT
+  std::optional<int> main_status_;       ///< of waitpid(2)
   int main_pid_ = 0;
   int session_ = 0;  ///< of the main process
   std::size_t next_start_ = 0;
