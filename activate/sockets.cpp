@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -169,6 +170,14 @@ kind kind_of(listen_kind kind) {
   }
 }
 
+/// Throws if the system cannot tell when a file is ready, as for /dev/null.
+void check_that_traffic_is_seen(int fd, const std::string& where) {
+  const unique_fd watcher(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  if (!watcher || ::epoll_ctl(watcher.get(), EPOLL_CTL_ADD, fd, &event) < 0)
+    fail(errno, "watch ListenSpecial=" + where);
+}
+
 /// Makes the directories above a path, with this mode whatever the umask.
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the path
 void make_parents(const std::string& path, unsigned mode) {
@@ -239,8 +248,11 @@ unique_fd open_sockets::open(const listen& what, const warn_function& warn) {
   switch (what.kind) {
     case listen_kind::fifo:
       return open_fifo(what, warn);
-    case listen_kind::special:
-      return checked(detail::open_special(what.where, unit_->writable), "ListenSpecial");
+    case listen_kind::special: {
+      auto fd = checked(detail::open_special(what.where, unit_->writable), "ListenSpecial");
+      check_that_traffic_is_seen(fd.get(), what.where);
+      return fd;
+    }
     case listen_kind::netlink: {
       auto fd = checked(detail::open_netlink(what.netlink_family, what.netlink_group), "ListenNetlink");
       options_of_socket(fd.get(), what.where, *unit_, warn).set_all();

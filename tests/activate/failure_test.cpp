@@ -229,6 +229,8 @@ TEST_F(failure, path_is_a_file) {
 TEST_F(failure, special_file_is_missing) {
   expect(with_service({"-s", "ListenSpecial=" + (there_ / "x")}), exit_failure,
          "sd-activate: error: ListenSpecial=DIR/x: No such file or directory\n");
+  expect(with_service({"-s", "ListenSpecial=/dev/null"}), exit_failure,
+         "sd-activate: error: watch ListenSpecial=/dev/null: Operation not permitted\n");
 }
 
 TEST_F(failure, owner_of_the_socket_is_unknown) {
