@@ -60,6 +60,9 @@ class help_formatter : public CLI::Formatter {
 
 bool is_unit_path(const std::string& word) { return word.ends_with(".socket"); }
 
+/// Returns whether a text is NAME or NAME=VALUE.
+bool is_variable(const std::string& text) { return is_variable_name(text.substr(0, text.find('='))); }
+
 /// Moves the paths of units from the front of the command, as both are words without an option.
 void take_units(options& result, std::vector<std::string> words) {
   const auto command = std::find_if_not(words.begin(), words.end(), is_unit_path);
@@ -184,9 +187,10 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
 // --- the environment -------------------------------------------------------------------------------------------------
 
 bool is_of_this_process(std::string_view name) {
-  static constexpr std::array<std::string_view, 11> names = {
-      "LISTEN_PID",   "LISTEN_PIDFDID", "LISTEN_FDS",    "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", "NOTIFY_SOCKET",
-      "WATCHDOG_PID", "WATCHDOG_USEC",  "INVOCATION_ID", "FDSTORE",        "SYSTEMD_EXEC_PID"};
+  static constexpr std::array<std::string_view, 14> names = {
+      "LISTEN_PID",       "LISTEN_PIDFDID", "LISTEN_FDS",    "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD",
+      "NOTIFY_SOCKET",    "WATCHDOG_PID",   "WATCHDOG_USEC", "INVOCATION_ID",  "FDSTORE",
+      "SYSTEMD_EXEC_PID", "REMOTE_ADDR",    "REMOTE_PORT",   "SO_COOKIE"};
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -225,7 +229,7 @@ options parse_options(int argc, char** argv) {
   app.formatter(std::make_shared<help_formatter>());
   app.prefix_command(false);
   std::vector<std::string> words;
-  std::string fd_names;
+  std::vector<std::string> fd_names;
   bool omits_pid = false;
   bool is_quiet = false;
   bool is_verbose = false;
@@ -246,7 +250,9 @@ options parse_options(int argc, char** argv) {
   app.add_option("-E,--setenv", result.variables, "Set or pass on a variable")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
-  app.add_option("--fdname", fd_names, "Names of the sockets of -l, separated by colons")->type_name("NAME[:NAME...]");
+  app.add_option("--fdname", fd_names, "Names of the sockets of -l, separated by colons")
+      ->type_name("NAME[:NAME...]")
+      ->allow_extra_args(false);
   app.add_flag("--now", result.starts_at_once, "Start the service at once");
   app.add_flag("--once", result.runs_once, "Exit when the service has exited, with its status");
   app.add_flag("--no-pid", omits_pid,
@@ -276,7 +282,9 @@ options parse_options(int argc, char** argv) {
     if (option == listen) result.sockets.push_back({socket_argument::address, *address++});
     if (option == socket) result.sockets.push_back({socket_argument::settings, *setting++});
   }
-  if (!fd_names.empty()) result.fd_names = CLI::detail::split(fd_names, ':');
+  for (const auto& names : fd_names) {
+    for (auto& name : CLI::detail::split(names, ':')) result.fd_names.push_back(std::move(name));
+  }
   if (omits_pid) result.pid = listen_pid::omit;
   result.level = is_verbose ? verbosity::verbose : is_quiet ? verbosity::quiet : verbosity::normal;
 
@@ -286,6 +294,10 @@ options parse_options(int argc, char** argv) {
   if (has_sockets && result.units.empty() && result.command.empty() && !result.checks) problem = "there is no command";
   if (result.has_misplaced_option) problem = "options must precede units";
   if (result.is_datagram && result.is_seqpacket) problem = "--datagram and --seqpacket exclude each other";
+  if (result.is_inetd && !result.accepts && addresses.size() > 1) problem = "--inetd takes one socket, or --accept";
+  if (std::any_of(result.variables.begin(), result.variables.end(),
+                  [](const auto& each) { return !is_variable(each); }))
+    problem = "--setenv takes NAME or NAME=VALUE";
   if (result.is_datagram && result.accepts) problem = "--datagram and --accept exclude each other";
   if (*problem != '\0') {
     fmt::print(stderr, "sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
@@ -305,11 +317,16 @@ plan make_plan(const options& chosen, diagnostics& problems) {
     if (!written.text) continue;
     result.sockets.push_back(read_socket_unit(written, problems));
   }
+  // A single name is that of all sockets.
+  const bool shares_name = chosen.fd_names.size() == 1;
   auto fd_name = chosen.fd_names.begin();
   for (const auto& [kind, text] : chosen.sockets) {
     const bool is_named = kind == socket_argument::address && fd_name != chosen.fd_names.end();
     const auto written = kind == socket_argument::settings ? unit_of_settings(text, problems)
-                                                           : unit_of_address(text, chosen, is_named ? *fd_name++ : "");
+                                                           : unit_of_address(text, chosen,
+                                                                             !is_named     ? ""
+                                                                             : shares_name ? *fd_name
+                                                                                           : *fd_name++);
     result.sockets.push_back(read_socket_unit(written, problems));
   }
   if (problems.has_errors()) return result;
