@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // report ADDRESS [WORD...]: reports to the unix stream socket at a path what it was passed: its words, its variables,
-// its descriptors and their options. If "process" is among the words, it also reports the properties of the process,
-// and its standard streams. It exits when the reader closes the connection, with the status N if there is a word
-// "exit=N".
+// its descriptors and their options. If "streams" is among the words, it also reports its standard streams, and if
+// "process" is, the properties of the process as well. It exits when the reader closes the connection, with the status
+// N if there is a word "exit=N".
 
 #include <sd/address.hpp>
 #include <sd/socket.hpp>
@@ -176,16 +176,18 @@ sd::unique_fd connect(const char* path) {
 int main(int argc, char** argv) try {
   int status = 0;
   bool is_full = false;
+  bool has_streams = false;
   for (int i = 0; i < argc; ++i) {
     const std::string_view word = argv[i];
     constexpr std::string_view exit_status = "exit=";
     report << "word " << word << '\n';
     if (word == "process") is_full = true;
+    if (word == "process" || word == "streams") has_streams = true;
     if (word.substr(0, exit_status.size()) == exit_status) status = std::stoi(argv[i] + exit_status.size());
   }
   report << "user " << ::getuid() << " group " << ::getgid() << '\n';
   report_variables();
-  report_open_descriptors(is_full ? STDIN_FILENO : STDERR_FILENO + 1);
+  report_open_descriptors(has_streams ? STDIN_FILENO : STDERR_FILENO + 1);
   if (is_full) report_process();
   const auto text = report.str();
   const auto reader = connect(argv[1]);

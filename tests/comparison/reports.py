@@ -27,11 +27,13 @@ class Reports:
         while True:
             connection, _ = self._server.accept()
             text = b''.join(iter(lambda: connection.recv(65536), b'')).decode()
-            if self._holds:
+            holds = self._holds
+            if holds:
                 self._held.append(connection)
-            else:
-                connection.close()
+            # Before the process can end.
             self._arrived.put(text)
+            if not holds:
+                connection.close()
 
     def hold(self):
         self._holds = True
