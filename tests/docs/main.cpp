@@ -7,23 +7,17 @@
 #include "check.hpp"
 #include "client.hpp"
 #include "docs.hpp"
+#include "isolation.hpp"
 
 #include <gtest/gtest.h>
-#include <net/if.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <exception>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <vector>
 
 namespace sd::test {
@@ -33,40 +27,6 @@ namespace {
 std::map<std::string, void (*)()>& fragments() {
   static std::map<std::string, void (*)()> all;
   return all;
-}
-
-void write_file(const char* path, const std::string& text) { std::ofstream(path) << text; }
-
-/// Gives this process a network and a /run of its own.
-void isolate() {
-  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) {
-    const auto user = std::to_string(::getuid());
-    const auto group = std::to_string(::getgid());
-    check(::unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS), "unshare");
-    write_file("/proc/self/setgroups", "deny");
-    write_file("/proc/self/uid_map", "0 " + user + " 1");
-    write_file("/proc/self/gid_map", "0 " + group + " 1");
-  }
-  check(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
-  check(::mount("run", "/run", "tmpfs", 0, nullptr), "mount");
-  const unique_fd socket(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
-  ifreq loopback{};
-  std::string_view("lo").copy(loopback.ifr_name, sizeof loopback.ifr_name);
-  loopback.ifr_flags = IFF_UP;
-  check(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), "SIOCSIFFLAGS");
-}
-
-/// Isolates this process once. Returns why that is impossible, or an empty text.
-const std::string& isolation_error() {
-  static const std::string error = [] {
-    try {
-      isolate();
-      return std::string();
-    } catch (const std::system_error& failure) {
-      return std::string("cannot make namespaces: ") + failure.what();
-    }
-  }();
-  return error;
 }
 
 }  // namespace
