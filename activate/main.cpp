@@ -9,7 +9,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/auxv.h>
 #include <unistd.h>
+
+#if defined(__GLIBC__)
+#include <nss.h>
+#endif
 
 #include <cerrno>
 #include <csignal>
@@ -28,9 +33,20 @@ bool report(const diagnostics& problems, bool is_strict) {
   return !problems.has_errors() && !(is_strict && problems.has_warnings());
 }
 
+/// Has a static program find users in /etc/passwd and /etc/group alone: the modules that /etc/nsswitch.conf names need
+/// the shared C library that belongs to the one in the program, and loading another one aborts the program.
+void ignore_nsswitch_if_static() {
+#if defined(__GLIBC__)
+  const bool has_dynamic_linker = ::getauxval(AT_BASE) != 0;
+  if (has_dynamic_linker) return;
+  for (const char* const database : {"passwd", "group", "initgroups"}) ::__nss_configure_lookup(database, "files");
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
+  ignore_nsswitch_if_static();
   const auto options = parse_options(argc, argv);
   if (options.exits) return options.exit_status;
   if (options.shows) return show();

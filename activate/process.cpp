@@ -173,7 +173,7 @@ class standard_streams {
       case stream_kind::inherit:
         return inherited;
       case stream_kind::null:
-        return open_file("/dev/null", access);
+        return open_null(access);
       case stream_kind::file:
         return open_file(how.name, access == O_RDONLY ? access : access | O_CREAT);
       case stream_kind::append:
@@ -187,6 +187,19 @@ class standard_streams {
         return find(how.name);
     }
     return -1;
+  }
+
+  int open_null(int access) {
+    files_.emplace_back(::open("/dev/null", access | O_CLOEXEC));
+    if (!files_.back()) {
+      if (errno != ENOENT || access != O_RDONLY) fail(errno, "/dev/null");
+      // A container may lack it. A pipe that nobody writes to reads the same.
+      std::array<int, 2> ends{};
+      if (::pipe2(ends.data(), O_CLOEXEC) < 0) fail(errno, "pipe");
+      ::close(ends[1]);
+      files_.back().reset(ends[0]);
+    }
+    return files_.back().get();
   }
 
   int open_file(const std::string& path, int flags) {

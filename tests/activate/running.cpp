@@ -81,7 +81,7 @@ activator::activator(const words& arguments, const circumstances& how)
   check(::pipe2(ends.data(), O_CLOEXEC), "pipe");
   events_ = unique_fd(ends[0]);
   const unique_fd write_end(ends[1]);
-  words command = {SD_ACTIVATE};
+  words command = how.program;
   if (how.has_events) command.insert(command.end(), {"--json", std::to_string(number_of_events)});
   command.insert(command.end(), arguments.begin(), arguments.end());
   activation program(command, {}, how.environment);

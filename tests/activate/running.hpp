@@ -32,6 +32,7 @@ struct circumstances {
   std::optional<unsigned> descriptor_limit;
   bool is_unprivileged = false;  ///< as the user nobody if this process runs as root
   bool has_events = true;        ///< --json
+  words program = {SD_ACTIVATE};
 };
 
 /// A running sd-activate, which the destructor kills.

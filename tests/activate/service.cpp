@@ -12,6 +12,9 @@
 //   ready            sends READY=1
 //   exit STATUS      exits without a reply
 //   raise SIGNAL     sends itself a signal, without a reply
+//   kill PID SIGNAL  sends a process a signal
+//   orphan           the process id of a process that has lost its parent, and ends
+//   exists PID       whether there is such a process, "yes" or "no"
 //
 // Options:
 //   --ready               sends READY=1
@@ -27,6 +30,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -40,6 +44,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -64,6 +69,22 @@ std::string variable_names() {
     all += text.substr(0, text.find('=')) + '\n';
   }
   return all;
+}
+
+int make_orphan() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw std::system_error(errno, std::generic_category(), "pipe");
+  const int parent = ::fork();
+  if (parent == 0) {
+    const int orphan = ::fork();
+    if (orphan > 0) static_cast<void>(::write(ends[1], &orphan, sizeof orphan) < 0);
+    ::_exit(0);
+  }
+  ::waitpid(parent, nullptr, 0);
+  int orphan = 0;
+  static_cast<void>(::read(ends[0], &orphan, sizeof orphan) < 0);
+  for (const int end : ends) ::close(end);
+  return orphan;
 }
 
 class service {
@@ -134,7 +155,8 @@ class service {
     std::istringstream words(request);
     std::string verb;
     std::string argument;
-    words >> verb >> argument;
+    int signal = 0;
+    words >> verb >> argument >> signal;
     if (verb == "pid") return std::to_string(::getpid());
     if (verb == "names") {
       std::string all;
@@ -158,6 +180,9 @@ class service {
     if (verb == "save") std::ofstream(argument) << ::getpid() << std::endl;
     if (verb == "ready") sd::notify(sd::state::ready());
     if (verb == "exit") std::exit(std::stoi(argument));
+    if (verb == "kill") ::kill(std::stoi(argument), signal);
+    if (verb == "orphan") return std::to_string(make_orphan());
+    if (verb == "exists") return ::kill(std::stoi(argument), 0) == 0 ? "yes" : "no";
     if (verb == "raise") ::raise(std::stoi(argument));
     return "done";
   }
