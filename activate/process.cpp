@@ -76,7 +76,8 @@ struct preparation {
 
   [[nodiscard]] bool set_limits() const noexcept {
     for (const auto& [resource, soft, hard] : unit->limits) {
-      const auto number = static_cast<__rlimit_resource>(resource);
+      // glibc has a type of its own for the resource, and musl has not.
+      const auto number = static_cast<decltype(RLIMIT_NOFILE)>(resource);
       rlimit limit{soft, hard};
       rlimit most{};
       // Without the privilege to exceed the hard limit, that is what the service gets.
