@@ -184,9 +184,45 @@ std::size_t resolve_escape(std::string_view text, std::string& result) {
 constexpr int first_real_time_signal = 32;
 
 std::string_view abbreviation_of(int signal) {
-  if (signal == SIGIO) return "IO";  // which the C library calls by its other name, POLL
-  const char* const name = ::sigabbrev_np(signal);
-  return name == nullptr ? "" : name;
+  static constexpr std::pair<int, std::string_view> names[] = {
+    {SIGHUP, "HUP"},
+    {SIGINT, "INT"},
+    {SIGQUIT, "QUIT"},
+    {SIGILL, "ILL"},
+    {SIGTRAP, "TRAP"},
+    {SIGABRT, "ABRT"},
+    {SIGBUS, "BUS"},
+    {SIGFPE, "FPE"},
+    {SIGKILL, "KILL"},
+    {SIGUSR1, "USR1"},
+    {SIGSEGV, "SEGV"},
+    {SIGUSR2, "USR2"},
+    {SIGPIPE, "PIPE"},
+    {SIGALRM, "ALRM"},
+    {SIGTERM, "TERM"},
+    {SIGCHLD, "CHLD"},
+    {SIGCONT, "CONT"},
+    {SIGSTOP, "STOP"},
+    {SIGTSTP, "TSTP"},
+    {SIGTTIN, "TTIN"},
+    {SIGTTOU, "TTOU"},
+    {SIGURG, "URG"},
+    {SIGXCPU, "XCPU"},
+    {SIGXFSZ, "XFSZ"},
+    {SIGVTALRM, "VTALRM"},
+    {SIGPROF, "PROF"},
+    {SIGWINCH, "WINCH"},
+    {SIGIO, "IO"},
+    {SIGPWR, "PWR"},
+    {SIGSYS, "SYS"},
+#if defined(SIGSTKFLT)  // not on all architectures
+    {SIGSTKFLT, "STKFLT"},
+#endif
+  };
+  for (const auto& [number, name] : names) {
+    if (number == signal) return name;
+  }
+  return "";
 }
 
 /// Splits a value into words.
