@@ -47,7 +47,7 @@ void ignore_nsswitch_if_static() {
 
 int main(int argc, char** argv) try {
   ignore_nsswitch_if_static();
-  const auto options = parse_options(argc, argv);
+  auto options = parse_options(argc, argv);
   if (options.exits) return options.exit_status;
   if (options.shows) return show();
   diagnostics problems;

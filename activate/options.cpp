@@ -289,7 +289,8 @@ options parse_options(int argc, char** argv) {
   result.level = is_verbose ? verbosity::verbose : is_quiet ? verbosity::quiet : verbosity::normal;
 
   const auto* problem = "";
-  const bool has_sockets = !result.sockets.empty() || !result.units.empty();
+  result.passed = listen_fds();
+  const bool has_sockets = !result.sockets.empty() || !result.units.empty() || !result.passed.empty();
   if (!has_sockets) problem = "nothing to listen on: give a socket unit, -l or -s";
   if (has_sockets && result.units.empty() && result.command.empty() && !result.checks) problem = "there is no command";
   if (result.has_misplaced_option) problem = "options must precede units";
@@ -307,7 +308,7 @@ options parse_options(int argc, char** argv) {
   return result;
 }
 
-plan make_plan(const options& chosen, diagnostics& problems) {
+plan make_plan(options& chosen, diagnostics& problems) {
   plan result;
   result.pid = chosen.pid;
   result.starts_at_once = chosen.starts_at_once;
@@ -338,7 +339,7 @@ plan make_plan(const options& chosen, diagnostics& problems) {
     check_program(service.start.front(), problems);
     result.service = [service = std::move(service)](const std::string&) { return service; };
   }
-  result.passed = listen_fds();
+  result.passed = std::move(chosen.passed);
   return result;
 }
 

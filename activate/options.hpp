@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <sd/listen_fds.hpp>
+
 #include "activator.hpp"
 #include "diagnostics.hpp"
 #include "events.hpp"
@@ -45,12 +47,15 @@ struct options {
   bool shows = false;
   verbosity level = verbosity::normal;
   int json_fd = -1;
+  std::vector<listen_fd> passed;  ///< descriptors that were passed to sd-activate
 };
 
-/// Parses the command line. Reports errors and prints the help.
+/// Parses the command line, and takes the descriptors that were passed to this process. Reports errors and prints the
+/// help.
 options parse_options(int argc, char** argv);
 
-/// Reads the units that the options name, and makes units of the other options. Problems are reported.
-plan make_plan(const options& chosen, diagnostics& problems);
+/// Reads the units that the options name, makes units of the other options, and takes the descriptors from the options.
+/// Problems are reported.
+plan make_plan(options& chosen, diagnostics& problems);
 
 }  // namespace sd::activate

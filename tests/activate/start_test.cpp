@@ -64,6 +64,30 @@ class units : public testing::Test {
   sd::test::directory there_;
 };
 
+// --- sockets that were passed to sd-activate
+// ---------------------------------------------------------------------------
+
+/// The outer sd-activate passes its socket to the inner one.
+words nested(words inner, const words& service_options = {}) {
+  words all = {"-l", "127.0.0.1:0", "--fdname", "outer", "--", SD_ACTIVATE};
+  for (auto& each : with_service(std::move(inner), service_options)) all.push_back(std::move(each));
+  return all;
+}
+
+TEST(start, passed_socket_is_enough) {
+  activator program(nested({}));
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "names"), "outer");
+  EXPECT_NE(ask(where, "pid"), program.event("started").at("pid").dump());
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST(start, passed_sockets_come_before_its_own) {
+  activator program(nested({"-l", "127.0.0.1:0", "--fdname", "inner"}));
+  EXPECT_EQ(ask(program.address(), "names"), "outer inner");
+  EXPECT_EQ(program.stop(), 0);
+}
+
 // --- the first traffic -----------------------------------------------------------------------------------------------
 
 /// Checks that a service is started by the first client of this socket, and serves it and the next one.
