@@ -5,6 +5,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace sd::activate {
@@ -113,11 +114,20 @@ void report_others(const std::vector<const assignment*>& settings, const std::ve
   };
   std::vector<std::string> not_enforced;
   const assignment* first = nullptr;
-  for (const auto* const setting : settings) {
+  // An empty value takes back what precedes it.
+  const auto is_taken_back = [&](auto setting) {
+    return std::any_of(setting, settings.end(), [&](const assignment* later) {
+      return later->value.empty() && later->section == (*setting)->section && later->name == (*setting)->name;
+    });
+  };
+  for (auto each = settings.begin(); each != settings.end(); ++each) {
+    const auto* const setting = *each;
     if (setting->section.starts_with("X-") || setting->name.starts_with("X-")) continue;
     const auto* const group = group_of(*setting);
     if (group == nullptr) {
       reader.problems().error(setting->at, fmt::format("[{}] {}= is not supported", setting->section, setting->name));
+    } else if (is_taken_back(each)) {
+      continue;
     } else if (group->level == support::refused) {
       reader.problems().error(setting->at, fmt::format("{}= is not supported: {}", setting->name, group->note));
     } else if (group->level == support::not_enforced) {

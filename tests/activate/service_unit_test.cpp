@@ -363,6 +363,15 @@ TEST(service_unit, refused_setting_is_an_error) {
                           "set up"));
 }
 
+TEST(service_unit, empty_value_takes_back_a_setting_that_is_not_honored) {
+  EXPECT_THAT(read_service(with("BindPaths=/a\nPrivateTmp=yes\nBindPaths=\nPrivateTmp=")).problems, IsEmpty());
+  EXPECT_THAT(
+      read_service(with("BindPaths=\nBindPaths=/a")).problems,
+      ElementsAre("4:1: error: BindPaths= is not supported: the service needs what sd-activate does not set up"));
+  EXPECT_THAT(read_service(with("UnknownSetting=")).problems,
+              ElementsAre("3:1: error: [Service] UnknownSetting= is not supported"));
+}
+
 TEST(service_unit, unknown_setting_is_an_error) {
   EXPECT_THAT(read_service(with("Foo=1")).problems, ElementsAre("3:1: error: [Service] Foo= is not supported"));
   EXPECT_THAT(read_service(with("[Socket]\nListenStream=80")).problems,
