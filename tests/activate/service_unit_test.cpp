@@ -372,6 +372,12 @@ TEST(service_unit, empty_value_takes_back_a_setting_that_is_not_honored) {
               ElementsAre("3:1: error: [Service] UnknownSetting= is not supported"));
 }
 
+TEST(service_unit, earlier_names_of_settings_are_known) {
+  EXPECT_THAT(read_service(with("ReadOnlyDirectories=/\nReadWriteDirectories=/a\nInaccessibleDirectories=/b")).problems,
+              ElementsAre("3:1: warning: not enforced: ReadOnlyDirectories=, ReadWriteDirectories=, "
+                          "InaccessibleDirectories="));
+}
+
 TEST(service_unit, unknown_setting_is_an_error) {
   EXPECT_THAT(read_service(with("Foo=1")).problems, ElementsAre("3:1: error: [Service] Foo= is not supported"));
   EXPECT_THAT(read_service(with("[Socket]\nListenStream=80")).problems,
