@@ -418,6 +418,17 @@ TEST(start, standard_streams_of_a_command_are_those_of_sd_activate) {
 
 // --- readiness -------------------------------------------------------------------------------------------------------
 
+TEST_F(units, privileges_for_limits_and_the_oom_score_are_not_required) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  static_cast<void>(write("web.service",
+                          "[Service]\nLimitNOFILE=50:infinity\nOOMScoreAdjust=-900\nStandardOutput=journal\n"
+                          "ExecStart=/bin/sh -c 'ulimit -n; ulimit -Hn'\n"));
+  std::filesystem::permissions(there_.path(), std::filesystem::perms(0755));  // for another user
+  const auto ended = run({"-q", "--once", "--now", unit}, {{}, 100, true, false});
+  EXPECT_EQ(ended.errors, "");
+  EXPECT_EQ(ended.output, "50\n100\n");
+}
+
 TEST_F(units, notifying_service_is_ready_when_it_says_so) {
   const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
   EXPECT_THAT(write("web.service", "[Service]\nType=notify\n" + exec_start() + "ExecStartPost=/bin/sh -c 'echo > " +
