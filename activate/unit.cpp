@@ -21,15 +21,18 @@ std::string file_of(const std::string& path, const unit_name& name) {
 }
 
 /// Returns the drop-ins of a unit in the order in which they apply. Those of the instance replace those of the template
-/// that have the same file name.
+/// that have the same file name. A unit that is a symbolic link has those of its target as well.
 std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& name) {
-  std::vector<std::string> directories;
-  if (name.instance && !name.is_template()) directories.push_back(name.template_name());
-  directories.push_back(name.full());
+  std::vector<std::string> units;
+  std::error_code missing;
+  if (fs::is_symlink(path, missing)) units.push_back(fs::canonical(path, missing).string());
+  if (name.instance && !name.is_template()) {
+    units.push_back(fs::path(path).replace_filename(name.template_name()).string());
+  }
+  units.push_back(path);
   std::map<std::string, std::string> by_name;
-  for (const auto& directory : directories) {
-    std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(fs::path(path).replace_filename(directory + ".d"), missing)) {
+  for (const auto& each : units) {
+    for (const auto& entry : fs::directory_iterator(each + ".d", missing)) {
       if (entry.path().extension() == ".conf") by_name[entry.path().filename()] = entry.path();
     }
   }

@@ -132,6 +132,14 @@ TEST_F(unit_directory, instance_can_have_a_file_of_its_own) {
   EXPECT_THAT(values_of("web@.service"), ElementsAre("A=template"));
 }
 
+TEST_F(unit_directory, unit_that_is_a_symbolic_link_has_the_drop_ins_of_both_names) {
+  write("rsyslog.service", "[Service]\nUMask=1\n");
+  write("rsyslog.service.d/a.conf", "[Service]\nUMask=2\n");
+  write("syslog.service.d/b.conf", "[Service]\nUMask=3\n");
+  std::filesystem::create_symlink("rsyslog.service", there_ / "syslog.service");
+  EXPECT_THAT(values_of("syslog.service"), ElementsAre("UMask=1", "UMask=2", "UMask=3"));
+}
+
 TEST_F(unit_directory, drop_ins_of_an_instance_replace_those_of_the_template_with_the_same_name) {
   write("web@.service", "[Service]\nA=1\n");
   write("web@.service.d/10-a.conf", "[Service]\nA=2\n");
