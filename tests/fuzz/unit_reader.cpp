@@ -64,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& line : *list) check(line);
   }
   const auto service = read_service_unit(unit_of("web@a-b\\x2dc.service", text, problems), problems);
-  for (const auto* const list : {&service.start, &service.start_pre, &service.start_post, &service.stop}) {
+  for (const auto* const list :
+       {&service.start, &service.start_pre, &service.start_post, &service.stop, &service.stop_post}) {
     for (const auto& line : *list) check(line);
   }
   for (const auto& each : problems.all()) check(each);
