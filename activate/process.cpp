@@ -316,7 +316,8 @@ void process_starter::make_directories() {
     }
     auto& value = variables_[variable_of[kind]];
     value += (value.empty() ? "" : ":") + path;
-    if (kind == service_directory::runtime) runtime_directories_.push_back(path);
+    // One that was there before may be somebody else's, such as /run/systemd/system.
+    if (kind == service_directory::runtime && is_new) runtime_directories_.push_back(path);
   }
 }
 

@@ -43,7 +43,7 @@ class process_starter {
 
   [[nodiscard]] const service_unit& unit() const noexcept { return unit_; }
 
-  /// Removes the runtime directories, unless they must stay.
+  /// Removes the runtime directories that it has made, unless they must stay.
   void remove_runtime_directories() const noexcept;
 
  private:

@@ -331,6 +331,17 @@ TEST_F(web, runtime_directory_is_removed) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST_F(web, runtime_directory_that_was_there_before_stays) {
+  const std::string name = "sd-activate-test-" + std::to_string(::getpid());
+  const auto directory = (::geteuid() == 0 ? "/run" : there_.path()) + '/' + name;
+  std::filesystem::create_directory(directory);
+  activator program({write("RuntimeDirectory=" + name + "\n")},
+                    {{{"XDG_RUNTIME_DIR", there_.path()}}, {}, false, true});
+  EXPECT_EQ(ask(program.address(), "variable RUNTIME_DIRECTORY"), directory);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_TRUE(std::filesystem::remove(directory));
+}
+
 TEST_F(web, processes_that_the_service_started_are_stopped_with_it) {
   const auto unit = write("");
   std::ofstream(there_ / "web.service") << "[Service]\nExecStart=/bin/sh -c 'sleep 1000 & echo $! > "
