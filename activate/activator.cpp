@@ -171,6 +171,12 @@ class single_service {
     if (current_) current_->signal_main_process(signal);
   }
 
+  void kill() const {
+    for (const auto& each : {current_, next_, previous_}) {
+      if (each) each->kill();
+    }
+  }
+
  private:
   std::shared_ptr<service> make() {
     process_details details;
@@ -228,7 +234,9 @@ class single_service {
     report_end(result);
     if (plan_.runs_once) return on_once_(result);
     if (next_) {
+      settling_.cancel();
       current_ = std::exchange(next_, nullptr);  // which serves the sockets already, ready or not
+      if (std::exchange(is_restart_wanted_, false)) restart();
       return;
     }
     flush_pending();
@@ -351,6 +359,10 @@ class service_per_connection {
 
   void forward(int signal) const {
     for (const auto& [_, each] : connections_) each.run->signal_main_process(signal);
+  }
+
+  void kill() const {
+    for (const auto& [_, each] : connections_) each.run->kill();
   }
 
  private:
@@ -651,7 +663,8 @@ class activator {
   /// Does not wait any longer for services that are stopping.
   void kill() {
     log_.warning("killing what has not stopped yet");
-    forward(SIGKILL);
+    if (single_) single_->kill();
+    for (const auto& each : per_connection_) each->kill();
   }
 
   const plan& plan_;

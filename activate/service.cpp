@@ -225,6 +225,11 @@ void service::signal_main_process(int signal) const noexcept {
   if (main_pid_ != 0) ::kill(main_pid_, signal);
 }
 
+void service::kill() const noexcept {
+  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  if (session_ != 0) ::kill(-session_, SIGKILL);
+}
+
 // --- the end ---------------------------------------------------------------------------------------------------------
 
 void service::fail(const std::string& description) {

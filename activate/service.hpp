@@ -54,6 +54,8 @@ class service : public std::enable_shared_from_this<service> {
   bool handle_exit(int pid, int status);
   /// Sends a signal to the main process, if there is one.
   void signal_main_process(int signal) const noexcept;
+  /// Kills all processes. Their ends follow.
+  void kill() const noexcept;
 
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
