@@ -51,7 +51,8 @@ struct word {
   bool quoted = false;               ///< whether any part of it was in quotes or escaped
   std::vector<std::size_t> offsets;  ///< for each byte of the text, that in the value
 
-  /// Returns where a byte of the text stands in the value. For the end of the text, that is the offset after its last byte.
+  /// Returns where a byte of the text stands in the value. For the end of the text, that is the offset after its last
+  /// byte.
   [[nodiscard]] std::size_t offset_of(std::size_t index) const {
     return offsets.empty() ? offset : index < offsets.size() ? offsets[index] : offsets.back() + 1;
   }
