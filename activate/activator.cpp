@@ -493,7 +493,9 @@ class service_per_connection {
   std::vector<std::unique_ptr<watcher>> watchers_;
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t accepted_ = 0;
-  std::vector<unique_fd> waiting_;  ///< connections whose service could not be started so far
+  /// Connections whose service could not be started so far, because there were too few resources: `serve()` could not
+  /// start it, or it has ended at once for that reason.
+  std::vector<unique_fd> waiting_;
   bool is_pausing_ = false;
   std::function<void()> on_stopped_;
   asio::steady_timer pause_;

@@ -19,7 +19,7 @@ enum class listen_pid { set, omit };
 
 /// What distinguishes one process of a service from the others.
 struct process_details {
-  const std::vector<listen_fd>* fds = nullptr;  ///< the descriptors to pass; null for none
+  const std::vector<listen_fd>* fds = nullptr;  ///< the descriptors to pass, which are not copied; null for none
   int socket = -1;                              ///< the descriptor for StandardInput=socket
   environment_map variables;                    ///< besides those of the service
 };
@@ -31,6 +31,7 @@ class process_starter {
  public:
   /// Resolves users, groups and variables, and makes the directories of the service.
   ///
+  /// @param unit      Must outlive this object.
   /// @param inherited The variables that are passed on.
   /// @throws std::exception if a user, group or file does not exist, or a directory cannot be made.
   process_starter(const service_unit& unit, environment_map inherited, listen_pid pid);
