@@ -258,7 +258,7 @@ def main():
     if is_inside:
         inside(recipe, build)
         return
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    os.environ["PATH"] += ":/usr/local/bin:/usr/sbin:/sbin"
     for tool in ["ip", "pgrep", "unshare"] + TOOLS[recipe]:
         if not shutil.which(tool):
             skip(f"{tool} is not installed")
