@@ -321,13 +321,13 @@ plan make_plan(options& chosen, diagnostics& problems) {
   // A single name is that of all sockets.
   const bool shares_name = chosen.fd_names.size() == 1;
   auto fd_name = chosen.fd_names.begin();
+  const auto next_name = [&]() -> std::string {
+    if (fd_name == chosen.fd_names.end()) return "";
+    return shares_name ? *fd_name : *fd_name++;
+  };
   for (const auto& [kind, text] : chosen.sockets) {
-    const bool is_named = kind == socket_argument::address && fd_name != chosen.fd_names.end();
     const auto written = kind == socket_argument::settings ? unit_of_settings(text, problems)
-                                                           : unit_of_address(text, chosen,
-                                                                             !is_named     ? ""
-                                                                             : shares_name ? *fd_name
-                                                                                           : *fd_name++);
+                                                           : unit_of_address(text, chosen, next_name());
     result.sockets.push_back(read_socket_unit(written, problems));
   }
   if (problems.has_errors()) return result;

@@ -25,7 +25,7 @@ std::string file_of(const std::string& path, const unit_name& name) {
 std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& name) {
   std::vector<std::string> units;
   std::error_code missing;
-  if (fs::is_symlink(path, missing)) units.push_back(fs::canonical(path, missing).string());
+  if (const auto target = fs::canonical(path, missing); !missing && fs::is_symlink(path)) units.push_back(target);
   if (name.instance && !name.is_template()) {
     units.push_back(fs::path(path).replace_filename(name.template_name()).string());
   }
