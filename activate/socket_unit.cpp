@@ -356,10 +356,9 @@ std::vector<directive_group> others() {
 void check(const socket_unit& unit, const unit_name& name, const location& whole, diagnostics& problems) {
   if (name.type != "socket") return problems.error(whole, "not a socket unit");
   if (unit.listens.empty()) return problems.error(whole, "nothing to listen on: there is no ListenStream= or the like");
-  const auto has_path = [](const listen& each) {
-    return each.kind == listen_kind::fifo || !each.socket.path().empty();
-  };
-  if (!unit.symlinks.empty() && std::count_if(unit.listens.begin(), unit.listens.end(), has_path) != 1) {
+  const auto paths =
+      std::count_if(unit.listens.begin(), unit.listens.end(), [](const auto& each) { return each.has_path(); });
+  if (!unit.symlinks.empty() && paths != 1) {
     problems.error(whole, "Symlinks= needs exactly one unix socket or FIFO with a path");
   }
   for (const auto& each : unit.listens) {

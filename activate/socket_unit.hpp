@@ -26,6 +26,9 @@ struct listen {
   int netlink_family = 0;
   unsigned netlink_group = 0;
   location at;
+
+  /// Returns whether it is a unix socket with a path, or a FIFO.
+  [[nodiscard]] bool has_path() const { return kind == listen_kind::fifo || !socket.path().empty(); }
 };
 
 /// The sockets that a socket option is set on. Others ignore the setting.

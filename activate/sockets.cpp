@@ -178,16 +178,6 @@ void check_that_traffic_is_seen(int fd, const std::string& where) {
     fail(errno, "watch ListenSpecial=" + where);
 }
 
-/// Makes the directories above a path, with this mode whatever the umask.
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the path
-void make_parents(const std::string& path, unsigned mode) {
-  const auto parent = fs::path(path).parent_path();
-  if (parent.empty() || fs::exists(parent)) return;
-  make_parents(parent.string(), mode);
-  const bool is_new = ::mkdir(parent.c_str(), mode) == 0;
-  if (is_new ? ::chmod(parent.c_str(), mode) < 0 : errno != EEXIST) fail(errno, "make directory " + parent.string());
-}
-
 }  // namespace
 
 void fail(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
@@ -221,6 +211,7 @@ void set_options_of_connection(int fd, const socket_unit& unit) {
 created_files::~created_files() {
   for (const auto& path : paths_) ::unlink(path.c_str());
   for (const auto& queue : message_queues_) ::mq_unlink(queue.c_str());
+  for (auto each = directories_.rbegin(); each != directories_.rend(); ++each) ::rmdir(each->c_str());
 }
 
 void created_files::keep() noexcept {
@@ -232,6 +223,7 @@ open_sockets::open_sockets(const socket_unit& unit, const warn_function& warn) :
   const auto name = unit.fd_name.empty() ? unit.name.full() : unit.fd_name;
   for (const auto& each : unit.listens) fds_.push_back({name, open(each, warn)});
   add_symlinks(warn);
+  created_.keep_directories();
 }
 
 void open_sockets::keep_paths() noexcept {
@@ -274,7 +266,7 @@ unique_fd open_sockets::open_socket(const listen& what, const warn_function& war
   options.directory_mode = unit_->directory_mode;
   options.nonblocking = nonblocking::on;
   if (!what.socket.path().empty()) {
-    make_parents(what.where, unit_->directory_mode);
+    make_parents(what.where);
     const auto paths_owner = owner_of(*unit_);
     options.socket_uid = paths_owner.user;
     options.socket_gid = paths_owner.group;
@@ -289,7 +281,7 @@ unique_fd open_sockets::open_socket(const listen& what, const warn_function& war
 }
 
 unique_fd open_sockets::open_fifo(const listen& what, const warn_function& warn) {
-  make_parents(what.where, unit_->directory_mode);
+  make_parents(what.where);
   bool is_new = false;
   const int result = detail::open_fifo(what.where, is_new);
   if (is_new) created_.add_path(what.where);
@@ -318,13 +310,28 @@ unique_fd open_sockets::open_message_queue(const listen& what, const warn_functi
   return fd;
 }
 
+/// Makes the directories above a path, with the mode of the unit whatever the umask.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the path
+void open_sockets::make_parents(const std::string& path) {
+  const auto parent = fs::path(path).parent_path().string();
+  if (parent.empty() || fs::exists(parent)) return;
+  make_parents(parent);
+  // Not chmod(2) afterwards: somebody else may have replaced the directory by then.
+  const auto mask = ::umask(0);
+  const int error = ::mkdir(parent.c_str(), unit_->directory_mode) < 0 ? errno : 0;
+  ::umask(mask);
+  if (error == 0) {
+    created_.add_directory(parent);
+  } else if (error != EEXIST) {
+    fail(error, "make directory " + parent);
+  }
+}
+
 void open_sockets::add_symlinks(const warn_function& warn) {
-  const auto has_path = [](const listen& each) {
-    return each.kind == listen_kind::fifo || !each.socket.path().empty();
-  };
-  const auto target = std::find_if(unit_->listens.begin(), unit_->listens.end(), has_path);
+  const auto& listens = unit_->listens;
+  const auto target = std::find_if(listens.begin(), listens.end(), [](const auto& each) { return each.has_path(); });
   for (const auto& link : unit_->symlinks) {
-    make_parents(link, unit_->directory_mode);
+    make_parents(link);
     std::error_code ec;
     if (fs::is_symlink(link, ec)) fs::remove(link, ec);
     if (::symlink(target->where.c_str(), link.c_str()) == 0) {

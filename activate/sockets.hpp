@@ -18,7 +18,7 @@ namespace sd::activate {
 /// Receives what did not work but does not keep the sockets from being used.
 using warn_function = std::function<void(const std::string& message)>;
 
-/// FIFOs, symbolic links and message queues that were created, and that the destructor removes.
+/// FIFOs, symbolic links, message queues and directories that were created, and that the destructor removes.
 class created_files {
  public:
   created_files() = default;
@@ -30,12 +30,16 @@ class created_files {
 
   void add_path(const std::string& path) { paths_.push_back(path); }
   void add_message_queue(const std::string& name) { message_queues_.push_back(name); }
-  /// Leaves them in place.
+  void add_directory(const std::string& path) { directories_.push_back(path); }
+  /// Leaves the directories in place.
+  void keep_directories() noexcept { directories_.clear(); }
+  /// Leaves everything else in place.
   void keep() noexcept;
 
  private:
   std::vector<std::string> paths_;
   std::vector<std::string> message_queues_;
+  std::vector<std::string> directories_;  ///< each after its parent
 };
 
 /// The open sockets of a socket unit. The destructor closes them. It removes their paths if the unit has
@@ -60,11 +64,12 @@ class open_sockets {
   unique_fd open_socket(const listen& what, const warn_function& warn);
   unique_fd open_fifo(const listen& what, const warn_function& warn);
   unique_fd open_message_queue(const listen& what, const warn_function& warn);
+  void make_parents(const std::string& path);
   void add_symlinks(const warn_function& warn);
 
   const socket_unit* unit_;
+  created_files created_;               ///< outlives the sockets, whose paths are in its directories
   std::vector<server_socket> sockets_;  ///< which own the paths of unix sockets; the descriptors were moved out
-  created_files created_;
   std::vector<listen_fd> fds_;
 };
 

@@ -240,6 +240,17 @@ TEST_F(failure, owner_of_the_socket_is_unknown) {
          "sd-activate: error: SocketGroup=no-such-group: there is no such group\n");
 }
 
+TEST_F(failure, directories_that_were_made_are_removed) {
+  for (const std::string setting : {"ListenStream=", "ListenFIFO="}) {
+    const auto listen = setting + (there_ / "a/b/x");
+    expect(with_service({"-s", listen + " SocketUser=no-such-user"}), exit_failure,
+           "sd-activate: error: SocketUser=no-such-user: there is no such user\n");
+    // The first one is open when the second one fails.
+    expect(with_service({"-s", listen + " ListenStream=192.0.2.1:1"}), exit_failure,
+           "sd-activate: error: bind to 192.0.2.1:1: Cannot assign requested address\n");
+  }
+}
+
 TEST_F(failure, directory_is_read_only) {
   ASSERT_EQ(::chmod(there_.path().c_str(), 0555), 0);
   const circumstances unprivileged = {{}, {}, true, true};
