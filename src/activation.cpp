@@ -160,6 +160,14 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
     if (auto names = names_of(fds); !names.empty()) variables_.push_back(std::move(names));
   }
   for (auto& variable : variables_) environment_.push_back(variable.data());
+  if (!options.pid_variable.empty()) {
+    constexpr std::size_t digits = 20;
+    check_variable(options.pid_variable, "");
+    pid_variable_ = options.pid_variable + '=';
+    pid_offset_ = pid_variable_.size();
+    pid_variable_.resize(pid_offset_ + digits + 1);
+    environment_.push_back(pid_variable_.data());
+  }
   if (!fds_.empty() && sets_listen_pid_)
     environment_.insert(environment_.end(), {listen_pid_, nullptr});  // and LISTEN_PIDFDID
   environment_.push_back(nullptr);
@@ -168,6 +176,7 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
 std::error_code activation::exec() noexcept { return failed(execute(fds_)); }
 
 int activation::execute(std::vector<int>& fds) noexcept {
+  if (pid_offset_ != 0) write(&pid_variable_[pid_offset_], "", static_cast<std::uint64_t>(os::process_id()));
   if (!fds.empty() && sets_listen_pid_) {
     const int pid = os::process_id();
     write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));

@@ -4,6 +4,7 @@
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ struct activation_options {
   /// Whether `LISTEN_PID` and `LISTEN_PIDFDID` are set. Without them, only a program that accepts a missing pid, such
   /// as one with `listen_options::any_pid`, takes the descriptors, but a wrapper may start it in another process.
   bool sets_listen_pid = true;
+  /// The name of a variable that is set to the pid of the program, such as `WATCHDOG_PID`. Empty for none.
+  std::string pid_variable{};
 };
 
 /// A command, and the file descriptors and environment variables with which it is executed.
@@ -130,6 +133,8 @@ class activation {
   std::vector<char*> environment_;
   std::vector<int> fds_;
   bool sets_listen_pid_ = true;
+  std::string pid_variable_;  // NAME=, and room for a number
+  std::size_t pid_offset_ = 0;
   std::vector<int> child_fds_;  // what fds_ become in a child, which may share the memory of this process
   std::unique_ptr<char[]> stack_;
   SD_UNUSED_MEMBER char listen_pid_[32];  // NAME= and a number that is known only in the child

@@ -179,6 +179,15 @@ TEST(activation, close_on_exec_descriptors_are_not_inherited) {
   EXPECT_THAT(lines_of(printed(reporter(), fds)), Contains(expected));
 }
 
+TEST(activation_options, variable_of_the_caller_is_set_to_the_pid) {
+  sd::activation_options options;
+  options.pid_variable = "WATCHDOG_PID";
+  sd::activation program({"/bin/sh", "-c", "[ $WATCHDOG_PID = $$ ] && echo yes"}, {}, {}, options);
+  EXPECT_EQ(printed(program), "yes\n");
+  options.pid_variable = "A=";
+  EXPECT_THROW(sd::activation({"/bin/true"}, {}, {}, options), std::system_error);
+}
+
 TEST(activation, pid_and_count_are_set) {
   const auto fds = sockets(2);
   EXPECT_EQ(shell("[ $LISTEN_PID = $$ ] && echo $LISTEN_FDS", fds), "2\n");
