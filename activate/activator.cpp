@@ -26,6 +26,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -42,13 +43,16 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
-constexpr auto shortest_run = 1s;    ///< A run that is shorter counts as a crash loop's.
-constexpr auto first_pause = 100ms;  ///< before the next start after such a run; doubled each time
-constexpr auto longest_pause = 10s;
+constexpr auto shortest_run = 1s;      ///< A run that is shorter counts as a crash loop's.
 constexpr auto settling_time = 300ms;  ///< after which a service that does not notify counts as ready in an overlap
 constexpr auto accept_pause = 100ms;   ///< when there are no free descriptors
 
 using services = std::vector<std::shared_ptr<service>>;
+
+/// Returns a period in seconds, as settings have it.
+std::string to_text(period time) {
+  return time == infinity ? "infinitely many" : fmt::format("{}", std::chrono::duration<double>(time).count());
+}
 
 /// Waits for the next traffic on a descriptor.
 class watcher {
@@ -91,26 +95,50 @@ void flush(int fd) {
   }
 }
 
+/// Takes note that traffic starts a service, and reports if that is more often than the socket unit allows.
+bool admits_trigger(rate_limit& limit, const std::string& unit, const event_log& log) {
+  if (limit.admits(clock::now())) return true;
+  log.error(
+      fmt::format("{}: traffic starts the service more often than TriggerLimitBurst={} and "
+                  "TriggerLimitIntervalSec={} allow; the sockets are closed",
+                  unit, limit.burst(), to_text(limit.interval())));
+  return false;
+}
+
 // --- Accept=no -------------------------------------------------------------------------------------------------------
+
+/// The socket units with Accept=no, or descriptors that were passed to sd-activate.
+struct socket_group {
+  std::string name;
+  rate_limit triggers;
+  bool is_flushed;    ///< FlushPending=yes
+  std::size_t count;  ///< of its descriptors
+};
 
 /// One service for all sockets.
 class single_service {
  public:
-  /// @param flushes For each descriptor, whether its unit has FlushPending=yes.
-  single_service(asio::io_context& io, const plan& what, const std::vector<listen_fd>& fds, std::vector<bool> flushes,
-                 const event_log& log, std::function<void(const service_result&)> on_once)
+  /// @param fds    The descriptors of all groups, in order.
+  /// @param on_end Called to end sd-activate with an exit status.
+  single_service(asio::io_context& io, const plan& what, const std::vector<listen_fd>& fds,
+                 std::vector<socket_group> groups, const event_log& log, std::function<void(int exit_status)> on_end)
       : io_(io),
         plan_(what),
         fds_(fds),
-        flushes_(std::move(flushes)),
+        groups_(std::move(groups)),
         log_(log),
-        on_once_(std::move(on_once)),
+        on_end_(std::move(on_end)),
+        unit_(plan_.service("")),
+        start_limit_(unit_.start_limit()),
         pause_timer_(io),
         settling_(io) {
-    unit_ = plan_.service("");
     starter_ = std::make_shared<process_starter>(unit_, plan_.environment, plan_.pid);
-    for (const auto& each : fds_) {
-      watchers_.push_back(std::make_unique<watcher>(io_, each.fd.get(), [this] { start_for_traffic(); }));
+    auto next = fds_.begin();
+    for (auto& group : groups_) {
+      for (std::size_t i = 0; i < group.count; ++i, ++next) {
+        watchers_.push_back(
+            std::make_unique<watcher>(io_, next->fd.get(), [this, &group] { start_for_traffic(group); }));
+      }
     }
   }
   ~single_service() { starter_->remove_runtime_directories(); }
@@ -119,13 +147,14 @@ class single_service {
 
   void start() {
     disarm();
+    if (!start_limit_.admits(clock::now())) return give_up();
     // After the watchers, which make the sockets nonblocking.
     for (const auto& each : fds_) detail::os::set_nonblocking(each.fd.get(), unit_.nonblocking);
     started_ = clock::now();
     try {
       current_ = make();
     } catch (const std::system_error& error) {
-      return has_failed({false, 1, error.what(), lacks_resources(error.code())});
+      return has_failed({outcome::exit_code, 1, error.what(), lacks_resources(error.code()), {}});
     }
     current_->start();
   }
@@ -136,12 +165,15 @@ class single_service {
 
   /// Starts the next instance on the same sockets, and stops the current one when the next one is ready.
   void restart() {
-    if (!current_ || on_stopped_ || current_->now() == service::state::stopping) return;
+    if (on_stopped_) return;
+    if (!current_) return end_pause();
+    if (current_->now() == service::state::stopping) return;
     if (next_ || previous_) {
       is_restart_wanted_ = true;  // once this one is over
       return;
     }
     log_.info(fmt::format("{}: restarting", unit_.name.full()));
+    if (!start_limit_.admits(clock::now())) return report_failed_restart("its start limit is reached");
     try {
       next_ = make();
     } catch (const std::system_error& error) {
@@ -192,8 +224,10 @@ class single_service {
     for (auto& each : watchers_) each->disarm();
   }
 
-  void start_for_traffic() {
-    if (!current_) start();
+  void start_for_traffic(socket_group& group) {
+    if (current_ || on_stopped_) return;
+    if (!admits_trigger(group.triggers, group.name, log_)) return on_end_(EXIT_FAILURE);
+    start();
   }
 
   void is_ready(service& ready) {
@@ -232,15 +266,21 @@ class single_service {
   /// The service has ended without being asked to.
   void has_failed(const service_result& result) {
     report_end(result);
-    if (plan_.runs_once) return on_once_(result);
+    if (plan_.runs_once) return on_end_(result.exit_status);
     if (next_) {
       settling_.cancel();
       current_ = std::exchange(next_, nullptr);  // which serves the sockets already, ready or not
       if (std::exchange(is_restart_wanted_, false)) restart();
       return;
     }
-    flush_pending();
-    wait_after(result);
+    if (is_restarted(unit_, result)) {
+      const auto pause = std::max(pause_after(result), unit_.restart_delay);
+      log_.debug(fmt::format("{}: the next start follows in {} s", unit_.name.full(), to_text(pause)));
+      continue_after(pause, &single_service::start);
+    } else {
+      flush_pending();
+      continue_after(pause_after(result), &single_service::wait_for_traffic);
+    }
   }
 
   void report_failed_restart(const std::string& reason) const {
@@ -249,30 +289,54 @@ class single_service {
 
   /// Discards what waits in the queues of the sockets of units with FlushPending=yes.
   void flush_pending() const {
-    for (std::size_t i = 0; i < fds_.size(); ++i) {
-      if (flushes_[i]) flush(fds_[i].fd.get());
+    auto next = fds_.begin();
+    for (const auto& group : groups_) {
+      for (std::size_t i = 0; i < group.count; ++i, ++next) {
+        if (group.is_flushed) flush(next->fd.get());
+      }
     }
   }
 
-  /// Watches the sockets again: at once, unless the service ends as soon as it is started.
-  void wait_after(const service_result& result) {
-    const bool was_short = !result.is_success && clock::now() - started_ < shortest_run;
-    if (!was_short) {
-      pause_ = 0ms;
-      return wait_for_traffic();
+  /// Returns the pause before the next start, which is zero unless the service ends as soon as it is started. A start
+  /// limit of the unit stands in the place of these pauses.
+  period pause_after(const service_result& result) {
+    const bool has_failed = !result.is_success();
+    const bool is_short = (has_failed || is_restarted(unit_, result)) && clock::now() - started_ < shortest_run;
+    const bool was_known = pauses_.is_crash_loop();
+    const auto pause = pauses_.after_run(is_short && !start_limit_.is_set());
+    if (pauses_.is_crash_loop() && !was_known) {
+      log_.warning(
+          fmt::format("{}: {} at once; the next starts are delayed", unit_.name.full(), has_failed ? "fails" : "ends"));
     }
-    if (pause_ == 0ms) log_.warning(fmt::format("{}: fails at once; the next starts are delayed", unit_.name.full()));
-    pause_ = std::clamp<std::chrono::milliseconds>(pause_ * 2, first_pause, longest_pause);
-    pause_timer_.expires_after(pause_);
+    return pause;
+  }
+
+  /// @param next What follows the pause: `start`, or `wait_for_traffic`.
+  void continue_after(period pause, void (single_service::*next)()) {
+    after_pause_ = next;
+    pause_timer_.expires_at(pause == infinity ? clock::time_point::max() : clock::now() + pause);
     pause_timer_.async_wait([this](const std::error_code& cancelled) {
-      if (!cancelled) wait_for_traffic();
+      if (!cancelled && !on_stopped_) (this->*after_pause_)();
     });
+  }
+
+  void end_pause() {
+    if (pause_timer_.cancel() == 0) return;
+    pauses_.reset();
+    (this->*after_pause_)();
+  }
+
+  /// The unit's start limit is reached.
+  void give_up() {
+    log_.error(fmt::format("{}: was started {} times in {} s, which is its start limit; the sockets are closed",
+                           unit_.name.full(), start_limit_.burst(), to_text(start_limit_.interval())));
+    on_end_(EXIT_FAILURE);
   }
 
   void report_end(const service_result& result) {
     const auto message = fmt::format("{}: {}", unit_.name.full(), result.description);
-    const bool is_repeated = pause_ != 0ms && result.description == last_failure_;
-    if (result.is_success || is_repeated) {
+    const bool is_repeated = pauses_.is_crash_loop() && result.description == last_failure_;
+    if (result.is_success() || is_repeated) {
       log_.debug(message);
     } else {
       log_.error(message);
@@ -287,10 +351,11 @@ class single_service {
   asio::io_context& io_;
   const plan& plan_;
   const std::vector<listen_fd>& fds_;
-  std::vector<bool> flushes_;
+  std::vector<socket_group> groups_;
   const event_log& log_;
-  std::function<void(const service_result&)> on_once_;
+  std::function<void(int)> on_end_;
   service_unit unit_;
+  rate_limit start_limit_;
   std::shared_ptr<const process_starter> starter_;
   std::vector<std::unique_ptr<watcher>> watchers_;
   std::shared_ptr<service> current_;
@@ -299,7 +364,8 @@ class single_service {
   bool is_restart_wanted_ = false;
   std::function<void()> on_stopped_;
   clock::time_point started_;
-  std::chrono::milliseconds pause_{0};
+  start_pauses pauses_;
+  void (single_service::*after_pause_)() = nullptr;
   std::string last_failure_;
   asio::steady_timer pause_timer_;
   asio::steady_timer settling_;
@@ -332,8 +398,9 @@ endpoint endpoint_of(const address& where) {
 /// A service for each connection of the sockets of one unit.
 class service_per_connection {
  public:
-  service_per_connection(asio::io_context& io, const plan& what, const open_sockets& sockets, const event_log& log)
-      : io_(io), plan_(what), unit_(sockets.unit()), log_(log), pause_(io) {
+  service_per_connection(asio::io_context& io, const plan& what, const open_sockets& sockets, const event_log& log,
+                         std::function<void(int exit_status)> on_end)
+      : io_(io), plan_(what), unit_(sockets.unit()), log_(log), on_end_(std::move(on_end)), pause_(io) {
     for (const auto& each : sockets.fds()) {
       const int fd = each.fd.get();
       watchers_.push_back(std::make_unique<watcher>(io_, fd, [this, fd] { accept(fd); }));
@@ -385,6 +452,7 @@ class service_per_connection {
       if (!fd && (errno == EINTR || errno == ECONNABORTED)) continue;
       if (!fd && errno == EAGAIN) return wait_for_traffic();
       if (!fd) return pause_accepting(std::generic_category().message(errno));
+      if (!admits_trigger(triggers_, unit_.name.full(), log_)) return on_end_(EXIT_FAILURE);
       serve(std::move(fd));
     }
   }
@@ -474,7 +542,7 @@ class service_per_connection {
     if (result.lacks_resources && !on_stopped_) {
       waiting_.push_back(std::move(connections_[number].fds.front().fd));
       pause_accepting(result.description);
-    } else if (result.is_success) {
+    } else if (result.is_success()) {
       is_pausing_ = false;
     } else {
       log_.error(fmt::format("{}: {}", ended.name(), result.description));
@@ -489,7 +557,9 @@ class service_per_connection {
   asio::io_context& io_;
   const plan& plan_;
   const socket_unit& unit_;
+  rate_limit triggers_ = unit_.trigger_limit();
   const event_log& log_;
+  std::function<void(int)> on_end_;
   std::vector<std::unique_ptr<watcher>> watchers_;
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t accepted_ = 0;
@@ -574,24 +644,28 @@ class activator {
   }
 
   void make_services() {
-    std::vector<bool> flushes;
-    const auto add = [&](const listen_fd& entry, bool is_flushed) {
-      fds_.push_back({entry.name, duplicate(entry.fd.get())});
-      flushes.push_back(is_flushed);
+    std::vector<socket_group> groups;
+    const auto add = [&](const std::vector<listen_fd>& fds, socket_group group) {
+      group.count = fds.size();
+      for (const auto& each : fds) fds_.push_back({each.name, duplicate(each.fd.get())});
+      groups.push_back(std::move(group));
     };
-    for (const auto& each : plan_.passed) add(each, false);
+    const auto end = [this](int exit_status) {
+      if (is_stopping_) return;
+      exit_status_ = exit_status;
+      stop();
+    };
+    add(plan_.passed, {"", {period::zero(), 0}, false, 0});
     for (const auto& each : opened_) {
-      if (each.unit().accept) {
-        per_connection_.push_back(std::make_unique<service_per_connection>(io_, plan_, each, log_));
+      const auto& unit = each.unit();
+      if (unit.accept) {
+        per_connection_.push_back(std::make_unique<service_per_connection>(io_, plan_, each, log_, end));
       } else {
-        for (const auto& entry : each.fds()) add(entry, each.unit().flush_pending);
+        add(each.fds(), {unit.name.full(), unit.trigger_limit(), unit.flush_pending, 0});
       }
     }
     if (fds_.empty() && !per_connection_.empty()) return;
-    single_.emplace(io_, plan_, fds_, std::move(flushes), log_, [this](const service_result& result) {
-      exit_status_ = result.exit_status;
-      stop();
-    });
+    single_.emplace(io_, plan_, fds_, std::move(groups), log_, end);
   }
 
   void report_listening() {

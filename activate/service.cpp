@@ -31,10 +31,9 @@ std::string_view exit_code(int status) {
   return WCOREDUMP(status) ? "dumped" : "killed";
 }
 
-/// Returns the value of SERVICE_RESULT for a process that has failed.
-const char* result_name_of(int status) {
-  if (!WIFSIGNALED(status)) return "exit-code";
-  return WCOREDUMP(status) ? "core-dump" : "signal";
+outcome failure_of(int status) {
+  if (!WIFSIGNALED(status)) return outcome::exit_code;
+  return WCOREDUMP(status) ? outcome::core_dump : outcome::signal;
 }
 
 int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
@@ -56,7 +55,6 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
       timer_(io),
       group_timer_(io),
       notify_watch_(io) {
-  result_.is_success = true;
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
   details_.variables["NOTIFY_SOCKET"] = notify_->address();
@@ -81,7 +79,7 @@ void service::stop() {
   control_pid_ = 0;
   if (was_running && main_pid_ != 0) {
     set_timeout(unit().stop_timeout, &service::signal_processes);
-    details_.variables["SERVICE_RESULT"] = result_name_;
+    details_.variables["SERVICE_RESULT"] = to_string(result_.how);
     run_commands(unit().stop, &service::signal_processes);
   } else {
     signal_processes();
@@ -89,8 +87,7 @@ void service::stop() {
 }
 
 void service::give_up_starting() {
-  result_ = {false, 1, "did not start in time", false};
-  result_name_ = "timeout";
+  set_result(outcome::timeout, 1, "did not start in time");
   stop();
 }
 
@@ -126,8 +123,7 @@ void service::handle_control_exit(int status) {
   if (commands_ == nullptr) return;
   const auto& line = (*commands_)[next_command_ - 1];
   if (is_success(status) || line.ignores_failure || state_ != state::starting) return run_next_command();
-  result_.exit_status = shell_status(status);
-  fail(fmt::format("{} {}", line.program, describe_status(status)));
+  fail(failure_of(status), shell_status(status), fmt::format("{} {}", line.program, describe_status(status)));
 }
 
 int service::start_process(const command& line, bool is_main) {
@@ -172,23 +168,21 @@ void service::after_start() {
 
 void service::handle_main_exit(int status) {
   main_pid_ = 0;
-  main_status_ = status;
+  result_.main_status = status;
   const bool is_oneshot = unit().type == service_type::oneshot;
   const auto& line = unit().start[next_start_ - 1];
   const bool succeeded = is_success(status) || line.ignores_failure;
   log_.event("exited", {{"unit", name_}, {"status", shell_status(status)}});
-  if (result_.is_success &&
+  if (result_.is_success() &&
       !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == unit().kill_signal)) {
-    result_ = {succeeded, shell_status(status), describe_status(status), false};
-    if (!succeeded) result_name_ = result_name_of(status);
+    set_result(succeeded ? outcome::success : failure_of(status), shell_status(status), describe_status(status));
   }
   if (state_ == state::starting && is_oneshot && succeeded) {
     if (next_start_ < unit().start.size()) return start_main_process();
     return become_ready();
   }
   if (state_ == state::starting && succeeded) {
-    result_ = {false, 1, describe_status(status) + " before it was ready", false};
-    result_name_ = "protocol";
+    set_result(outcome::protocol, 1, describe_status(status) + " before it was ready");
   }
   // What remains of the service ends with its main process.
   if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
@@ -216,8 +210,7 @@ void service::kill_processes() {
   if (main_pid_ == 0) return;
   if (!unit().send_sigkill) return;
   log_.warning(fmt::format("{}: did not stop in time, and is killed", name_));
-  result_ = {false, 128 + SIGKILL, "did not stop in time", false};
-  result_name_ = "timeout";
+  set_result(outcome::timeout, 128 + SIGKILL, "did not stop in time");
   ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, SIGKILL);
 }
 
@@ -232,11 +225,14 @@ void service::kill() const noexcept {
 
 // --- the end ---------------------------------------------------------------------------------------------------------
 
-void service::fail(const std::string& description) {
-  if (result_.exit_status == 0) result_.exit_status = 1;
-  if (result_.is_success) result_name_ = "exit-code";
-  result_.is_success = false;
-  result_.description = description;
+void service::set_result(outcome how, int exit_status, std::string description) {
+  result_.how = how;
+  result_.exit_status = exit_status;
+  result_.description = std::move(description);
+}
+
+void service::fail(outcome how, int exit_status, std::string description) {
+  set_result(how, exit_status, std::move(description));
   commands_ = nullptr;
   state_ = state::stopping;
   signal_processes();
@@ -244,17 +240,18 @@ void service::fail(const std::string& description) {
 
 void service::fail(const std::system_error& error) {
   result_.lacks_resources = lacks_resources(error.code());
-  fail(error.what());
+  fail(outcome::exit_code, 1, error.what());
 }
 
 void service::run_stop_post() {
   state_ = state::stopping;
   set_timeout(unit().stop_timeout, &service::finish);
-  details_.variables["SERVICE_RESULT"] = result_name_;
-  if (main_status_) {
-    details_.variables["EXIT_CODE"] = exit_code(*main_status_);
-    details_.variables["EXIT_STATUS"] = WIFSIGNALED(*main_status_) ? signal_name(WTERMSIG(*main_status_)).substr(3)
-                                                                   : std::to_string(WEXITSTATUS(*main_status_));
+  details_.variables["SERVICE_RESULT"] = to_string(result_.how);
+  if (result_.main_status) {
+    const int status = *result_.main_status;
+    details_.variables["EXIT_CODE"] = exit_code(status);
+    details_.variables["EXIT_STATUS"] =
+        WIFSIGNALED(status) ? signal_name(WTERMSIG(status)).substr(3) : std::to_string(WEXITSTATUS(status));
   }
   run_commands(unit().stop_post, &service::wait_for_group);
 }
@@ -297,15 +294,11 @@ bool service::handle_exit(int pid, int status) {
 }
 
 bool service::is_success(int status) const {
-  const auto contains = [](const std::vector<int>& list, int number) {
-    return std::find(list.begin(), list.end(), number) != list.end();
-  };
-  if (WIFSIGNALED(status)) {
-    const int signal = WTERMSIG(status);
-    const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
-    return (is_clean && unit().type != service_type::oneshot) || contains(unit().success_signals, signal);
-  }
-  return WEXITSTATUS(status) == 0 || contains(unit().success_statuses, WEXITSTATUS(status));
+  if (unit().success_statuses.contains(status)) return true;
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0;
+  const int signal = WTERMSIG(status);
+  const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
+  return is_clean && unit().type != service_type::oneshot;
 }
 
 void service::set_timeout(period time, step expired) {

@@ -7,6 +7,7 @@
 #include "notify_socket.hpp"
 #include "process.hpp"
 #include "service_unit.hpp"
+#include "supervision.hpp"
 
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
@@ -20,14 +21,6 @@
 #include <vector>
 
 namespace sd::activate {
-
-/// How a service ended.
-struct service_result {
-  bool is_success = false;
-  int exit_status = 0;           ///< as a shell has it: 128 + the signal for a killed process
-  std::string description;       ///< such as "exited with status 1"
-  bool lacks_resources = false;  ///< whether it could not be started because there are too few resources
-};
 
 /// Returns whether an error may go away when other processes have ended.
 bool lacks_resources(const std::error_code& error) noexcept;
@@ -78,7 +71,8 @@ class service : public std::enable_shared_from_this<service> {
   void run_stop_post();
   void wait_for_group();
   void finish();
-  void fail(const std::string& description);
+  void set_result(outcome how, int exit_status, std::string description);
+  void fail(outcome how, int exit_status, std::string description);
   void fail(const std::system_error& error);
   void set_timeout(period time, step expired);
   void receive_notifications();
@@ -95,8 +89,6 @@ class service : public std::enable_shared_from_this<service> {
 
   state state_ = state::starting;
   service_result result_;
-  const char* result_name_ = "success";  ///< for SERVICE_RESULT
-  std::optional<int> main_status_;       ///< of waitpid(2)
   int main_pid_ = 0;
   int session_ = 0;  ///< of the main process
   std::size_t next_start_ = 0;

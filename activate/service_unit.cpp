@@ -24,6 +24,9 @@ constexpr auto timeout = [](setting_reader& reader, const assignment& setting) {
   const auto value = reader.time(setting);
   return value == period::zero() ? std::optional(infinity) : value;
 };
+constexpr auto any_number = [](setting_reader& reader, const assignment& setting) {
+  return reader.number(setting, 0, UINT32_MAX);
+};
 /// Returns a conversion of a number from `least`, which is negative, to `most`.
 auto number_between(int least, int most) {
   return [least, most](setting_reader& reader, const assignment& setting) -> std::optional<int> {
@@ -89,23 +92,23 @@ void read_environment_file(setting_reader& reader, const assignment& setting, se
   unit.environment_files.push_back(std::move(file));
 }
 
-void read_success_statuses(setting_reader& reader, const assignment& setting, service_unit& unit) {
-  if (setting.value.empty()) {
-    unit.success_statuses.clear();
-    unit.success_signals.clear();
-    return;
-  }
-  for (const auto& each : reader.words(setting).value_or(std::vector<word>())) {
-    if (const auto status = parse_number(each.text, 255)) {
-      unit.success_statuses.push_back(static_cast<int>(*status));
-    } else if (const auto signal = parse_signal(each.text)) {
-      unit.success_signals.push_back(*signal);
-    } else if (each.text == "TEMPFAIL") {
-      unit.success_statuses.push_back(75);
-    } else {
-      reader.error(setting, "neither an exit status nor a signal", each.offset);
+/// Exit statuses and signals. An empty value clears the list.
+apply_function exit_status_list(exit_statuses service_unit::*member) {
+  return [member](setting_reader& reader, const assignment& setting, service_unit& unit) {
+    auto& list = unit.*member;
+    if (setting.value.empty()) list = {};
+    for (const auto& each : reader.words(setting).value_or(std::vector<word>())) {
+      if (const auto status = parse_number(each.text, 255)) {
+        list.statuses.push_back(static_cast<int>(*status));
+      } else if (const auto signal = parse_signal(each.text)) {
+        list.signals.push_back(*signal);
+      } else if (each.text == "TEMPFAIL") {
+        list.statuses.push_back(75);
+      } else {
+        reader.error(setting, "neither an exit status nor a signal", each.offset);
+      }
     }
-  }
+  };
 }
 
 apply_function commands(std::vector<command> service_unit::*member) {
@@ -306,7 +309,27 @@ std::vector<directive<service_unit>> honored() {
       {"Service", "KillSignal", "the signal that stops them", store(&unit::kill_signal, signal_number)},
       {"Service", "SendSIGHUP", "whether SIGHUP is sent as well", store(&unit::send_sighup, convert::boolean)},
       {"Service", "SendSIGKILL", "whether SIGKILL follows", store(&unit::send_sigkill, convert::boolean)},
-      {"Service", "SuccessExitStatus", "exit statuses and signals that count as success", read_success_statuses},
+      {"Service", "SuccessExitStatus", "exit statuses and signals that count as success",
+       exit_status_list(&unit::success_statuses)},
+      {"Service", "Restart", "when the service is started again without a client",
+       store(&unit::restart, convert::one_of<restart_policy>({{"no", restart_policy::no},
+                                                              {"on-success", restart_policy::on_success},
+                                                              {"on-failure", restart_policy::on_failure},
+                                                              {"on-abnormal", restart_policy::on_abnormal},
+                                                              {"on-watchdog", restart_policy::on_watchdog},
+                                                              {"on-abort", restart_policy::on_abort},
+                                                              {"always", restart_policy::always}}))},
+      {"Service", "RestartSec", "the pause before that", store(&unit::restart_delay, convert::time_span)},
+      {"Service", "RestartPreventExitStatus", "exit statuses and signals after which it is not",
+       exit_status_list(&unit::restart_prevent_statuses)},
+      {"Service", "RestartForceExitStatus", "exit statuses and signals after which it is in any case",
+       exit_status_list(&unit::restart_force_statuses)},
+      {"Unit", "StartLimitIntervalSec", "the interval of the start limit, 10 s unless set",
+       store(&unit::start_limit_interval, convert::time_span)},
+      {"Unit", "StartLimitInterval", "likewise", store(&unit::start_limit_interval, convert::time_span)},
+      {"Unit", "StartLimitBurst", "the most starts in it, 5 unless set", store(&unit::start_limit_burst, any_number)},
+      {"Service", "StartLimitInterval", "as in `[Unit]`", store(&unit::start_limit_interval, convert::time_span)},
+      {"Service", "StartLimitBurst", "as in `[Unit]`", store(&unit::start_limit_burst, any_number)},
       limit("LimitCPU", RLIMIT_CPU, limit_unit::seconds),
       limit("LimitFSIZE", RLIMIT_FSIZE, limit_unit::bytes),
       limit("LimitDATA", RLIMIT_DATA, limit_unit::bytes),
@@ -359,30 +382,11 @@ std::vector<directive_group> others() {
       {"Service", support::refused, "sd-activate does not evaluate conditions", {"ExecCondition"}},
       {"Service",
        support::not_enforced,
-       "the next client starts the service again",
-       {"ExitType",
-        "FileDescriptorStoreMax",
-        "FileDescriptorStorePreserve",
-        "FinalKillSignal",
-        "RemainAfterExit",
-        "Restart",
-        "RestartForceExitStatus",
-        "RestartKillSignal",
-        "RestartMaxDelaySec",
-        "RestartMode",
-        "RestartPreventExitStatus",
-        "RestartSec",
-        "RestartSteps",
-        "RuntimeMaxSec",
-        "RuntimeRandomizedExtraSec",
-        "StartLimitBurst",
-        "StartLimitInterval",
-        "StartLimitIntervalSec",
-        "TimeoutAbortSec",
-        "TimeoutStartFailureMode",
-        "TimeoutStopFailureMode",
-        "WatchdogSec",
-        "WatchdogSignal"}},
+       "sd-activate does not supervise services so far",
+       {"ExitType", "FileDescriptorStoreMax", "FileDescriptorStorePreserve", "FinalKillSignal", "RemainAfterExit",
+        "RestartKillSignal", "RestartMaxDelaySec", "RestartMode", "RestartSteps", "RuntimeMaxSec",
+        "RuntimeRandomizedExtraSec", "TimeoutAbortSec", "TimeoutStartFailureMode", "TimeoutStopFailureMode",
+        "WatchdogSec", "WatchdogSignal"}},
       {"Service",
        support::not_enforced,
        "the service runs as the user of sd-activate, with its capabilities",
@@ -513,6 +517,9 @@ void check(const service_unit& unit, const location& whole, diagnostics& problem
   if (unit.name.type != "service") return problems.error(whole, "not a service unit");
   const bool is_oneshot = unit.type == service_type::oneshot;
   if (unit.start.empty() && !is_oneshot) return problems.error(whole, "there is no ExecStart=");
+  if (is_oneshot && (unit.restart == restart_policy::always || unit.restart == restart_policy::on_success)) {
+    problems.error(whole, "Type=oneshot excludes Restart=always and Restart=on-success");
+  }
   if (unit.start.size() > 1 && !is_oneshot) problems.error(whole, "more than one ExecStart= needs Type=oneshot");
 }
 

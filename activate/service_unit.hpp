@@ -3,6 +3,7 @@
 
 #include "commands.hpp"
 #include "settings.hpp"
+#include "supervision.hpp"
 
 #include <sys/resource.h>
 
@@ -104,9 +105,20 @@ struct service_unit {
   int kill_signal = SIGTERM;
   bool send_sighup = false;
   bool send_sigkill = true;
-  std::vector<int> success_statuses;
-  std::vector<int> success_signals;
+  exit_statuses success_statuses;
 
+  restart_policy restart = restart_policy::no;
+  period restart_delay = std::chrono::milliseconds(100);
+  exit_statuses restart_prevent_statuses;  ///< that have precedence over the others
+  exit_statuses restart_force_statuses;
+  std::optional<period> start_limit_interval;
+  std::optional<unsigned> start_limit_burst;
+
+  /// Returns how often the service may be started. Without a limit unless the unit sets one.
+  [[nodiscard]] rate_limit start_limit() const noexcept {
+    if (!start_limit_interval && !start_limit_burst) return {period::zero(), 0};
+    return {start_limit_interval.value_or(std::chrono::seconds(10)), start_limit_burst.value_or(5)};
+  }
   /// Returns whether the service is ready when it sends READY=1.
   [[nodiscard]] bool notifies() const noexcept {
     return type == service_type::notify || type == service_type::notify_reload;

@@ -6,6 +6,7 @@
 
 #include "commands.hpp"
 #include "settings.hpp"
+#include "supervision.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -69,6 +70,8 @@ struct socket_unit {
   bool accept = false;
   unsigned max_connections = 64;
   std::optional<unsigned> max_connections_per_source;
+  std::optional<period> trigger_limit_interval;
+  std::optional<unsigned> trigger_limit_burst;
   std::string service;  ///< empty for the default
   bool writable = false;
   bool flush_pending = false;
@@ -81,6 +84,12 @@ struct socket_unit {
   std::optional<long> queue_message_size;
   std::vector<command> start_pre, start_post, stop_pre, stop_post;
   period timeout = std::chrono::seconds(90);
+
+  /// Returns how often traffic may start the service. Without a limit unless the unit sets one.
+  [[nodiscard]] rate_limit trigger_limit() const noexcept {
+    if (!trigger_limit_interval && !trigger_limit_burst) return {period::zero(), 0};
+    return {trigger_limit_interval.value_or(std::chrono::seconds(2)), trigger_limit_burst.value_or(accept ? 200 : 20)};
+  }
 };
 
 /// Reads the settings of a socket unit. Problems are reported.

@@ -9,16 +9,19 @@
 #include <exception>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace {
 
 using namespace sd::activate;
 
 template <class Result>
-void print_honored(const directive_table<Result>& table) {
+void print_honored(const directive_table<Result>& table, std::string_view section) {
   fmt::print("| setting | meaning |\n|---|---|\n");
   std::map<std::string, std::string> sorted;
-  for (const auto& row : table.honored) sorted[std::string(row.name)] = row.meaning;
+  for (const auto& row : table.honored) {
+    if (row.section == section) sorted[std::string(row.name)] = row.meaning;
+  }
   for (const auto& [name, meaning] : sorted) fmt::print("| `{}=` | {} |\n", name, meaning);
 }
 
@@ -45,9 +48,11 @@ int main() try {
       "An empty\n"
       "value restores the default, or clears a list.\n\n"
       "## Honored in `[Socket]`\n\n");
-  print_honored(socket_directives());
+  print_honored(socket_directives(), "Socket");
   fmt::print("\n## Honored in `[Service]`\n\n");
-  print_honored(service_directives());
+  print_honored(service_directives(), "Service");
+  fmt::print("\n## Honored in `[Unit]` of services\n\n");
+  print_honored(service_directives(), "Unit");
   auto all = common_groups();
   for (const auto* const more : {&socket_directives().others, &service_directives().others}) {
     all.insert(all.end(), more->begin(), more->end());

@@ -152,7 +152,7 @@ TEST_F(failure, line_is_malformed) {
 }
 
 TEST_F(failure, every_problem_of_the_service_is_reported) {
-  write("web.service", "[Service]\nExecStart=bin/x\nRestart=always\nNice=a\n");
+  write("web.service", "[Service]\nExecStart=bin/x\nPrivateTmp=yes\nNice=a\n");
   expect({socket_unit()}, exit_invalid_unit,
          "DIR/web.service:2:11: error: ExecStart=bin/x: the program is neither an absolute path nor a name without a "
          "slash\n"
@@ -161,8 +161,8 @@ TEST_F(failure, every_problem_of_the_service_is_reported) {
          "DIR/web.service:4:6: error: Nice=a: not a number from -20 to 19\n"
          "    4 | Nice=a\n"
          "      |      ^\n"
-         "DIR/web.service:3:1: warning: not enforced: Restart=\n"
-         "    3 | Restart=always\n"
+         "DIR/web.service:3:1: warning: not enforced: PrivateTmp=\n"
+         "    3 | PrivateTmp=yes\n"
          "      | ^\n");
 }
 

@@ -5,6 +5,7 @@
 #include "client.hpp"
 #include "directory.hpp"
 #include "running.hpp"
+#include "web.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,47 +20,19 @@
 namespace {
 
 using sd::activate::test::activator;
+using sd::activate::test::count;
+using sd::activate::test::create;
 using sd::activate::test::eventually;
 using sd::activate::test::is_running;
+using sd::activate::test::pid_in;
 using sd::activate::test::run;
-using sd::activate::test::service;
+using sd::activate::test::web;
 using sd::activate::test::with_service;
 using sd::activate::test::words;
 using sd::test::accepts_connections;
 using sd::test::ask;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// A directory with the units web.socket and web.service.
-class web : public testing::Test {
- protected:
-  /// Writes the units. Returns the path of the socket unit.
-  [[nodiscard]] std::string write(const std::string& settings, const words& options = {}) const {
-    std::ofstream(there_ / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
-    std::ofstream file(there_ / "web.service");
-    file << "[Service]\n" << settings << "ExecStart=";
-    for (const auto& each : service(options)) file << each << ' ';
-    file << '\n';
-    return there_ / "web.socket";
-  }
-
-  sd::test::directory there_;
-};
-
-void create(const std::string& path) { std::ofstream(path).flush(); }
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t result = 0;
-  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++result;
-  return result;
-}
-
-/// Returns the pid that a file contains, once it does.
-int pid_in(const std::string& path) {
-  int pid = 0;
-  EXPECT_TRUE(eventually([&] { return static_cast<bool>(std::ifstream(path) >> pid); })) << path;
-  return pid;
-}
 
 // --- restarts --------------------------------------------------------------------------------------------------------
 

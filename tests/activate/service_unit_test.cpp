@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 using sd::activate::infinity;
 using sd::activate::kill_mode;
 using sd::activate::notify_access;
+using sd::activate::restart_policy;
 using sd::activate::service_directives;
 using sd::activate::service_directory;
 using sd::activate::service_type;
@@ -39,7 +40,11 @@ using lines = std::vector<std::string>;
 using unit = service_unit;
 
 /// Returns the text of a service whose third line is this setting.
-std::string with(std::string_view setting) { return "[Service]\nExecStart=/bin/a\n" + std::string(setting) + '\n'; }
+std::string with(std::string_view setting) {
+  const bool is_of_unit = setting.starts_with("StartLimitIntervalSec=");
+  const auto* const before = is_of_unit ? "#\n[Unit]\n" : "[Service]\nExecStart=/bin/a\n";
+  return before + std::string(setting) + (is_of_unit ? "\n[Service]\nExecStart=/bin/a\n" : "\n");
+}
 
 bool is(const stream& found, stream_kind where, std::string_view name = "") {
   return found.where == where && found.name == name;
@@ -48,6 +53,10 @@ bool is(const stream& found, stream_kind where, std::string_view name = "") {
 bool has_limit(const service_unit& read, int resource, rlim_t soft, rlim_t hard) {
   return read.limits.size() == 1 && read.limits[0].resource == resource && read.limits[0].soft == soft &&
          read.limits[0].hard == hard;
+}
+
+bool has_start_limit(const service_unit& read, sd::activate::period interval, unsigned burst) {
+  return read.start_limit().interval() == interval && read.start_limit().burst() == burst;
 }
 
 bool has_directory(const service_unit& read, int kind, std::string_view name) {
@@ -147,8 +156,26 @@ const good good_settings[] = {
     {"SendSIGKILL=no", [](const unit& u) { return !u.send_sigkill; }},
     {"SuccessExitStatus=1 250 SIGKILL TEMPFAIL",
      [](const unit& u) {
-       return u.success_statuses == std::vector<int>{1, 250, 75} && u.success_signals == std::vector<int>{SIGKILL};
+       return u.success_statuses.statuses == std::vector<int>{1, 250, 75} &&
+              u.success_statuses.signals == std::vector<int>{SIGKILL};
      }},
+    {"Restart=on-success", [](const unit& u) { return u.restart == restart_policy::on_success; }},
+    {"Restart=on-failure", [](const unit& u) { return u.restart == restart_policy::on_failure; }},
+    {"Restart=on-abnormal", [](const unit& u) { return u.restart == restart_policy::on_abnormal; }},
+    {"Restart=on-watchdog", [](const unit& u) { return u.restart == restart_policy::on_watchdog; }},
+    {"Restart=on-abort", [](const unit& u) { return u.restart == restart_policy::on_abort; }},
+    {"Restart=always", [](const unit& u) { return u.restart == restart_policy::always; }},
+    {"RestartSec=5", [](const unit& u) { return u.restart_delay == 5s; }},
+    {"RestartPreventExitStatus=1 SIGABRT",
+     [](const unit& u) {
+       return u.restart_prevent_statuses.statuses == std::vector<int>{1} &&
+              u.restart_prevent_statuses.signals == std::vector<int>{SIGABRT};
+     }},
+    {"RestartForceExitStatus=0",
+     [](const unit& u) { return u.restart_force_statuses.statuses == std::vector<int>{0}; }},
+    {"StartLimitIntervalSec=3", [](const unit& u) { return has_start_limit(u, 3s, 5); }},
+    {"StartLimitInterval=3", [](const unit& u) { return has_start_limit(u, 3s, 5); }},
+    {"StartLimitBurst=3", [](const unit& u) { return has_start_limit(u, 10s, 3); }},
     {"LimitCPU=5", [](const unit& u) { return has_limit(u, RLIMIT_CPU, 5, 5); }},
     {"LimitCPU=1min:2min", [](const unit& u) { return has_limit(u, RLIMIT_CPU, 60, 120); }},
     {"LimitFSIZE=1M", [](const unit& u) { return has_limit(u, RLIMIT_FSIZE, 1 << 20, 1 << 20); }},
@@ -200,6 +227,9 @@ TEST(service_unit, defaults_are_those_of_systemd) {
   EXPECT_TRUE(read.send_sigkill);
   EXPECT_TRUE(read.ignores_sigpipe);
   EXPECT_EQ(read.effective_access(), notify_access::none);
+  EXPECT_EQ(read.restart, restart_policy::no);
+  EXPECT_EQ(read.restart_delay, 100ms);
+  EXPECT_FALSE(read.start_limit().is_set());
   for (const auto mode : read.directory_modes) EXPECT_EQ(mode, 0755U);
   ASSERT_EQ(read.start.size(), 1U);
   EXPECT_EQ(read.start[0].program, "/bin/a");
@@ -219,6 +249,18 @@ TEST(service_unit, notifying_service_accepts_its_main_process_at_least) {
   EXPECT_EQ(read_service(with("Type=notify\nNotifyAccess=none")).unit.effective_access(), notify_access::main_process);
   EXPECT_EQ(read_service(with("Type=notify\nNotifyAccess=all")).unit.effective_access(), notify_access::all);
   EXPECT_EQ(read_service(with("NotifyAccess=main")).unit.effective_access(), notify_access::main_process);
+}
+
+TEST(service_unit, start_limit_can_be_turned_off) {
+  EXPECT_FALSE(read_service(with("StartLimitIntervalSec=0")).unit.start_limit().is_set());
+  EXPECT_FALSE(read_service(with("StartLimitBurst=0")).unit.start_limit().is_set());
+}
+
+TEST(service_unit, oneshot_service_is_not_restarted_after_success) {
+  const std::vector<std::string> refused = {"error: Type=oneshot excludes Restart=always and Restart=on-success"};
+  EXPECT_EQ(read_service(with("Type=oneshot\nRestart=always")).problems, refused);
+  EXPECT_EQ(read_service(with("Type=oneshot\nRestart=on-success")).problems, refused);
+  EXPECT_THAT(read_service(with("Type=oneshot\nRestart=on-failure")).problems, IsEmpty());
 }
 
 TEST(service_unit, idle_is_as_simple) {
@@ -317,6 +359,13 @@ const bad bad_settings[] = {
     {"SendSIGHUP=x", no_boolean},
     {"SendSIGKILL=x", no_boolean},
     {"SuccessExitStatus=1 256", "neither an exit status nor a signal", 2},
+    {"Restart=sometimes", "none of no, on-success, on-failure, on-abnormal, on-watchdog, on-abort, always"},
+    {"RestartSec=x", no_period},
+    {"RestartPreventExitStatus=x", "neither an exit status nor a signal"},
+    {"RestartForceExitStatus=1 SIGX", "neither an exit status nor a signal", 2},
+    {"StartLimitIntervalSec=x", no_period},
+    {"StartLimitInterval=x", no_period},
+    {"StartLimitBurst=-1", "not a number from 0 to 4294967295"},
     {"LimitCPU=x", no_limit},
     {"LimitFSIZE=1k", no_limit},
     {"LimitDATA=-1", no_limit},

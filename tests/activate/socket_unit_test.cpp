@@ -96,6 +96,10 @@ const good good_settings[] = {
     {"Accept=yes", [](const unit& u) { return u.accept; }},
     {"MaxConnections=3", [](const unit& u) { return u.max_connections == 3; }},
     {"MaxConnectionsPerSource=2", [](const unit& u) { return u.max_connections_per_source == 2U; }},
+    {"TriggerLimitIntervalSec=5",
+     [](const unit& u) { return u.trigger_limit().interval() == 5s && u.trigger_limit().burst() == 20; }},
+    {"TriggerLimitBurst=5",
+     [](const unit& u) { return u.trigger_limit().interval() == 2s && u.trigger_limit().burst() == 5; }},
     {"Service=other.service", [](const unit& u) { return u.service == "other.service"; }},
     {"Service=other@%p.service", [](const unit& u) { return u.service == "other@web.service"; }},
     {"Writable=true", [](const unit& u) { return u.writable; }},
@@ -352,6 +356,8 @@ const bad bad_settings[] = {
     {"Accept=2", no_boolean},
     {"MaxConnections=x", no_number},
     {"MaxConnectionsPerSource=1.5", no_number},
+    {"TriggerLimitIntervalSec=x", "not a time span, such as 90 or 1min 30s"},
+    {"TriggerLimitBurst=infinity", no_number},
     {"Service=web", "not the name of a service unit"},
     {"Service=web.socket", "not the name of a service unit"},
     {"Service=web@.service", "not the name of a service unit"},
@@ -448,10 +454,15 @@ TEST(socket_unit, settings_that_are_not_enforced_share_one_warning) {
               ElementsAre("3:1: warning: not enforced: SmackLabel=, PollLimitBurst="));
 }
 
-TEST(socket_unit, start_limit_is_not_enforced) {
-  // systemd.unit(5) describes it for units of every type.
-  EXPECT_THAT(read_socket("[Unit]\nStartLimitBurst=3\n[Socket]\nListenStream=80\n").problems,
-              ElementsAre("2:1: warning: not enforced: StartLimitBurst="));
+TEST(socket_unit, start_limit_has_no_effect) {
+  // systemd.unit(5) describes it for units of every type. The sockets are opened once.
+  EXPECT_THAT(read_socket("[Unit]\nStartLimitBurst=3\n[Socket]\nListenStream=80\n").problems, IsEmpty());
+}
+
+TEST(socket_unit, connections_have_a_higher_trigger_limit) {
+  const auto read = read_socket("[Socket]\nListenStream=80\nAccept=yes\nTriggerLimitIntervalSec=1\n").unit;
+  EXPECT_EQ(read.trigger_limit().burst(), 200U);
+  EXPECT_FALSE(read_socket("[Socket]\nListenStream=80\nAccept=yes\n").unit.trigger_limit().is_set());
 }
 
 TEST(socket_unit, settings_of_unit_and_install_have_no_effect) {

@@ -14,6 +14,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 
 from reports import PATIENCE, Reports
 
@@ -212,6 +213,32 @@ def datagrams_for_service_that_does_not_read(seen):
         seen.add(seen.normalized(report or 'no second report'))
 
 
+def sockets_are_closed(seen, address):
+    """Waits until the address refuses connections."""
+    for _ in range(100 * PATIENCE):
+        try:
+            socket.create_connection(address, PATIENCE).close()
+        except OSError:
+            return seen.add('the sockets are closed')
+        time.sleep(0.01)
+    seen.add('the sockets stay open')
+
+
+def service_that_reaches_its_start_limit(seen):
+    for _ in range(3):
+        seen.add_report()
+    sockets_are_closed(seen, ('127.0.0.1', 8030))
+
+
+def client_that_is_never_accepted(seen):
+    """The service ends without having served it, so it starts the service again and again."""
+    seen.add_report()
+    seen.connect(('127.0.0.1', 8020))
+    seen.add_report()
+    seen.add_report()
+    sockets_are_closed(seen, ('127.0.0.1', 8020))
+
+
 SCENARIOS = {
     'accept-inetd.socket': one_client,
     'accept-nonblocking.socket': one_client,
@@ -229,6 +256,8 @@ SCENARIOS = {
     'service-ends.socket': reports(2),
     'service-prefixes.socket': reports(2),
     'special-unwatchable.socket': reports(0),
+    'service-restarts.socket': service_that_reaches_its_start_limit,
+    'trigger-limit.socket': client_that_is_never_accepted,
     'several-a.socket several-b.socket several-c.socket': report_of_several_units,
 }
 
