@@ -200,7 +200,7 @@ class single_service {
   }
 
   void forward(int signal) const {
-    if (current_) current_->signal_main_process(signal);
+    if (current_) current_->forward(signal);
   }
 
   void kill() const {
@@ -243,7 +243,7 @@ class single_service {
     if (!next_) return;
     previous_ = std::exchange(current_, std::exchange(next_, nullptr));
     log_.event("restarted", {{"unit", unit_.name.full()}, {"pid", current_->main_pid()}});
-    if (previous_) previous_->stop();
+    if (previous_) previous_->stop(service::purpose::restart);
   }
 
   void has_ended(service& ended, const service_result& result) {
@@ -425,7 +425,7 @@ class service_per_connection {
   }
 
   void forward(int signal) const {
-    for (const auto& [_, each] : connections_) each.run->signal_main_process(signal);
+    for (const auto& [_, each] : connections_) each.run->forward(signal);
   }
 
   void kill() const {

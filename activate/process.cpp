@@ -362,6 +362,7 @@ int process_starter::start(const command& line, const process_details& details) 
   options.program = line.program;
   options.inherits_environment = false;
   options.sets_listen_pid = sets_listen_pid_;
+  if (sets_listen_pid_) options.pid_variable = details.pid_variable;
   activation program(std::move(words), passed, variables, options);
   std::error_code ec;
   const int pid = program.spawn([&prepare]() noexcept { return prepare(); }, ec);

@@ -22,6 +22,7 @@ struct process_details {
   const std::vector<listen_fd>* fds = nullptr;  ///< the descriptors to pass, which are not copied; null for none
   int socket = -1;                              ///< the descriptor for StandardInput=socket
   environment_map variables;                    ///< besides those of the service
+  std::string pid_variable;                     ///< the name of a variable with the pid; empty for none
 };
 
 /// Starts processes as a service unit describes them.

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <fstream>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -36,6 +38,18 @@ outcome failure_of(int status) {
   return WCOREDUMP(status) ? outcome::core_dump : outcome::signal;
 }
 
+/// Returns whether a process catches or blocks a signal, or cannot be examined.
+bool handles(int pid, int signal) {
+  std::ifstream file(fmt::format("/proc/{}/status", pid));
+  bool is_known = false;
+  for (std::string name, value; file >> name && std::getline(file, value);) {
+    if (name != "SigBlk:" && name != "SigCgt:") continue;
+    is_known = true;
+    if ((std::stoull(value, nullptr, 16) >> (signal - 1) & 1) != 0) return true;
+  }
+  return !is_known;
+}
+
 int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
 }  // namespace
@@ -52,8 +66,11 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
       log_(log),
       handlers_(std::move(handlers)),
       name_(starter_->unit().name.full()),
+      stop_signal_(unit().kill_signal),
+      watchdog_(unit().watchdog),
       timer_(io),
       group_timer_(io),
+      watchdog_timer_(io),
       notify_watch_(io) {
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
@@ -70,25 +87,20 @@ void service::start() {
   run_commands(unit().start_pre, &service::start_main_process);
 }
 
-void service::stop() {
+void service::stop(purpose why) {
   const auto self = shared_from_this();
   if (state_ == state::stopping || state_ == state::ended) return;
+  if (why == purpose::restart) stop_signal_ = unit().restart_kill_signal.value_or(unit().kill_signal);
   const bool was_running = state_ == state::running;
   state_ = state::stopping;
-  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
-  control_pid_ = 0;
+  end_control_process();
   if (was_running && main_pid_ != 0) {
-    set_timeout(unit().stop_timeout, &service::signal_processes);
+    set_timeout(unit().stop_timeout, &service::give_up_stop_commands);
     details_.variables["SERVICE_RESULT"] = to_string(result_.how);
     run_commands(unit().stop, &service::signal_processes);
   } else {
     signal_processes();
   }
-}
-
-void service::give_up_starting() {
-  set_result(outcome::timeout, 1, "did not start in time");
-  stop();
 }
 
 // NOLINTBEGIN(misc-no-recursion): a step may lead to the next one at once
@@ -113,6 +125,9 @@ void service::run_next_command() {
     control_pid_ = start_process(line, false);
   } catch (const std::system_error& error) {
     if (state_ == state::starting && !line.ignores_failure) return fail(error);
+    if (state_ == state::running && reload_ != reload_step::none && !line.ignores_failure) {
+      return fail_reload(error.what());
+    }
     log_.warning(fmt::format("{}: {}", name_, error.what()));
     run_next_command();
   }
@@ -122,15 +137,22 @@ void service::handle_control_exit(int status) {
   control_pid_ = 0;
   if (commands_ == nullptr) return;
   const auto& line = (*commands_)[next_command_ - 1];
-  if (is_success(status) || line.ignores_failure || state_ != state::starting) return run_next_command();
-  fail(failure_of(status), shell_status(status), fmt::format("{} {}", line.program, describe_status(status)));
+  const auto failure = fmt::format("{} {}", line.program, describe_status(status));
+  if (is_success(status) || line.ignores_failure) return run_next_command();
+  if (state_ == state::starting) return fail(failure_of(status), shell_status(status), failure);
+  if (state_ == state::running && reload_ != reload_step::none) return fail_reload(failure);
+  run_next_command();
 }
 
 int service::start_process(const command& line, bool is_main) {
   auto details = details_;
   if (!is_main) {
     details.fds = nullptr;
+    if (unit().effective_access() == notify_access::main_process) details.variables.erase("NOTIFY_SOCKET");
     if (main_pid_ != 0) details.variables["MAINPID"] = std::to_string(main_pid_);
+  } else if (unit().has_watchdog()) {
+    details.variables["WATCHDOG_USEC"] = std::to_string(unit().watchdog.count());
+    details.pid_variable = "WATCHDOG_PID";
   }
   return starter_->start(line, details);
 }
@@ -156,6 +178,7 @@ void service::become_ready() {
   state_ = state::running;
   timer_.cancel();
   expired_ = nullptr;
+  feed_watchdog();
   log_.event("ready", {{"unit", name_}, {"pid", main_pid_}});
   run_commands(unit().start_post, &service::after_start);
 }
@@ -173,8 +196,7 @@ void service::handle_main_exit(int status) {
   const auto& line = unit().start[next_start_ - 1];
   const bool succeeded = is_success(status) || line.ignores_failure;
   log_.event("exited", {{"unit", name_}, {"status", shell_status(status)}});
-  if (result_.is_success() &&
-      !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == unit().kill_signal)) {
+  if (result_.is_success() && !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == stop_signal_)) {
     set_result(succeeded ? outcome::success : failure_of(status), shell_status(status), describe_status(status));
   }
   if (state_ == state::starting && is_oneshot && succeeded) {
@@ -188,34 +210,139 @@ void service::handle_main_exit(int status) {
   if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
     ::kill(-session_, unit().kill_signal);
   }
-  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
-  control_pid_ = 0;
-  commands_ = nullptr;
+  end_control_process();
   run_stop_post();
 }
 
-void service::signal_processes() {
+void service::forward(int signal) {
+  const auto self = shared_from_this();
+  if (signal == SIGUSR1 && unit().can_reload()) return reload();
+  if (main_pid_ != 0) ::kill(main_pid_, signal);
+}
+
+// --- reloads ---------------------------------------------------------------------------------------------------------
+
+void service::reload() {
+  if (state_ != state::running || main_pid_ == 0) return;
+  if (commands_ != nullptr || reload_ != reload_step::none) {
+    return log_.warning(fmt::format("{}: cannot be reloaded while other commands or another reload go on", name_));
+  }
+  log_.info(fmt::format("{}: reloading", name_));
+  set_timeout(unit().start_timeout, &service::give_up_reloading);
+  reload_ = reload_step::until_commands;
+  if (unit().type == service_type::notify_reload) {
+    reload_ = reload_step::until_reloading;
+    reload_begin_ = std::chrono::floor<period>(std::chrono::steady_clock::now().time_since_epoch());
+    ::kill(main_pid_, unit().reload_signal);
+  }
+  run_commands(unit().reload, &service::finish_reload);
+}
+
+/// Ends a reload when both the commands and the service are done.
+void service::finish_reload() {
+  if (reload_ != reload_step::until_commands || commands_ != nullptr) return;
+  end_reload();
+  log_.info(fmt::format("{}: reloaded", name_));
+  log_.event("reloaded", {{"unit", name_}, {"pid", main_pid_}});
+}
+
+void service::fail_reload(const std::string& reason) {
+  end_reload();
+  log_.error(fmt::format("{}: the reload failed: {}", name_, reason));
+}
+
+void service::give_up_reloading() { fail_reload("it did not finish in time"); }
+
+void service::end_reload() {
+  end_control_process();
+  reload_ = reload_step::none;
+  timer_.cancel();
+  expired_ = nullptr;
+}
+
+// --- stopping --------------------------------------------------------------------------------------------------------
+
+void service::give_up_starting() {
+  set_result(outcome::timeout, 1, "did not start in time");
+  state_ = state::stopping;
+  end_control_process();
+  end_processes(unit().start_timeout_mode);
+}
+
+void service::give_up_stop_commands() {
+  end_control_process();
+  end_processes(unit().stop_timeout_mode);
+}
+
+void service::give_up_stopping() {
+  end_processes(unit().stop_timeout_mode == timeout_mode::abort ? timeout_mode::abort : timeout_mode::kill);
+}
+
+void service::end_control_process() {
+  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  control_pid_ = 0;
+  commands_ = nullptr;
+}
+
+void service::end_processes(timeout_mode mode) {
+  switch (mode) {
+    case timeout_mode::terminate:
+      return signal_processes();
+    case timeout_mode::abort:
+      return abort_processes();
+    case timeout_mode::kill:
+      return kill_processes();
+  }
+}
+
+void service::end_processes(int signal, period timeout, step expired) {
   if (main_pid_ == 0) return run_stop_post();
   const bool whole_group = unit().kill == kill_mode::control_group;
   const int target = whole_group ? -session_ : main_pid_;
   if (unit().kill != kill_mode::none) {
-    ::kill(target, unit().kill_signal);
+    ::kill(target, signal);
     ::kill(target, SIGCONT);
     if (unit().send_sighup) ::kill(target, SIGHUP);
   }
-  set_timeout(unit().stop_timeout, &service::kill_processes);
+  set_timeout(timeout, expired);
+}
+
+void service::signal_processes() { end_processes(stop_signal_, unit().stop_timeout, &service::give_up_stopping); }
+
+void service::abort_processes() {
+  end_processes(unit().watchdog_signal, unit().abort_timeout.value_or(unit().stop_timeout), &service::kill_processes);
 }
 
 void service::kill_processes() {
-  if (main_pid_ == 0) return;
+  if (main_pid_ == 0) return run_stop_post();
   if (!unit().send_sigkill) return;
-  log_.warning(fmt::format("{}: did not stop in time, and is killed", name_));
-  set_result(outcome::timeout, 128 + SIGKILL, "did not stop in time");
-  ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, SIGKILL);
+  const int signal = unit().final_kill_signal;
+  if (result_.is_success()) set_result(outcome::timeout, 128 + signal, "did not stop in time");
+  log_.warning(fmt::format("{}: {}, and is killed", name_, result_.description));
+  ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, signal);
+  set_timeout(unit().stop_timeout, &service::run_stop_post);
 }
 
-void service::signal_main_process(int signal) const noexcept {
-  if (main_pid_ != 0) ::kill(main_pid_, signal);
+// --- the watchdog ----------------------------------------------------------------------------------------------------
+
+void service::feed_watchdog() {
+  watchdog_timer_.cancel();
+  if (state_ != state::running || watchdog_ == period::zero() || watchdog_ == infinity) return;
+  watchdog_timer_.expires_after(watchdog_);
+  watchdog_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
+    // It may have been fed since the timer expired.
+    if (!cancelled && self->watchdog_timer_.expiry() <= std::chrono::steady_clock::now()) {
+      self->expire_watchdog("did not feed its watchdog in time");
+    }
+  });
+}
+
+void service::expire_watchdog(std::string description) {
+  if (state_ == state::stopping || state_ == state::ended) return;
+  set_result(outcome::watchdog, 128 + unit().watchdog_signal, std::move(description));
+  state_ = state::stopping;
+  end_control_process();
+  abort_processes();
 }
 
 void service::kill() const noexcept {
@@ -270,9 +397,10 @@ void service::wait_for_group() {
 void service::finish() {
   if (state_ == state::ended) return;
   state_ = state::ended;
-  if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
+  end_control_process();
   if (session_ != 0 && unit().kill != kill_mode::process && unit().kill != kill_mode::none) ::kill(-session_, SIGKILL);
   group_timer_.cancel();
+  watchdog_timer_.cancel();
   timer_.cancel();
   std::error_code ignored;
   notify_watch_.close(ignored);
@@ -351,7 +479,36 @@ void service::handle(const notification& message) {
     const auto until = std::chrono::steady_clock::now() + period(static_cast<period::rep>(time.value_or(0)));
     if (time && until > timer_.expiry()) set_timeout(period(static_cast<period::rep>(*time)), expired_);
   }
-  if (unit().notifies() && message.find("READY") == "1") become_ready();
+  if (const auto watchdog = message.find("WATCHDOG_USEC")) {
+    if (const auto time = parse_number(*watchdog, INT64_MAX)) {
+      watchdog_ = period(static_cast<period::rep>(*time));
+      feed_watchdog();
+    }
+  }
+  if (const auto watchdog = message.find("WATCHDOG")) {
+    if (*watchdog == "1") feed_watchdog();
+    if (*watchdog == "trigger") expire_watchdog("asked to be ended as by its watchdog");
+  }
+  if (unit().notifies()) handle_readiness(message);
+}
+
+void service::handle_readiness(const notification& message) {
+  if (state_ != state::running) reload_ = reload_step::none;
+  if (reload_ == reload_step::until_reloading && message.find("RELOADING") == "1") {
+    const auto since = parse_number(message.find("MONOTONIC_USEC").value_or(""), INT64_MAX);
+    // One from before the reload answers another signal.
+    if (since && period(static_cast<period::rep>(*since)) >= reload_begin_) reload_ = reload_step::until_ready;
+  }
+  if (message.find("READY") != "1") return;
+  if (reload_ == reload_step::until_ready) {
+    reload_ = reload_step::until_commands;
+    finish_reload();
+  } else if (state_ == state::starting && unit().type == service_type::notify_reload && main_pid_ != 0 &&
+             !handles(main_pid_, unit().reload_signal)) {
+    fail(outcome::protocol, 1, fmt::format("is ready, but does not handle {}", signal_name(unit().reload_signal)));
+  } else {
+    become_ready();
+  }
 }
 
 }  // namespace sd::activate

@@ -13,6 +13,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,14 +42,15 @@ class service : public std::enable_shared_from_this<service> {
           const event_log& log, events handlers);
 
   void start();
+  enum class purpose { stop, restart };
   /// Stops the service in the ways that its unit describes. `on_end` follows.
-  void stop();
+  ///
+  /// @param why Whether another process takes its place.
+  void stop(purpose why = purpose::stop);
   /// Takes note of the end of a child of this process. Returns whether the child belonged to this service.
   bool handle_exit(int pid, int status);
-  /// Sends a signal to the main process, if there is one.
-  void signal_main_process(int signal) const noexcept;
-  /// Kills all processes. Their ends follow.
-  void kill() const noexcept;
+  /// Passes a signal on to the main process, if there is one. SIGUSR1 reloads the service instead if its unit says how.
+  void forward(int signal);
 
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -63,11 +65,24 @@ class service : public std::enable_shared_from_this<service> {
   void start_main_process();
   void become_ready();
   void give_up_starting();
+  void give_up_stop_commands();
+  void give_up_stopping();
   void after_start();
   void handle_main_exit(int status);
   void handle_control_exit(int status);
+  void end_control_process();
+  void end_processes(int signal, period timeout, step expired);
+  void end_processes(timeout_mode mode);
   void signal_processes();
+  void abort_processes();
   void kill_processes();
+  void reload();
+  void finish_reload();
+  void end_reload();
+  void fail_reload(const std::string& reason);
+  void give_up_reloading();
+  void feed_watchdog();
+  void expire_watchdog(std::string description);
   void run_stop_post();
   void wait_for_group();
   void finish();
@@ -77,6 +92,7 @@ class service : public std::enable_shared_from_this<service> {
   void set_timeout(period time, step expired);
   void receive_notifications();
   void handle(const notification& message);
+  void handle_readiness(const notification& message);
   [[nodiscard]] bool is_accepted(int pid) const noexcept;
   [[nodiscard]] bool is_success(int status) const;
   int start_process(const command& line, bool is_main);
@@ -91,6 +107,11 @@ class service : public std::enable_shared_from_this<service> {
   service_result result_;
   int main_pid_ = 0;
   int session_ = 0;  ///< of the main process
+  /// With Type=notify-reload, what the service has still to send.
+  enum class reload_step { none, until_reloading, until_ready, until_commands } reload_ = reload_step::none;
+  std::chrono::microseconds reload_begin_{};  ///< of CLOCK_MONOTONIC
+  int stop_signal_;
+  period watchdog_;
   std::size_t next_start_ = 0;
 
   const std::vector<command>* commands_ = nullptr;  ///< that are run one after the other
@@ -100,6 +121,7 @@ class service : public std::enable_shared_from_this<service> {
 
   asio::steady_timer timer_;
   asio::steady_timer group_timer_;
+  asio::steady_timer watchdog_timer_;
   step expired_ = nullptr;
   std::optional<notify_socket> notify_;
   asio::posix::stream_descriptor notify_watch_;

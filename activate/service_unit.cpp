@@ -241,6 +241,8 @@ void read_timeout(setting_reader& reader, const assignment& setting, service_uni
 }
 
 std::vector<directive<service_unit>> honored() {
+  const auto mode_after_timeout = convert::one_of<timeout_mode>(
+      {{"terminate", timeout_mode::terminate}, {"abort", timeout_mode::abort}, {"kill", timeout_mode::kill}});
   using unit = service_unit;
   return {
       {"Service", "Type", "simple, exec, notify, notify-reload or oneshot",
@@ -255,11 +257,22 @@ std::vector<directive<service_unit>> honored() {
       {"Service", "ExecStart", "the command of the service", commands(&unit::start)},
       {"Service", "ExecStartPre", "commands to run before it", commands(&unit::start_pre)},
       {"Service", "ExecStartPost", "commands to run once it has started", commands(&unit::start_post)},
+      {"Service", "ExecReload", "commands that reload the service, on SIGUSR1", commands(&unit::reload)},
+      {"Service", "ReloadSignal", "the signal that reloads it, with `Type=notify-reload`",
+       store(&unit::reload_signal, signal_number)},
       {"Service", "ExecStop", "commands that stop the service", commands(&unit::stop)},
       {"Service", "ExecStopPost", "commands to run after it has stopped", commands(&unit::stop_post)},
       {"Service", "TimeoutStartSec", "the time to start", store(&unit::start_timeout, timeout)},
       {"Service", "TimeoutStopSec", "the time to stop", store(&unit::stop_timeout, timeout)},
       {"Service", "TimeoutSec", "both", read_timeout},
+      {"Service", "TimeoutAbortSec", "the time to end after `WatchdogSignal=`", store(&unit::abort_timeout, timeout)},
+      {"Service", "TimeoutStartFailureMode",
+       "how a service is ended that does not start in time: terminate, abort or kill",
+       store(&unit::start_timeout_mode, mode_after_timeout)},
+      {"Service", "TimeoutStopFailureMode", "likewise, for one that does not stop in time",
+       store(&unit::stop_timeout_mode, mode_after_timeout)},
+      {"Service", "WatchdogSec", "the time between two messages `WATCHDOG=1`",
+       store(&unit::watchdog, convert::time_span)},
       {"Service", "Environment", "variables", add(&unit::environment, variable)},
       {"Service", "EnvironmentFile", "a file with variables", read_environment_file},
       {"Service", "PassEnvironment", "variables of sd-activate to pass on",
@@ -307,8 +320,13 @@ std::vector<directive<service_unit>> honored() {
                                                       {"process", kill_mode::process},
                                                       {"none", kill_mode::none}}))},
       {"Service", "KillSignal", "the signal that stops them", store(&unit::kill_signal, signal_number)},
+      {"Service", "RestartKillSignal", "the signal that stops them for a restart",
+       store(&unit::restart_kill_signal, signal_number)},
+      {"Service", "FinalKillSignal", "the signal that kills them", store(&unit::final_kill_signal, signal_number)},
+      {"Service", "WatchdogSignal", "the signal that ends a service whose watchdog has expired",
+       store(&unit::watchdog_signal, signal_number)},
       {"Service", "SendSIGHUP", "whether SIGHUP is sent as well", store(&unit::send_sighup, convert::boolean)},
-      {"Service", "SendSIGKILL", "whether SIGKILL follows", store(&unit::send_sigkill, convert::boolean)},
+      {"Service", "SendSIGKILL", "whether `FinalKillSignal=` follows", store(&unit::send_sigkill, convert::boolean)},
       {"Service", "SuccessExitStatus", "exit statuses and signals that count as success",
        exit_status_list(&unit::success_statuses)},
       {"Service", "Restart", "when the service is started again without a client",
@@ -382,11 +400,9 @@ std::vector<directive_group> others() {
       {"Service", support::refused, "sd-activate does not evaluate conditions", {"ExecCondition"}},
       {"Service",
        support::not_enforced,
-       "sd-activate does not supervise services so far",
-       {"ExitType", "FileDescriptorStoreMax", "FileDescriptorStorePreserve", "FinalKillSignal", "RemainAfterExit",
-        "RestartKillSignal", "RestartMaxDelaySec", "RestartMode", "RestartSteps", "RuntimeMaxSec",
-        "RuntimeRandomizedExtraSec", "TimeoutAbortSec", "TimeoutStartFailureMode", "TimeoutStopFailureMode",
-        "WatchdogSec", "WatchdogSignal"}},
+       "not implemented",
+       {"ExitType", "FileDescriptorStoreMax", "FileDescriptorStorePreserve", "RemainAfterExit", "RestartMaxDelaySec",
+        "RestartMode", "RestartSteps", "RuntimeMaxSec", "RuntimeRandomizedExtraSec"}},
       {"Service",
        support::not_enforced,
        "the service runs as the user of sd-activate, with its capabilities",
@@ -508,7 +524,7 @@ std::vector<directive_group> others() {
       {"Service",
        support::without_effect,
        "concerns what sd-activate does not do",
-       {"BusName", "ExecReload", "ExecSearchPath", "GuessMainPID", "PIDFile", "ReloadSignal", "TimeoutCleanSec"}},
+       {"BusName", "ExecSearchPath", "GuessMainPID", "PIDFile", "TimeoutCleanSec"}},
   };
 }
 

@@ -22,6 +22,9 @@ enum class service_type { simple, exec, notify, notify_reload, oneshot };
 /// Who may send messages to NOTIFY_SOCKET.
 enum class notify_access { none, main_process, exec_processes, all };
 
+/// How a service is ended that does not start or stop in time.
+enum class timeout_mode { terminate, abort, kill };
+
 enum class kill_mode { control_group, mixed, process, none };
 
 /// Where a standard stream of the service leads.
@@ -67,9 +70,14 @@ struct service_unit {
   unit_name name;
   std::string path;
   service_type type = service_type::simple;
-  std::vector<command> start, start_pre, start_post, stop, stop_post;
+  std::vector<command> start, start_pre, start_post, reload, stop, stop_post;
+  int reload_signal = SIGHUP;
   period start_timeout = default_timeout;
   period stop_timeout = default_timeout;
+  std::optional<period> abort_timeout;  ///< unset: that for stopping
+  timeout_mode start_timeout_mode = timeout_mode::terminate;
+  timeout_mode stop_timeout_mode = timeout_mode::terminate;
+  period watchdog = period::zero();  ///< zero or infinity: none
 
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<environment_file> environment_files;
@@ -103,6 +111,9 @@ struct service_unit {
   std::vector<std::string> sockets;     ///< the units of Sockets=
   kill_mode kill = kill_mode::control_group;
   int kill_signal = SIGTERM;
+  std::optional<int> restart_kill_signal;  ///< unset: as for other stops
+  int final_kill_signal = SIGKILL;
+  int watchdog_signal = SIGABRT;
   bool send_sighup = false;
   bool send_sigkill = true;
   exit_statuses success_statuses;
@@ -123,9 +134,12 @@ struct service_unit {
   [[nodiscard]] bool notifies() const noexcept {
     return type == service_type::notify || type == service_type::notify_reload;
   }
+  [[nodiscard]] bool can_reload() const noexcept { return type == service_type::notify_reload || !reload.empty(); }
+  [[nodiscard]] bool has_watchdog() const noexcept { return watchdog != period::zero() && watchdog != infinity; }
   [[nodiscard]] notify_access effective_access() const noexcept {
     const bool is_excluded = access.value_or(notify_access::none) == notify_access::none;
-    return notifies() && is_excluded ? notify_access::main_process : access.value_or(notify_access::none);
+    const bool is_needed = notifies() || has_watchdog();
+    return is_needed && is_excluded ? notify_access::main_process : access.value_or(notify_access::none);
   }
 };
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Services that are started again without a client, and the limits of that.
-#include <sd/socket.hpp>
-
 #include "client.hpp"
 #include "running.hpp"
 #include "web.hpp"
@@ -9,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -21,12 +19,11 @@ using sd::activate::test::activator;
 using sd::activate::test::count;
 using sd::activate::test::create;
 using sd::activate::test::eventually;
+using sd::activate::test::pid_in;
 using sd::activate::test::run;
-using sd::activate::test::service;
 using sd::test::accepts_connections;
 using sd::test::ask;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 using recovery = sd::activate::test::web;
 
@@ -183,6 +180,168 @@ TEST_F(recovery, trigger_limit_counts_connections) {
   const auto client = sd::test::connect(where);
   EXPECT_EQ(program.wait(), exit_failure);
   EXPECT_THAT(program.errors(), HasSubstr("TriggerLimitBurst=2 and TriggerLimitIntervalSec=3600 allow"));
+}
+
+// --- the watchdog ----------------------------------------------------------------------------------------------------
+
+TEST_F(recovery, service_is_told_the_period_of_its_watchdog) {
+  activator program({"-q", write("WatchdogSec=1h\n")});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable WATCHDOG_USEC"), "3600000000");
+  EXPECT_EQ(ask(where, "variable WATCHDOG_PID"), ask(where, "pid"));
+  EXPECT_NE(ask(where, "variable NOTIFY_SOCKET"), "(unset)");
+}
+
+TEST_F(recovery, watchdog_that_is_not_fed_ends_the_service) {
+  const auto result = there_ / "result";
+  activator program({"-q", "--now",
+                     write("WatchdogSec=100ms\nRestart=on-watchdog\nRestartSec=0\nExecStopPost=/bin/sh -c 'echo "
+                           "$SERVICE_RESULT >" +
+                           result + "'\n")});
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+  EXPECT_NE(program.event("started").value("pid", 0), 0);
+  std::string text;
+  std::ifstream(result) >> text;
+  EXPECT_EQ(text, "watchdog");
+  EXPECT_THAT(program.errors(), HasSubstr("error: web.service: did not feed its watchdog in time\n"));
+}
+
+TEST_F(recovery, watchdog_begins_when_the_service_is_ready) {
+  activator program({"-q", "--now", write("Type=notify\nWatchdogSec=1ms\n", {"--ready-when", there_ / "ready"})});
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "pid"), "");
+  create(there_ / "ready");
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+}
+
+TEST_F(recovery, watchdog_that_is_fed_leaves_the_service_alone) {
+  using namespace std::chrono_literals;
+  activator program({"-q", write("WatchdogSec=2s\n")});
+  const auto where = program.address();
+  const auto pid = ask(where, "pid");
+  const auto end = std::chrono::steady_clock::now() + 3s;
+  while (std::chrono::steady_clock::now() < end) EXPECT_EQ(ask(where, "notify WATCHDOG=1"), "done");
+  EXPECT_EQ(ask(where, "pid"), pid);
+}
+
+TEST_F(recovery, service_changes_the_period_of_its_watchdog) {
+  activator program({"-q", write("WatchdogSec=1h\n")});
+  ask(program.address(), "notify WATCHDOG_USEC=1000");
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+}
+
+TEST_F(recovery, service_triggers_its_watchdog) {
+  activator program({"-q", write("WatchdogSec=1h\nWatchdogSignal=SIGUSR2\n")});
+  ask(program.address(), "notify WATCHDOG=trigger");
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGUSR2);
+  EXPECT_TRUE(program.reports("error: web.service: asked to be ended as by its watchdog\n"));
+}
+
+TEST_F(recovery, service_that_ignores_the_signal_of_its_watchdog_is_killed) {
+  activator program(
+      {"-q", "--now",
+       write("WatchdogSec=100ms\nTimeoutAbortSec=100ms\nTimeoutStopSec=1h\n", {"--ignore", std::to_string(SIGABRT)})});
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGKILL);
+}
+
+// --- timeouts --------------------------------------------------------------------------------------------------------
+
+TEST_F(recovery, unit_chooses_how_a_service_that_does_not_start_in_time_is_ended) {
+  const struct {
+    const char* mode;
+    int signal;
+  } rows[] = {{"terminate", SIGTERM}, {"abort", SIGABRT}, {"kill", SIGKILL}};
+  for (const auto& [mode, signal] : rows) {
+    activator program(
+        {"-q", "--now",
+         write(std::string("Type=notify\nTimeoutStartSec=100ms\nTimeoutStartFailureMode=") + mode + '\n')});
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + signal) << mode;
+    EXPECT_TRUE(program.reports("error: web.service: did not start in time\n")) << mode;
+  }
+}
+
+TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended) {
+  const struct {
+    const char* settings;
+    int signal;
+  } rows[] = {{"TimeoutStopFailureMode=abort\n", SIGABRT},
+              {"TimeoutStopFailureMode=kill\n", SIGKILL},
+              {"FinalKillSignal=SIGUSR2\n", SIGUSR2}};
+  for (const auto& [settings, signal] : rows) {
+    activator program({"-q", write(std::string("TimeoutStopSec=100ms\n") + settings, {"--ignore", "15"})});
+    EXPECT_NE(ask(program.address(), "pid"), "");
+    EXPECT_EQ(program.stop(), 0);
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + signal) << settings;
+  }
+}
+
+TEST_F(recovery, unit_chooses_the_signal_of_a_restart) {
+  activator program({"-q", write("RestartKillSignal=SIGUSR2\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  program.send(SIGHUP);
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGUSR2);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM);
+  EXPECT_EQ(program.errors(), "");
+}
+
+// --- reloads ---------------------------------------------------------------------------------------------------------
+
+TEST_F(recovery, commands_of_the_unit_reload_the_service) {
+  activator program({"-q", write("ExecReload=/bin/sh -c 'echo $MAINPID >" + (there_ / "first") +
+                                 "'\nExecReload=/bin/touch " + (there_ / "second") + '\n')});
+  const auto pid = ask(program.address(), "pid");
+  program.send(SIGUSR1);
+  EXPECT_EQ(std::to_string(program.event("reloaded").value("pid", 0)), pid);
+  EXPECT_EQ(std::to_string(pid_in(there_ / "first")), pid);
+  EXPECT_TRUE(std::filesystem::exists(there_ / "second"));
+}
+
+TEST_F(recovery, service_stays_if_its_reload_fails) {
+  const struct {
+    const char* settings;
+    const char* reason;
+  } rows[] = {{"ExecReload=/bin/false\n", "/bin/false exited with status 1"},
+              {"ExecReload=/bin/sleep 1000\nTimeoutStartSec=100ms\n", "it did not finish in time"}};
+  for (const auto& [settings, reason] : rows) {
+    activator program({"-q", write(settings)});
+    const auto where = program.address();
+    const auto pid = ask(where, "pid");
+    program.send(SIGUSR1);
+    EXPECT_TRUE(program.reports("error: web.service: the reload failed: " + std::string(reason) + '\n'));
+    EXPECT_EQ(ask(where, "pid"), pid);
+  }
+}
+
+TEST_F(recovery, notifying_service_is_reloaded_by_a_signal) {
+  for (const int signal : {SIGHUP, SIGUSR2}) {
+    activator program({"-q", "--now",
+                       write("Type=notify-reload\nReloadSignal=" + std::to_string(signal) + '\n',
+                             {"--on-reload", std::to_string(signal), "--ready"})});
+    const int pid = program.event("ready").value("pid", 0);
+    for (int i = 0; i < 2; ++i) {
+      program.send(SIGUSR1);
+      EXPECT_EQ(program.event("reloaded").value("pid", 0), pid);
+    }
+  }
+}
+
+TEST_F(recovery, reload_without_messages_is_given_up) {
+  activator program({"-q", "--now",
+                     write("Type=notify-reload\nTimeoutStartSec=500ms\n",
+                           {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"})});
+  const auto where = program.address();
+  const auto pid = program.event("ready").value("pid", 0);
+  program.send(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
+  ask(where, "notify READY=1");  // without RELOADING=1
+  EXPECT_TRUE(program.reports("error: web.service: the reload failed: it did not finish in time\n"));
+  EXPECT_EQ(ask(where, "pid"), std::to_string(pid));
+}
+
+TEST_F(recovery, service_that_would_be_killed_by_its_reload_does_not_start) {
+  activator program({"-q", "--now", write("Type=notify-reload\n", {"--ready"})});
+  EXPECT_TRUE(program.reports("error: web.service: is ready, but does not handle SIGHUP\n"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 //   variables        the names of all variables, one in each line
 //   save FILE        writes the process id to a file
 //   ready            sends READY=1
+//   notify TEXT      sends this text to the service manager
 //   exit STATUS      exits without a reply
 //   raise SIGNAL     sends itself a signal, without a reply
 //   kill PID SIGNAL  sends a process a signal
@@ -23,6 +24,7 @@
 //   --any-pid             accepts descriptors without LISTEN_PID
 //   --ignore SIGNAL       ignores the signal
 //   --handle SIGNAL FILE  creates the file when it receives the signal
+//   --on-reload SIGNAL    sends RELOADING=1 and READY=1 when it receives the signal
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
 #include <sd/socket.hpp>
@@ -53,6 +55,12 @@ namespace {
 std::string signal_file;
 
 void handle_signal(int) { ::close(::open(signal_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); }
+
+void reload(int) {
+  std::error_code ignored;
+  sd::notify(sd::state::reloading(), ignored);
+  sd::notify(sd::state::ready(), ignored);
+}
 
 std::string open_descriptors() {
   std::string all;
@@ -179,6 +187,7 @@ class service {
     if (verb == "variables") return variable_names();
     if (verb == "save") std::ofstream(argument) << ::getpid() << std::endl;
     if (verb == "ready") sd::notify(sd::state::ready());
+    if (verb == "notify") sd::notify(sd::state::raw(argument));
     if (verb == "exit") std::exit(std::stoi(argument));
     if (verb == "kill") ::kill(std::stoi(argument), signal);
     if (verb == "orphan") return std::to_string(make_orphan());
@@ -215,6 +224,10 @@ int main(int argc, char** argv) try {
       struct sigaction action {};
       action.sa_handler = handle_signal;
       ::sigaction(number, &action, nullptr);
+    } else if (options[i] == "--on-reload") {
+      struct sigaction action {};
+      action.sa_handler = reload;
+      ::sigaction(std::stoi(options.at(++i)), &action, nullptr);
     }
   }
   auto fds = sd::listen_fds(how);

@@ -30,6 +30,7 @@ using sd::activate::service_unit;
 using sd::activate::stream;
 using sd::activate::stream_kind;
 using sd::activate::support;
+using sd::activate::timeout_mode;
 using sd::activate::test::honored_names;
 using sd::activate::test::names_in;
 using sd::activate::test::read_service;
@@ -159,6 +160,16 @@ const good good_settings[] = {
        return u.success_statuses.statuses == std::vector<int>{1, 250, 75} &&
               u.success_statuses.signals == std::vector<int>{SIGKILL};
      }},
+    {"TimeoutAbortSec=5", [](const unit& u) { return u.abort_timeout == 5s; }},
+    {"TimeoutStartFailureMode=abort", [](const unit& u) { return u.start_timeout_mode == timeout_mode::abort; }},
+    {"TimeoutStopFailureMode=kill", [](const unit& u) { return u.stop_timeout_mode == timeout_mode::kill; }},
+    {"WatchdogSec=5",
+     [](const unit& u) { return u.watchdog == 5s && u.effective_access() == notify_access::main_process; }},
+    {"WatchdogSignal=SIGUSR2", [](const unit& u) { return u.watchdog_signal == SIGUSR2; }},
+    {"FinalKillSignal=SIGQUIT", [](const unit& u) { return u.final_kill_signal == SIGQUIT; }},
+    {"RestartKillSignal=SIGINT", [](const unit& u) { return u.restart_kill_signal == SIGINT; }},
+    {"ExecReload=/bin/b", [](const unit& u) { return u.reload.size() == 1 && u.can_reload(); }},
+    {"ReloadSignal=SIGUSR1", [](const unit& u) { return u.reload_signal == SIGUSR1; }},
     {"Restart=on-success", [](const unit& u) { return u.restart == restart_policy::on_success; }},
     {"Restart=on-failure", [](const unit& u) { return u.restart == restart_policy::on_failure; }},
     {"Restart=on-abnormal", [](const unit& u) { return u.restart == restart_policy::on_abnormal; }},
@@ -228,6 +239,10 @@ TEST(service_unit, defaults_are_those_of_systemd) {
   EXPECT_TRUE(read.ignores_sigpipe);
   EXPECT_EQ(read.effective_access(), notify_access::none);
   EXPECT_EQ(read.restart, restart_policy::no);
+  EXPECT_FALSE(read.has_watchdog());
+  EXPECT_EQ(read.watchdog_signal, SIGABRT);
+  EXPECT_EQ(read.final_kill_signal, SIGKILL);
+  EXPECT_EQ(read.reload_signal, SIGHUP);
   EXPECT_EQ(read.restart_delay, 100ms);
   EXPECT_FALSE(read.start_limit().is_set());
   for (const auto mode : read.directory_modes) EXPECT_EQ(mode, 0755U);
@@ -286,6 +301,8 @@ struct bad {
 
 constexpr std::string_view no_boolean = "neither yes nor no";
 constexpr std::string_view no_period = "not a time span, such as 90 or 1min 30s";
+constexpr std::string_view no_signal = "not a signal, such as SIGTERM";
+constexpr std::string_view no_mode_after_timeout = "none of terminate, abort, kill";
 constexpr std::string_view no_mode = "not an access mode in octal, such as 0660";
 constexpr std::string_view no_limit = "not a limit, such as 1024, 512:1024 or infinity";
 constexpr std::string_view no_program = "the program is neither an absolute path nor a name without a slash";
@@ -355,10 +372,19 @@ const bad bad_settings[] = {
     {"NotifyAccess=x", "none of none, main, exec, all"},
     {"Sockets=a.socket b", "not the name of a socket unit", 9},
     {"KillMode=x", "none of control-group, mixed, process, none"},
-    {"KillSignal=x", "not a signal, such as SIGTERM"},
+    {"KillSignal=x", no_signal},
     {"SendSIGHUP=x", no_boolean},
     {"SendSIGKILL=x", no_boolean},
     {"SuccessExitStatus=1 256", "neither an exit status nor a signal", 2},
+    {"TimeoutAbortSec=x", no_period},
+    {"TimeoutStartFailureMode=stop", no_mode_after_timeout},
+    {"TimeoutStopFailureMode=x", no_mode_after_timeout},
+    {"WatchdogSec=x", no_period},
+    {"WatchdogSignal=x", no_signal},
+    {"FinalKillSignal=SIG", no_signal},
+    {"RestartKillSignal=x", no_signal},
+    {"ExecReload=bin/b", no_program},
+    {"ReloadSignal=x", no_signal},
     {"Restart=sometimes", "none of no, on-success, on-failure, on-abnormal, on-watchdog, on-abort, always"},
     {"RestartSec=x", no_period},
     {"RestartPreventExitStatus=x", "neither an exit status nor a signal"},

@@ -117,6 +117,7 @@ class Observation:
         for port in self._ports:
             report = re.sub(r'\b%d\b' % port, "the client's port", report)
         report = re.sub('^(variable (?:INVOCATION_ID|MAINPID))=[0-9a-f]+$', r'\1=...', report, flags=re.M)
+        report = re.sub('^(variable NOTIFY_SOCKET)=.*$', r'\1=...', report, flags=re.M)
         # Some of what versions of systemd differ in. sd-activate sets LISTEN_PIDFDID and SO_COOKIE, and none of the others.
         report = re.sub(r'^(word \d+([-/]))\d+\2', r'\1', report, flags=re.M)  # SO_COOKIE in the name of an instance
         report = re.sub('^(variable PATH=.*?)(:/sbin:/bin)?$', r'\1', report, flags=re.M)
@@ -230,6 +231,12 @@ def service_that_reaches_its_start_limit(seen):
     sockets_are_closed(seen, ('127.0.0.1', 8030))
 
 
+def service_whose_watchdog_expires(seen):
+    seen.reports.hold()
+    seen.add_report()
+    seen.add_report()
+
+
 def client_that_is_never_accepted(seen):
     """The service ends without having served it, so it starts the service again and again."""
     seen.add_report()
@@ -257,6 +264,7 @@ SCENARIOS = {
     'service-prefixes.socket': reports(2),
     'special-unwatchable.socket': reports(0),
     'service-restarts.socket': service_that_reaches_its_start_limit,
+    'service-watchdog.socket': service_whose_watchdog_expires,
     'trigger-limit.socket': client_that_is_never_accepted,
     'several-a.socket several-b.socket several-c.socket': report_of_several_units,
 }
