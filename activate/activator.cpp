@@ -5,6 +5,7 @@
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "descriptor_store.hpp"
 #include "detail/os/sockets.hpp"
 #include "service.hpp"
 #include "sockets.hpp"
@@ -118,13 +119,14 @@ struct socket_group {
 /// One service for all sockets.
 class single_service {
  public:
-  /// @param fds    The descriptors of all groups, in order.
+  /// @param fds    The descriptors of all groups, in order. Those that the service stores are appended.
   /// @param on_end Called to end sd-activate with an exit status.
-  single_service(asio::io_context& io, const plan& what, const std::vector<listen_fd>& fds,
-                 std::vector<socket_group> groups, const event_log& log, std::function<void(int exit_status)> on_end)
+  single_service(asio::io_context& io, const plan& what, std::vector<listen_fd>& fds, std::vector<socket_group> groups,
+                 const event_log& log, std::function<void(int exit_status)> on_end)
       : io_(io),
         plan_(what),
         fds_(fds),
+        sockets_(fds.size()),
         groups_(std::move(groups)),
         log_(log),
         on_end_(std::move(on_end)),
@@ -133,6 +135,7 @@ class single_service {
         pause_timer_(io),
         settling_(io) {
     starter_ = std::make_shared<process_starter>(unit_, plan_.environment, plan_.pid);
+    if (unit_.has_store()) store_.emplace(io_, fds_, unit_.most_stored_descriptors, unit_.name.full(), log_);
     auto next = fds_.begin();
     for (auto& group : groups_) {
       for (std::size_t i = 0; i < group.count; ++i, ++next) {
@@ -149,7 +152,7 @@ class single_service {
     disarm();
     if (!start_limit_.admits(clock::now())) return give_up();
     // After the watchers, which make the sockets nonblocking.
-    for (const auto& each : fds_) detail::os::set_nonblocking(each.fd.get(), unit_.nonblocking);
+    for (std::size_t i = 0; i < sockets_; ++i) detail::os::set_nonblocking(fds_[i].fd.get(), unit_.nonblocking);
     started_ = clock::now();
     try {
       current_ = make();
@@ -163,7 +166,8 @@ class single_service {
     for (auto& each : watchers_) each->arm();
   }
 
-  /// Starts the next instance on the same sockets, and stops the current one when the next one is ready.
+  /// Starts the next instance on the same sockets, and stops the current one when the next one is ready. A service that
+  /// stores descriptors is stopped first.
   void restart() {
     if (on_stopped_) return;
     if (!current_) return end_pause();
@@ -173,6 +177,11 @@ class single_service {
       return;
     }
     log_.info(fmt::format("{}: restarting", unit_.name.full()));
+    if (store_) {
+      // Two processes cannot share the stored descriptors.
+      starts_again_ = true;
+      return current_->stop(service::purpose::restart);
+    }
     if (!start_limit_.admits(clock::now())) return report_failed_restart("its start limit is reached");
     try {
       next_ = make();
@@ -213,11 +222,15 @@ class single_service {
   std::shared_ptr<service> make() {
     process_details details;
     details.fds = &fds_;
-    if (fds_.size() == 1) details.socket = fds_.front().fd.get();
-    return std::make_shared<service>(
-        io_, starter_, details, log_,
-        service::events{[this](service& ready) { is_ready(ready); },
-                        [this](service& ended, const service_result& result) { has_ended(ended, result); }});
+    if (sockets_ == 1) details.socket = fds_.front().fd.get();
+    service::events handlers;
+    handlers.on_ready = [this](service& ready) { is_ready(ready); };
+    handlers.on_end = [this](service& ended, const service_result& result) { has_ended(ended, result); };
+    if (store_) {
+      details.variables["FDSTORE"] = std::to_string(unit_.most_stored_descriptors);
+      handlers.on_store = [this](notification& message) { store_->handle(message); };
+    }
+    return std::make_shared<service>(io_, starter_, details, log_, handlers);
   }
 
   void disarm() {
@@ -231,6 +244,7 @@ class single_service {
   }
 
   void is_ready(service& ready) {
+    if (&ready == current_.get() && std::exchange(is_replaced_, false)) report_restart();
     if (&ready != next_.get()) return;
     if (unit_.notifies()) return take_over();
     settling_.expires_after(settling_time);
@@ -242,9 +256,11 @@ class single_service {
   void take_over() {
     if (!next_) return;
     previous_ = std::exchange(current_, std::exchange(next_, nullptr));
-    log_.event("restarted", {{"unit", unit_.name.full()}, {"pid", current_->main_pid()}});
+    report_restart();
     if (previous_) previous_->stop(service::purpose::restart);
   }
+
+  void report_restart() const { log_.event("restarted", {{"unit", unit_.name.full()}, {"pid", current_->main_pid()}}); }
 
   void has_ended(service& ended, const service_result& result) {
     if (&ended == previous_.get()) {
@@ -256,11 +272,24 @@ class single_service {
       if (!on_stopped_) report_failed_restart(result.description);
     } else {
       current_.reset();
+      if (!on_stopped_ && std::exchange(starts_again_, false)) return start_again(result);
       if (!on_stopped_) return has_failed(result);
       report_end(result);
     }
     report_if_stopped();
     if (!next_ && !previous_ && std::exchange(is_restart_wanted_, false)) restart();
+  }
+
+  /// The service has been stopped so that it can be started again.
+  void start_again(const service_result& result) {
+    report_end(result);
+    if (unit_.stored_descriptors_stay == store_lifetime::run) clear_store();
+    is_replaced_ = true;
+    start();
+  }
+
+  void clear_store() {
+    if (store_) store_->clear();
   }
 
   /// The service has ended without being asked to.
@@ -273,11 +302,14 @@ class single_service {
       if (std::exchange(is_restart_wanted_, false)) restart();
       return;
     }
+    is_replaced_ = false;
     if (is_restarted(unit_, result)) {
+      if (unit_.stored_descriptors_stay == store_lifetime::run) clear_store();
       const auto pause = std::max(pause_after(result), unit_.restart_delay);
       log_.debug(fmt::format("{}: the next start follows in {} s", unit_.name.full(), to_text(pause)));
       continue_after(pause, &single_service::start);
     } else {
+      if (unit_.stored_descriptors_stay != store_lifetime::activator) clear_store();
       flush_pending();
       continue_after(pause_after(result), &single_service::wait_for_traffic);
     }
@@ -350,18 +382,22 @@ class single_service {
 
   asio::io_context& io_;
   const plan& plan_;
-  const std::vector<listen_fd>& fds_;
+  std::vector<listen_fd>& fds_;
+  std::size_t sockets_;  ///< the number of those that are not stored by the service
   std::vector<socket_group> groups_;
   const event_log& log_;
   std::function<void(int)> on_end_;
   service_unit unit_;
   rate_limit start_limit_;
   std::shared_ptr<const process_starter> starter_;
+  std::optional<descriptor_store> store_;
   std::vector<std::unique_ptr<watcher>> watchers_;
   std::shared_ptr<service> current_;
   std::shared_ptr<service> next_;      ///< started to replace the current one, but not ready yet
   std::shared_ptr<service> previous_;  ///< replaced, but not ended yet
   bool is_restart_wanted_ = false;
+  bool starts_again_ = false;  ///< once it has stopped
+  bool is_replaced_ = false;   ///< started again, but not ready yet
   std::function<void()> on_stopped_;
   clock::time_point started_;
   start_pauses pauses_;
@@ -518,6 +554,7 @@ class service_per_connection {
           io_, std::move(starter), std::move(details), log_,
           service::events{
               [](service&) {},
+              {},
               [this, number](service& ended, const service_result& result) { has_ended(number, ended, result); }});
     } catch (...) {
       fd = std::move(added.fds.front().fd);

@@ -21,23 +21,21 @@ namespace {
 constexpr std::size_t most_descriptors = 253;  // SCM_MAX_FD
 constexpr std::size_t longest_message = 65536;
 
-/// Returns the pid of the sender, or 0 if the message does not contain it. Closes the descriptors of the message.
-int take_control_data(msghdr& message) {
-  int pid = 0;
+/// Takes the pid of the sender, and the descriptors.
+void take_control_data(msghdr& message, notification& result) {
   for (auto* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET) continue;
     if (part->cmsg_type == SCM_CREDENTIALS) {
       ucred sender{};
       std::memcpy(&sender, CMSG_DATA(part), sizeof sender);
-      pid = sender.pid;
+      result.pid = sender.pid;
     } else if (part->cmsg_type == SCM_RIGHTS) {
       const auto count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       std::array<int, most_descriptors> fds{};
       std::memcpy(fds.data(), CMSG_DATA(part), count * sizeof(int));
-      for (std::size_t i = 0; i < count; ++i) ::close(fds[i]);
+      for (std::size_t i = 0; i < count; ++i) result.fds.emplace_back(fds[i]);
     }
   }
-  return pid;
 }
 
 }  // namespace
@@ -73,7 +71,7 @@ std::optional<notification> notify_socket::receive() {
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return std::nullopt;
     notification result;
-    result.pid = take_control_data(message);
+    take_control_data(message, result);
     if ((message.msg_flags & MSG_TRUNC) != 0 || result.pid == 0) continue;
     std::string_view rest(text.data(), static_cast<std::size_t>(size));
     while (!rest.empty()) {

@@ -12,9 +12,10 @@
 // The receiving side of sd_notify(3).
 namespace sd::activate {
 
-/// A message of a service. The descriptors that came with it are closed already, which ends a barrier.
+/// A message of a service. To close its descriptors ends a barrier.
 struct notification {
   int pid = 0;  ///< the sender
+  std::vector<unique_fd> fds;
   std::vector<std::pair<std::string, std::string>> fields;
 
   /// Returns the value of a field. Empty optional if the message does not have it.

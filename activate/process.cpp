@@ -59,6 +59,7 @@ struct preparation {
   std::string oom_score_adjust;
   const char* volatile* failed_step = nullptr;  ///< in memory that the child shares with this process
   int parent = 0;
+  rlimit descriptor_limit{};
 
   int operator()() const noexcept {
     return begin(::setsid() < 0 && errno != EPERM, "setsid") || set_limits() || set_streams() || set_identity() ||
@@ -75,6 +76,7 @@ struct preparation {
   }
 
   [[nodiscard]] bool set_limits() const noexcept {
+    if (begin(::setrlimit(RLIMIT_NOFILE, &descriptor_limit) < 0, "set a limit")) return true;
     for (const auto& [resource, soft, hard] : unit->limits) {
       // glibc has a type of its own for the resource, and musl has not.
       const auto number = static_cast<decltype(RLIMIT_NOFILE)>(resource);
@@ -260,6 +262,7 @@ process_starter::process_starter(const service_unit& unit, environment_map inher
   }
   variables_.try_emplace("PATH", default_path);
   variables_["INVOCATION_ID"] = random_id();
+  if (::getrlimit(RLIMIT_NOFILE, &descriptor_limit_) < 0) fail(errno, "getrlimit");
   resolve_user();
   make_directories();
   for (const auto& [name, value] : unit_.environment) variables_[name] = value;
@@ -354,6 +357,7 @@ int process_starter::start(const command& line, const process_details& details) 
   if (unit_.oom_score_adjust) prepare.oom_score_adjust = std::to_string(*unit_.oom_score_adjust);
   prepare.failed_step = failed_step.get();
   prepare.parent = ::getpid();
+  prepare.descriptor_limit = descriptor_limit_;
 
   static const std::vector<listen_fd> none;
   const bool is_inetd = unit_.input.where == stream_kind::socket;

@@ -5,6 +5,8 @@
 
 #include "service_unit.hpp"
 
+#include <sys/resource.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -56,6 +58,7 @@ class process_starter {
   const service_unit& unit_;
   environment_map variables_;
   bool sets_listen_pid_;
+  rlimit descriptor_limit_{};  ///< of this process at first, which it may have raised since
   bool has_user_ = false;
   unsigned user_ = 0;
   unsigned group_ = 0;

@@ -82,7 +82,7 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
 
 void service::start() {
   const auto self = shared_from_this();
-  if (notify_) receive_notifications();
+  if (notify_) wait_for_notifications();
   set_timeout(unit().start_timeout, &service::give_up_starting);
   run_commands(unit().start_pre, &service::start_main_process);
 }
@@ -411,12 +411,13 @@ void service::finish() {
 
 bool service::handle_exit(int pid, int status) {
   const auto self = shared_from_this();
+  if (pid != main_pid_ && pid != control_pid_) return false;
+  // A message counts even if its sender has ended since.
+  receive_notifications();
   if (pid == main_pid_) {
     handle_main_exit(status);
   } else if (pid == control_pid_) {
     handle_control_exit(status);
-  } else {
-    return false;
   }
   return true;
 }
@@ -441,13 +442,18 @@ void service::set_timeout(period time, step expired) {
 
 // --- notifications ---------------------------------------------------------------------------------------------------
 
-void service::receive_notifications() {
+void service::wait_for_notifications() {
   notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,
                            [self = shared_from_this()](const std::error_code& cancelled) {
                              if (cancelled || self->state_ == state::ended) return;
-                             while (const auto message = self->notify_->receive()) self->handle(*message);
                              self->receive_notifications();
+                             self->wait_for_notifications();
                            });
+}
+
+void service::receive_notifications() {
+  if (!notify_) return;
+  while (auto message = notify_->receive()) handle(*message);
 }
 
 bool service::is_accepted(int pid) const noexcept {
@@ -461,7 +467,7 @@ bool service::is_accepted(int pid) const noexcept {
   }
 }
 
-void service::handle(const notification& message) {
+void service::handle(notification& message) {
   if (!is_accepted(message.pid)) {
     log_.debug(fmt::format("{}: NotifyAccess= excludes a message of process {}", name_, message.pid));
     return;
@@ -479,6 +485,8 @@ void service::handle(const notification& message) {
     const auto until = std::chrono::steady_clock::now() + period(static_cast<period::rep>(time.value_or(0)));
     if (time && until > timer_.expiry()) set_timeout(period(static_cast<period::rep>(*time)), expired_);
   }
+  const bool concerns_store = message.find("FDSTORE") == "1" || message.find("FDSTOREREMOVE") == "1";
+  if (concerns_store && handlers_.on_store) handlers_.on_store(message);
   if (const auto watchdog = message.find("WATCHDOG_USEC")) {
     if (const auto time = parse_number(*watchdog, INT64_MAX)) {
       watchdog_ = period(static_cast<period::rep>(*time));

@@ -35,6 +35,7 @@ class service : public std::enable_shared_from_this<service> {
 
   struct events {
     std::function<void(service&)> on_ready;
+    std::function<void(notification&)> on_store;  ///< a message with FDSTORE=1 or FDSTOREREMOVE=1; may be empty
     std::function<void(service&, const service_result&)> on_end;  ///< the last call
   };
 
@@ -90,8 +91,9 @@ class service : public std::enable_shared_from_this<service> {
   void fail(outcome how, int exit_status, std::string description);
   void fail(const std::system_error& error);
   void set_timeout(period time, step expired);
+  void wait_for_notifications();
   void receive_notifications();
-  void handle(const notification& message);
+  void handle(notification& message);
   void handle_readiness(const notification& message);
   [[nodiscard]] bool is_accepted(int pid) const noexcept;
   [[nodiscard]] bool is_success(int status) const;

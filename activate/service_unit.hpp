@@ -22,6 +22,10 @@ enum class service_type { simple, exec, notify, notify_reload, oneshot };
 /// Who may send messages to NOTIFY_SOCKET.
 enum class notify_access { none, main_process, exec_processes, all };
 
+/// How long the descriptors stay that the service stores: until it stops, until it stops without being started again,
+/// or as long as sd-activate runs.
+enum class store_lifetime { run, restarts, activator };
+
 /// How a service is ended that does not start or stop in time.
 enum class timeout_mode { terminate, abort, kill };
 
@@ -135,10 +139,14 @@ struct service_unit {
     return type == service_type::notify || type == service_type::notify_reload;
   }
   [[nodiscard]] bool can_reload() const noexcept { return type == service_type::notify_reload || !reload.empty(); }
+  unsigned most_stored_descriptors = 0;
+  store_lifetime stored_descriptors_stay = store_lifetime::restarts;
+
+  [[nodiscard]] bool has_store() const noexcept { return most_stored_descriptors != 0; }
   [[nodiscard]] bool has_watchdog() const noexcept { return watchdog != period::zero() && watchdog != infinity; }
   [[nodiscard]] notify_access effective_access() const noexcept {
     const bool is_excluded = access.value_or(notify_access::none) == notify_access::none;
-    const bool is_needed = notifies() || has_watchdog();
+    const bool is_needed = notifies() || has_watchdog() || has_store();
     return is_needed && is_excluded ? notify_access::main_process : access.value_or(notify_access::none);
   }
 };

@@ -11,6 +11,15 @@
 //   save FILE        writes the process id to a file
 //   ready            sends READY=1
 //   notify TEXT      sends this text to the service manager
+//   send TEXT        sends this text, in which "+" stands for a line break, with a new descriptor
+//   send-and-exit TEXT    likewise, and exits at once without a reply
+//   send-from-child TEXT  likewise, from another process
+//   store NAME       stores a new descriptor
+//   store-again NAME stores the last one once more
+//   store-end NAME   stores an end of a new connection, whose other end stays with the service
+//   store-unpolled NAME   likewise, but the service manager does not watch it
+//   close-ends       closes the other ends
+//   forget NAME      removes descriptors from the store
 //   exit STATUS      exits without a reply
 //   raise SIGNAL     sends itself a signal, without a reply
 //   kill PID SIGNAL  sends a process a signal
@@ -28,15 +37,20 @@
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
 #include <sd/socket.hpp>
+#include <sd/store.hpp>
+#include <sd/unique_fd.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -187,6 +201,25 @@ class service {
     if (verb == "variables") return variable_names();
     if (verb == "save") std::ofstream(argument) << ::getpid() << std::endl;
     if (verb == "ready") sd::notify(sd::state::ready());
+    if (verb.rfind("send", 0) == 0) {
+      std::replace(argument.begin(), argument.end(), '+', '\n');
+      const int child = verb == "send-from-child" ? ::fork() : -1;
+      if (child <= 0) {
+        const int fd = make_memory_file();
+        sd::notify(sd::state::raw(argument), {{fd}});
+      }
+      if (child == 0) sd::notify_barrier(std::chrono::seconds(20));
+      if (child == 0 || verb == "send-and-exit") ::_exit(0);
+      if (child > 0) ::waitpid(child, nullptr, 0);
+    }
+    if (verb == "store") make_memory_file();
+    if (verb == "store" || verb == "store-again") sd::store(argument, memory_files_.back().get());
+    if (verb == "store-end") store_end(argument, sd::store_poll::on);
+    if (verb == "store-unpolled") store_end(argument, sd::store_poll::off);
+    if (verb == "close-ends") ends_.clear();
+    if (verb == "forget") sd::forget(argument);
+    // The reply follows when the service manager has acted.
+    if (verb == "send" || verb == "forget" || verb.rfind("store", 0) == 0) sd::notify_barrier(std::chrono::seconds(20));
     if (verb == "notify") sd::notify(sd::state::raw(argument));
     if (verb == "exit") std::exit(std::stoi(argument));
     if (verb == "kill") ::kill(std::stoi(argument), signal);
@@ -196,8 +229,23 @@ class service {
     return "done";
   }
 
+  int make_memory_file() {
+    memory_files_.emplace_back(::memfd_create("stored", MFD_CLOEXEC));
+    return memory_files_.back().get();
+  }
+
+  void store_end(const std::string& name, sd::store_poll poll) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) std::exit(5);
+    ends_.emplace_back(ends[0]);
+    const sd::unique_fd stored(ends[1]);
+    sd::store(name, stored.get(), poll);
+  }
+
   std::vector<sd::listen_fd> fds_;
   std::optional<std::string> ready_when_;
+  std::vector<sd::unique_fd> memory_files_;
+  std::vector<sd::unique_fd> ends_;
 };
 
 }  // namespace
@@ -231,6 +279,7 @@ int main(int argc, char** argv) try {
     }
   }
   auto fds = sd::listen_fds(how);
+  const auto stored = sd::take_stored(fds);
   if (is_ready) sd::notify(sd::state::ready());
   service(std::move(fds), ready_when).run();
   return 0;

@@ -27,6 +27,7 @@ using sd::activate::service_directives;
 using sd::activate::service_directory;
 using sd::activate::service_type;
 using sd::activate::service_unit;
+using sd::activate::store_lifetime;
 using sd::activate::stream;
 using sd::activate::stream_kind;
 using sd::activate::support;
@@ -145,6 +146,13 @@ const good good_settings[] = {
     {"NotifyAccess=main", [](const unit& u) { return u.access == notify_access::main_process; }},
     {"NotifyAccess=exec", [](const unit& u) { return u.access == notify_access::exec_processes; }},
     {"NotifyAccess=all", [](const unit& u) { return u.effective_access() == notify_access::all; }},
+    {"FileDescriptorStoreMax=5",
+     [](const unit& u) {
+       return u.most_stored_descriptors == 5 && u.effective_access() == notify_access::main_process;
+     }},
+    {"FileDescriptorStorePreserve=no", [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::run; }},
+    {"FileDescriptorStorePreserve=yes",
+     [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::activator; }},
     {"Sockets=a.socket %p.socket",
      [](const unit& u) {
        return u.sockets == lines{"a.socket", "web.socket"};
@@ -240,6 +248,8 @@ TEST(service_unit, defaults_are_those_of_systemd) {
   EXPECT_EQ(read.effective_access(), notify_access::none);
   EXPECT_EQ(read.restart, restart_policy::no);
   EXPECT_FALSE(read.has_watchdog());
+  EXPECT_FALSE(read.has_store());
+  EXPECT_EQ(read.stored_descriptors_stay, store_lifetime::restarts);
   EXPECT_EQ(read.watchdog_signal, SIGABRT);
   EXPECT_EQ(read.final_kill_signal, SIGKILL);
   EXPECT_EQ(read.reload_signal, SIGHUP);
@@ -370,6 +380,8 @@ const bad bad_settings[] = {
     {"StandardError=x", no_output},
     {"NonBlocking=x", no_boolean},
     {"NotifyAccess=x", "none of none, main, exec, all"},
+    {"FileDescriptorStoreMax=x", "not a number from 0 to 4294967295"},
+    {"FileDescriptorStorePreserve=always", "none of no, restart, yes, false, true"},
     {"Sockets=a.socket b", "not the name of a socket unit", 9},
     {"KillMode=x", "none of control-group, mixed, process, none"},
     {"KillSignal=x", no_signal},
