@@ -7,6 +7,8 @@
 
 #include "descriptor_store.hpp"
 #include "detail/os/sockets.hpp"
+#include "idle_watch.hpp"
+#include "process_group.hpp"
 #include "service.hpp"
 #include "sockets.hpp"
 
@@ -143,6 +145,7 @@ class single_service {
             std::make_unique<watcher>(io_, next->fd.get(), [this, &group] { start_for_traffic(group); }));
       }
     }
+    if (plan_.stop_idle != infinity) idle_.emplace(io_, fds_, plan_.stop_idle, [this] { stop_idle(); });
   }
   ~single_service() { starter_->remove_runtime_directories(); }
   single_service(const single_service&) = delete;
@@ -154,6 +157,7 @@ class single_service {
     // After the watchers, which make the sockets nonblocking.
     for (std::size_t i = 0; i < sockets_; ++i) detail::os::set_nonblocking(fds_[i].fd.get(), unit_.nonblocking);
     started_ = clock::now();
+    if (idle_) idle_->start();
     try {
       current_ = make();
     } catch (const std::system_error& error) {
@@ -303,7 +307,9 @@ class single_service {
       return;
     }
     is_replaced_ = false;
-    if (is_restarted(unit_, result)) {
+    if (idle_) idle_->cancel();
+    const bool was_idle = std::exchange(was_idle_, false);
+    if (!was_idle && is_restarted(unit_, result)) {
       if (unit_.stored_descriptors_stay == store_lifetime::run) clear_store();
       const auto pause = std::max(pause_after(result), unit_.restart_delay);
       log_.debug(fmt::format("{}: the next start follows in {} s", unit_.name.full(), to_text(pause)));
@@ -311,8 +317,27 @@ class single_service {
     } else {
       if (unit_.stored_descriptors_stay != store_lifetime::activator) clear_store();
       flush_pending();
-      continue_after(pause_after(result), &single_service::wait_for_traffic);
+      continue_after(was_idle ? period::zero() : pause_after(result), &single_service::wait_for_traffic);
     }
+  }
+
+  /// Stops the service, which nobody has used for a while, unless somebody turns out to use it.
+  void stop_idle() {
+    const auto unused = current_;
+    const bool is_settled = unused && unused->now() == service::state::running && !next_ && !previous_;
+    // Processes that are suspended accept nothing. Clients that connect from now on wait for the next instance.
+    const int group = is_settled ? unused->process_group() : 0;
+    if (!is_settled || !suspend(group)) return idle_->start();
+    if (idle_->is_in_use()) {
+      resume(group);
+      return idle_->start();
+    }
+    const std::chrono::duration<double> time = plan_.stop_idle;
+    log_.info(fmt::format("{}: stopping: not used for {:g} s", unit_.name.full(), time.count()));
+    log_.event("idle", {{"unit", unit_.name.full()}, {"pid", unused->main_pid()}});
+    was_idle_ = true;
+    unused->stop();
+    resume(group);  // to act upon the signal
   }
 
   void report_failed_restart(const std::string& reason) const {
@@ -398,6 +423,8 @@ class single_service {
   bool is_restart_wanted_ = false;
   bool starts_again_ = false;  ///< once it has stopped
   bool is_replaced_ = false;   ///< started again, but not ready yet
+  std::optional<idle_watch> idle_;
+  bool was_idle_ = false;  ///< whether the service is stopped because nobody uses it
   std::function<void()> on_stopped_;
   clock::time_point started_;
   start_pauses pauses_;

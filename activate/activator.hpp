@@ -23,7 +23,8 @@ struct plan {
   std::vector<listen_fd> passed;  ///< descriptors that were passed to sd-activate, which passes them on
   listen_pid pid = listen_pid::set;
   bool starts_at_once = false;
-  bool runs_once = false;  ///< ends with the first run of the service
+  bool runs_once = false;       ///< ends with the first run of the service
+  period stop_idle = infinity;  ///< after which a service that nobody uses is stopped
 };
 
 /// Opens the sockets, and runs the service until a signal ends this process.

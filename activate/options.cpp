@@ -7,6 +7,7 @@
 #include "service_unit.hpp"
 #include "socket_unit.hpp"
 #include "unit.hpp"
+#include "values.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -231,6 +233,7 @@ options parse_options(int argc, char** argv) {
   std::vector<std::string> words;
   std::vector<std::string> fd_names;
   bool omits_pid = false;
+  std::optional<std::string> stop_idle;
   bool is_quiet = false;
   bool is_verbose = false;
   std::vector<std::string> addresses;
@@ -255,6 +258,8 @@ options parse_options(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_flag("--now", result.starts_at_once, "Start the service at once");
   app.add_flag("--once", result.runs_once, "Exit when the service has exited, with its status");
+  app.add_option("--stop-idle", stop_idle, "Stop the service when its sockets have not been used for that time")
+      ->type_name("SEC");
   app.add_flag("--no-pid", omits_pid,
                "Leave out LISTEN_PID, which a wrapper that starts the service in another process makes wrong");
   app.add_flag("--keep-environment", result.keeps_environment, "Pass the environment on to the service of a unit file");
@@ -299,6 +304,13 @@ options parse_options(int argc, char** argv) {
   if (std::any_of(result.variables.begin(), result.variables.end(),
                   [](const auto& each) { return !is_variable(each); }))
     problem = "--setenv takes NAME or NAME=VALUE";
+  if (stop_idle) {
+    const auto time = parse_period(*stop_idle);
+    result.stop_idle = time.value_or(period::zero());
+    if (result.stop_idle <= period::zero() || result.stop_idle == infinity)
+      problem = "--stop-idle takes a time, such as 90 or 5min";
+    if (result.accepts) problem = "--stop-idle and --accept exclude each other: each process ends with its connection";
+  }
   if (result.is_datagram && result.accepts) problem = "--datagram and --accept exclude each other";
   if (*problem != '\0') {
     fmt::print(stderr, "sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
@@ -313,6 +325,7 @@ plan make_plan(options& chosen, diagnostics& problems) {
   result.pid = chosen.pid;
   result.starts_at_once = chosen.starts_at_once;
   result.runs_once = chosen.runs_once;
+  result.stop_idle = chosen.stop_idle;
   for (const auto& path : chosen.units) {
     const auto written = read_unit(path, problems);
     if (!written.text) continue;
@@ -338,6 +351,12 @@ plan make_plan(options& chosen, diagnostics& problems) {
     auto service = service_of_command(chosen);
     check_program(service.start.front(), problems);
     result.service = [service = std::move(service)](const std::string&) { return service; };
+  }
+  const bool accepts_all =
+      std::all_of(result.sockets.begin(), result.sockets.end(), [](const auto& each) { return each.accept; });
+  if (result.stop_idle != infinity && accepts_all && chosen.passed.empty()) {
+    const auto text = std::make_shared<const source>(source{"sd-activate", {}});
+    problems.error({text}, "--stop-idle needs a socket without Accept=yes: each process ends with its connection");
   }
   result.passed = std::move(chosen.passed);
   return result;

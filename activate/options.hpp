@@ -40,6 +40,7 @@ struct options {
   std::vector<std::string> fd_names;
   bool starts_at_once = false;
   bool runs_once = false;
+  period stop_idle = infinity;
   listen_pid pid = listen_pid::set;
   bool keeps_environment = false;
   bool is_strict = false;

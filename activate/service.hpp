@@ -52,10 +52,14 @@ class service : public std::enable_shared_from_this<service> {
   bool handle_exit(int pid, int status);
   /// Passes a signal on to the main process, if there is one. SIGUSR1 reloads the service instead if its unit says how.
   void forward(int signal);
+  /// Kills all processes. Their ends follow.
+  void kill() const noexcept;
 
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] int main_pid() const noexcept { return main_pid_; }
+  /// The process group of the main process, or 0 before there is one.
+  [[nodiscard]] int process_group() const noexcept { return session_; }
 
  private:
   using step = void (service::*)();

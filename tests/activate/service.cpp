@@ -34,6 +34,8 @@
 //   --ignore SIGNAL       ignores the signal
 //   --handle SIGNAL FILE  creates the file when it receives the signal
 //   --on-reload SIGNAL    sends RELOADING=1 and READY=1 when it receives the signal
+//   --processes N         serves in that many processes
+//   --threads N           serves in that many threads
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
 #include <sd/socket.hpp>
@@ -61,6 +63,7 @@
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -255,6 +258,8 @@ int main(int argc, char** argv) try {
   auto how = sd::listen_options::none;
   std::optional<std::string> ready_when;
   bool is_ready = false;
+  int processes = 1;
+  std::size_t threads = 1;
   for (std::size_t i = 0; i < options.size(); ++i) {
     if (options[i] == "--ready") {
       is_ready = true;
@@ -266,6 +271,10 @@ int main(int argc, char** argv) try {
       how = sd::listen_options::any_pid;
     } else if (options[i] == "--ignore") {
       ::signal(std::stoi(options.at(++i)), SIG_IGN);
+    } else if (options[i] == "--processes") {
+      processes = std::stoi(options.at(++i));
+    } else if (options[i] == "--threads") {
+      threads = std::stoul(options.at(++i));
     } else if (options[i] == "--handle") {
       const int number = std::stoi(options.at(++i));
       signal_file = options.at(++i);
@@ -281,7 +290,12 @@ int main(int argc, char** argv) try {
   auto fds = sd::listen_fds(how);
   const auto stored = sd::take_stored(fds);
   if (is_ready) sd::notify(sd::state::ready());
-  service(std::move(fds), ready_when).run();
+  while (processes > 1 && ::fork() != 0) --processes;
+  service server(std::move(fds), ready_when);
+  std::vector<std::thread> others;
+  while (others.size() + 1 < threads) others.emplace_back([&] { server.run(); });
+  server.run();
+  for (auto& each : others) each.join();
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "service: " << error.what() << '\n';

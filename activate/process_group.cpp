@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "process_group.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace sd::activate {
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+constexpr auto longest_suspension = 50ms;  ///< after which a process that does not stop counts as busy
+constexpr auto interval = 100us;
+
+/// What /proc has about a process or thread.
+struct process_status {
+  char state = 'X';
+  int parent = 0;
+  int group = 0;
+};
+
+/// Returns the status of a process or thread, or that of a dead one if it is not there.
+process_status read_status(const fs::path& directory) {
+  std::ifstream file(directory / "stat");
+  std::string text;
+  std::getline(file, text);
+  process_status result;
+  // The name of the program may contain anything.
+  const auto end = text.rfind(')');
+  if (end == std::string::npos) return result;
+  std::istringstream rest(text.substr(end + 1));
+  rest >> result.state >> result.parent >> result.group;
+  return result;
+}
+
+bool is_number(const std::string& name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::vector<fs::path> members(int group) {
+  std::vector<fs::path> result;
+  for (const auto& each : fs::directory_iterator("/proc")) {
+    if (is_number(each.path().filename().string()) && read_status(each).group == group) result.push_back(each);
+  }
+  return result;
+}
+
+/// Returns whether all threads of a process have stopped, also by a debugger, or ended.
+bool is_suspended(const fs::path& process) {
+  std::error_code has_ended;
+  const fs::directory_iterator threads(process / "task", has_ended);
+  return std::all_of(begin(threads), end(threads), [](const auto& thread) {
+    return std::string_view("TtZX").find(read_status(thread).state) != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+void require_process_states() {
+  std::error_code error;
+  const auto self = fs::read_symlink("/proc/self", error);
+  if (!error && self.string() != std::to_string(::getpid())) error = std::make_error_code(std::errc::no_such_process);
+  if (error) throw std::system_error(error, "--stop-idle: /proc");
+}
+
+bool suspend(int group) noexcept try {
+  // No process of the group can start another one from now on.
+  if (group <= 1 || ::kill(-group, SIGSTOP) < 0) return false;
+  const auto deadline = clock::now() + longest_suspension;
+  const auto processes = members(group);
+  while (!std::all_of(processes.begin(), processes.end(), is_suspended)) {
+    if (clock::now() > deadline) {
+      resume(group);
+      return false;
+    }
+    std::this_thread::sleep_for(interval);
+  }
+  return true;
+} catch (const std::exception&) {
+  resume(group);
+  return false;
+}
+
+void resume(int group) noexcept { ::kill(-group, SIGCONT); }
+
+}  // namespace sd::activate
