@@ -4,6 +4,7 @@
 #include <sd/activation.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/program_start.hpp"
 #include "environment_file.hpp"
 #include "sockets.hpp"
 #include "specifiers.hpp"
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,17 +48,29 @@ constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 
 // --- the child -------------------------------------------------------------------------------------------------------
 
-/// What a child does before it executes the command. Everything is computed beforehand, because a child of fork(2) may
-/// only call async-signal-safe functions.
+/// Makes a system call without the C library, which would change the other threads of this process as well.
+template <class... Arguments>
+bool fails(long number, Arguments... arguments) noexcept {
+  return ::syscall(number, arguments...) < 0;
+}
+#if defined(SYS_setresuid32)  // the variants with 32-bit ids
+constexpr long set_groups = SYS_setgroups32, set_group = SYS_setresgid32, set_user = SYS_setresuid32;
+#else
+constexpr long set_groups = SYS_setgroups, set_group = SYS_setresgid, set_user = SYS_setresuid;
+#endif
+
+/// What a child does before it executes the command. Everything is computed beforehand: the child shares the memory of
+/// this process, and may only call async-signal-safe functions.
 struct preparation {
   std::array<int, 3> standard_streams = {-1, -1, -1};  ///< -1: as they are
   const service_unit* unit = nullptr;
   bool has_user = false;
   unsigned user = 0;
   unsigned group = 0;
-  std::vector<unsigned> groups;
-  std::string working_directory;
+  const std::vector<unsigned>* groups = nullptr;
+  const char* working_directory = nullptr;
   std::string oom_score_adjust;
+  bool is_sigpipe_ignored = false;              ///< already
   const char* volatile* failed_step = nullptr;  ///< in memory that the child shares with this process
   int parent = 0;
   rlimit descriptor_limit{};
@@ -111,9 +125,9 @@ struct preparation {
 
   [[nodiscard]] bool set_identity() const noexcept {
     if (has_user) {
-      if (begin(::setgroups(groups.size(), groups.data()) < 0, "set the groups")) return true;
-      if (begin(::setresgid(group, group, group) < 0, "set the group")) return true;
-      if (begin(::setresuid(user, user, user) < 0, "set the user")) return true;
+      if (begin(fails(set_groups, groups->size(), groups->data()), "set the groups")) return true;
+      if (begin(fails(set_group, group, group, group), "set the group")) return true;
+      if (begin(fails(set_user, user, user, user), "set the user")) return true;
     }
     // A change of user clears it.
     if (begin(::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0, "set the parent-death signal")) return true;
@@ -122,19 +136,19 @@ struct preparation {
   }
 
   [[nodiscard]] bool set_directory() const noexcept {
-    if (working_directory.empty() || ::chdir(working_directory.c_str()) == 0) return false;
+    if (*working_directory == '\0' || ::chdir(working_directory) == 0) return false;
     return begin(!unit->may_lack_working_directory, "change to the working directory");
   }
 
   [[nodiscard]] bool set_signals() const noexcept {
-    if (!unit->ignores_sigpipe) return false;
+    if (!unit->ignores_sigpipe || is_sigpipe_ignored) return false;
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
     return begin(::sigaction(SIGPIPE, &ignore, nullptr) < 0, "ignore SIGPIPE");
   }
 };
 
-/// A pointer in memory that a forked child shares with this process.
+/// A pointer in memory that a child shares with this process even on emulators, which fork.
 class shared_pointer_to_text {
  public:
   shared_pointer_to_text()
@@ -335,6 +349,8 @@ void process_starter::remove_runtime_directories() const noexcept {
 environment_map process_starter::variables_for(const process_details& details) const {
   auto variables = variables_;
   for (const auto& [name, value] : details.variables) variables[name] = value;
+  if (const auto id = variables.find("INVOCATION_ID"); details.is_invocation && id != variables.end())
+    id->second = random_id();
   return variables;
 }
 
@@ -345,15 +361,18 @@ int process_starter::start(const command& line, const process_details& details) 
     return found == variables.end() ? std::nullopt : std::optional(found->second);
   });
   const standard_streams streams(unit_, details);
-  const shared_pointer_to_text failed_step;
+  static const shared_pointer_to_text failed_step;
+  *failed_step.get() = nullptr;
+  static const auto own_actions = detail::os::read_signal_actions();
+  constexpr auto sigpipe = std::uint64_t{1} << (SIGPIPE - 1U);
   preparation prepare;
   prepare.standard_streams = streams.numbers();
   prepare.unit = &unit_;
   prepare.has_user = has_user_ && !line.is_privileged;
   prepare.user = user_;
   prepare.group = group_;
-  prepare.groups = groups_;
-  prepare.working_directory = unit_.working_directory_is_home ? home_ : unit_.working_directory;
+  prepare.groups = &groups_;
+  prepare.working_directory = (unit_.working_directory_is_home ? home_ : unit_.working_directory).c_str();
   if (unit_.oom_score_adjust) prepare.oom_score_adjust = std::to_string(*unit_.oom_score_adjust);
   prepare.failed_step = failed_step.get();
   prepare.parent = ::getpid();
@@ -369,7 +388,14 @@ int process_starter::start(const command& line, const process_details& details) 
   if (sets_listen_pid_) options.pid_variable = details.pid_variable;
   activation program(std::move(words), passed, variables, options);
   std::error_code ec;
-  const int pid = program.spawn([&prepare]() noexcept { return prepare(); }, ec);
+  detail::program_start::preparation before{};
+  before.prepare = [](void* argument) noexcept { return (*static_cast<const preparation*>(argument))(); };
+  before.argument = &prepare;
+  before.may_share_memory = true;
+  before.actions = own_actions;
+  prepare.is_sigpipe_ignored = (own_actions.ignored & sigpipe) != 0;
+  if (unit_.ignores_sigpipe) before.actions.ignored &= ~sigpipe;
+  const int pid = detail::program_start::spawn(program, before, ec);
   if (!ec) return pid;
   const char* const step = *failed_step.get();
   throw std::system_error(ec, step == nullptr ? "start " + line.program : std::string(step) + " of " + line.program);

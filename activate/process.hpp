@@ -25,6 +25,7 @@ struct process_details {
   int socket = -1;                              ///< the descriptor for StandardInput=socket
   environment_map variables;                    ///< besides those of the service
   std::string pid_variable;                     ///< the name of a variable with the pid; empty for none
+  bool is_invocation = false;                   ///< whether the process is a new run of the service
 };
 
 /// Starts processes as a service unit describes them.

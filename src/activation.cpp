@@ -3,6 +3,7 @@
 
 #include "detail/os/descriptors.hpp"
 #include "detail/os/processes.hpp"
+#include "detail/program_start.hpp"
 #include "detail/receive.hpp"
 #include "detail/text.hpp"
 
@@ -223,22 +224,7 @@ int activation::execute_candidates() noexcept {
 int activation::spawn(std::error_code& ec) noexcept { return start(nullptr, nullptr, ec); }
 
 int activation::start(int (*prepare)(void*) noexcept, void* argument, std::error_code& ec) noexcept {
-  std::copy(fds_.begin(), fds_.end(), child_fds_.begin());
-  const auto execute = [](void* self) noexcept {
-    auto& program = *static_cast<activation*>(self);
-    return program.execute(program.child_fds_);
-  };
-  os::child child{};
-  child.execute = execute;
-  child.self = this;
-  child.prepare = prepare;
-  child.argument = argument;
-  child.end_of_overwritten = detail::first_descriptor + static_cast<int>(fds_.size());
-  child.stack = stack_.get();
-  const int pid = os::start(child);
-  ec.clear();
-  if (pid < 0) ec = failed(-pid);
-  return pid;
+  return detail::program_start::spawn(*this, {prepare, argument, false, {}}, ec);
 }
 
 #else
@@ -266,6 +252,31 @@ void activation::fail(const std::error_code& ec) const {
 }
 
 }  // namespace v0
+
+#if SD_HAS_DESCRIPTORS
+
+int detail::program_start::spawn(activation& program, const preparation& before, std::error_code& ec) noexcept {
+  std::copy(program.fds_.begin(), program.fds_.end(), program.child_fds_.begin());
+  os::child child{};
+  child.execute = [](void* self) noexcept {
+    auto& started = *static_cast<activation*>(self);
+    return started.execute(started.child_fds_);
+  };
+  child.self = &program;
+  child.prepare = before.prepare;
+  child.argument = before.argument;
+  child.prepares_in_shared_memory = before.may_share_memory;
+  child.actions = before.actions;
+  child.end_of_overwritten = first_descriptor + static_cast<int>(program.fds_.size());
+  child.stack = program.stack_.get();
+  const int pid = os::start(child);
+  ec.clear();
+  if (pid < 0) ec = failed(-pid);
+  return pid;
+}
+
+#endif
+
 }  // namespace sd
 
 #endif

@@ -19,6 +19,11 @@
 #if SD_HAS_EXCEPTIONS
 
 namespace sd {
+
+namespace detail {
+struct program_start;
+}
+
 inline namespace v0 {
 
 /// What supervisors can change in how `activation` executes a command.
@@ -120,6 +125,8 @@ class activation {
   }
 
  private:
+  friend struct detail::program_start;
+
   SD_EXPORT int start(int (*prepare)(void* argument) noexcept, void* argument, std::error_code& ec) noexcept;
   [[noreturn]] SD_EXPORT void fail(const std::error_code& ec) const;
   int execute(std::vector<int>& fds) noexcept;

@@ -25,6 +25,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <optional>
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
 
@@ -92,6 +93,12 @@ namespace {
 
 constexpr int cannot_start = 127;  // the exit status that shells use
 
+constexpr int most_bits = 64;
+
+bool may_have_action(const signal_actions& actions, int signal) noexcept {
+  return signal > most_bits || ((actions.handled | actions.ignored) >> static_cast<unsigned>(signal - 1) & 1U) != 0;
+}
+
 // Signals, by system calls on Linux: a C library keeps tables and takes locks in sigaction(3), which a child that
 // shares the memory of its parent must not touch, and it leaves out the signals that it uses itself.
 #if defined(__linux__)
@@ -114,12 +121,30 @@ signal_mask block_signals() noexcept {
   return previous;
 }
 
-void reset_signals() noexcept {
+constexpr int last_signal = static_cast<int>(mask_size * 8);
+
+/// The structure of the system call. Only its beginning is of interest.
+struct kernel_action {
+#if defined(__mips__)
+  unsigned flags;
+#endif
+  std::uintptr_t handler;
+  unsigned char rest[128];
+};
+
+std::uintptr_t handler_of(int signal) noexcept {
+  kernel_action action{};
+  // Sparc takes the size as the fifth argument.
+  ::syscall(SYS_rt_sigaction, signal, nullptr, &action, mask_size, mask_size);
+  return action.handler;
+}
+
+void reset_signals(const signal_actions& actions) noexcept {
   // SIG_DFL without flags, in every layout that the structure has.
-  alignas(unsigned long) static constexpr unsigned char default_action[128]{};
-  for (std::size_t signal = 1; signal <= mask_size * 8; ++signal) {
-    // Sparc takes the size as the fifth argument.
-    ::syscall(SYS_rt_sigaction, signal, default_action, nullptr, mask_size, mask_size);
+  static constexpr kernel_action default_action{};
+  for (int signal = 1; signal <= last_signal; ++signal) {
+    if (!may_have_action(actions, signal)) continue;
+    ::syscall(SYS_rt_sigaction, signal, &default_action, nullptr, mask_size, mask_size);
   }
   set_signal_mask({}, nullptr);
 }
@@ -140,10 +165,20 @@ signal_mask block_signals() noexcept {
   return previous;
 }
 
-void reset_signals() noexcept {
+constexpr int last_signal = NSIG - 1;
+
+std::uintptr_t handler_of(int signal) noexcept {
+  struct sigaction action {};
+  ::sigaction(signal, nullptr, &action);
+  return reinterpret_cast<std::uintptr_t>(action.sa_handler);
+}
+
+void reset_signals(const signal_actions& actions) noexcept {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  for (int signal = 1; signal <= last_signal; ++signal) {
+    if (may_have_action(actions, signal)) ::sigaction(signal, &action, nullptr);
+  }
   signal_mask none;
   sigemptyset(&none);
   set_signal_mask(none, nullptr);
@@ -283,8 +318,14 @@ void write_status(int pipe, int status) noexcept {
   }
 }
 
+/// Returns 0 or an errno.
+int prepare(const child& program) noexcept {
+  const int error = program.prepare != nullptr ? program.prepare(program.argument) : 0;
+  return error < 0 ? EINVAL : error;
+}
+
 [[noreturn]] void run_forked(const child& program, int channel) noexcept {
-  reset_signals();
+  reset_signals(program.actions);
   int ends[2];
   int result = open_pipe(ends);
   if (result >= 0) result = duplicate(ends[1], program.end_of_overwritten);
@@ -293,8 +334,7 @@ void write_status(int pipe, int status) noexcept {
   const int report = result;
   for (const int fd : ends) close(fd);
   close(channel);
-  int error = program.prepare != nullptr ? program.prepare(program.argument) : 0;
-  if (error < 0) error = EINVAL;
+  int error = prepare(program);
   if (error == 0) {
     write_status(report, 0);
     error = program.execute(program.self);
@@ -373,9 +413,13 @@ struct shared_child {
 /// Runs in the memory of the parent, while its thread is suspended. Returns the exit status.
 int run_sharing_memory(void* argument) noexcept {
   auto& self = *static_cast<shared_child*>(argument);
-  reset_signals();
-  self.status = 0;
-  self.status = self.program.execute(self.program.self);
+  reset_signals(self.program.actions);
+  int error = prepare(self.program);
+  if (error == 0) {
+    self.status = 0;
+    error = self.program.execute(self.program.self);
+  }
+  self.status = error;
   return cannot_start;
 }
 
@@ -383,7 +427,8 @@ int start_sharing_memory(const child& program, bool& is_possible) noexcept {
   shared_child child{program, ECANCELED};
   int pid = 0;
   {
-    const all_signals_blocked blocked;
+    std::optional<all_signals_blocked> blocked;
+    if (program.actions.handled != 0) blocked.emplace();
     pid = can_share_memory(program);
     is_possible = pid != 0;
     if (pid <= 0) return pid;
@@ -403,11 +448,26 @@ int start_sharing_memory(const child&, bool& is_possible) noexcept {
 
 }  // namespace
 
-// A preparation is code of the caller, which gets a copy of the memory: what it calls may be unsafe in shared memory
-// even if it is async-signal-safe. In musl, setuid(2) signals every thread that it finds in the C library's list.
+signal_actions read_signal_actions() noexcept {
+  signal_actions actions{0, 0};
+  for (int signal = 1; signal <= last_signal; ++signal) {
+    const auto bit = signal > most_bits ? 0 : std::uint64_t{1} << static_cast<unsigned>(signal - 1);
+    const auto handler = handler_of(signal);
+    if (handler == reinterpret_cast<std::uintptr_t>(SIG_IGN)) {
+      actions.ignored |= bit;
+    } else if (handler != reinterpret_cast<std::uintptr_t>(SIG_DFL)) {
+      actions.handled |= bit;
+    }
+  }
+  return actions;
+}
+
+// A preparation of a caller that does not know of this gets a copy of the memory: what it calls may be unsafe in shared
+// memory even if it is async-signal-safe. In musl, setuid(2) signals every thread that it finds in the C library's
+// list.
 int start(const child& program) noexcept {
   const cancellation_disabled disabled;
-  if (program.prepare == nullptr) {
+  if (program.prepare == nullptr || program.prepares_in_shared_memory) {
     bool is_possible = false;
     const int result = start_sharing_memory(program, is_possible);
     if (is_possible) return result;
