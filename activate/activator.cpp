@@ -8,6 +8,7 @@
 #include "descriptor_store.hpp"
 #include "detail/os/sockets.hpp"
 #include "idle_watch.hpp"
+#include "plain_services.hpp"
 #include "process_group.hpp"
 #include "service.hpp"
 #include "sockets.hpp"
@@ -15,11 +16,11 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
-#include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -458,12 +459,23 @@ endpoint endpoint_of(const address& where) {
   return result;
 }
 
+/// The most connections that are accepted before other events are handled.
+constexpr int accepts_at_once = 64;
+
 /// A service for each connection of the sockets of one unit.
 class service_per_connection {
  public:
   service_per_connection(asio::io_context& io, const plan& what, const open_sockets& sockets, const event_log& log,
                          std::function<void(int exit_status)> on_end)
       : io_(io), plan_(what), unit_(sockets.unit()), log_(log), on_end_(std::move(on_end)), pause_(io) {
+    auto service = plan_.service("");
+    has_instances_ = service.name.instance.has_value();
+    if (!plan_.names_instance && plain_services::can_run(service)) {
+      plain_.emplace(io_, std::move(service), plan_.environment, plan_.pid, log_, [this](bool is_success) {
+        if (is_success) is_pausing_ = false;
+        report_if_stopped();
+      });
+    }
     for (const auto& each : sockets.fds()) {
       const int fd = each.fd.get();
       watchers_.push_back(std::make_unique<watcher>(io_, fd, [this, fd] { accept(fd); }));
@@ -479,19 +491,23 @@ class service_per_connection {
     for (auto& each : watchers_) each->disarm();
     pause_.cancel();
     for (const auto& each : instances()) each->stop();
-    if (connections_.empty()) on_stopped_();
+    if (plain_) plain_->stop();
+    report_if_stopped();
   }
 
   bool handle_exit(int pid, int status) {
+    if (plain_) return plain_->handle_exit(pid, status);
     const auto all = instances();
     return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each->handle_exit(pid, status); });
   }
 
   void forward(int signal) const {
+    if (plain_) plain_->forward(signal);
     for (const auto& [_, each] : connections_) each.run->forward(signal);
   }
 
   void kill() const {
+    if (plain_) plain_->kill();
     for (const auto& [_, each] : connections_) each.run->kill();
   }
 
@@ -509,15 +525,24 @@ class service_per_connection {
     return all;
   }
 
+  /// A connection, and the address of the client.
+  struct client {
+    unique_fd fd;
+    address peer;
+  };
+
   void accept(int listener) {
-    while (!on_stopped_ && waiting_.empty()) {
-      unique_fd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    for (int i = 0; i < accepts_at_once && !on_stopped_ && waiting_.empty(); ++i) {
+      sockaddr_storage peer{};
+      socklen_t size = sizeof peer;
+      unique_fd fd(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
       if (!fd && (errno == EINTR || errno == ECONNABORTED)) continue;
-      if (!fd && errno == EAGAIN) return wait_for_traffic();
+      if (!fd && errno == EAGAIN) break;
       if (!fd) return pause_accepting(std::generic_category().message(errno));
       if (!admits_trigger(triggers_, unit_.name.full(), log_)) return on_end_(EXIT_FAILURE);
-      serve(std::move(fd));
+      serve({std::move(fd), address::from_sockaddr(&peer, size)});
     }
+    if (!on_stopped_ && waiting_.empty()) wait_for_traffic();
   }
 
   /// Accepts no connection for a while, and then serves first those that were accepted but could not be served.
@@ -529,52 +554,78 @@ class service_per_connection {
     pause_.expires_after(accept_pause);
     pause_.async_wait([this](const std::error_code& cancelled) {
       if (cancelled) return;
-      for (auto& fd : std::exchange(waiting_, {})) serve(std::move(fd));
+      for (auto& each : std::exchange(waiting_, {})) serve(std::move(each));
       if (waiting_.empty()) wait_for_traffic();
     });
   }
 
-  void serve(unique_fd fd) {
-    const auto what = describe(fd.get());
-    const auto peer = endpoint_of(what.peer);
-    const auto local = endpoint_of(what.local);
-    if (connections_.size() >= unit_.max_connections) {
+  void serve(client accepted) {
+    const auto peer = endpoint_of(accepted.peer);
+    if (connections_.size() + (plain_ ? plain_->size() : 0) >= unit_.max_connections) {
       return log_.warning(
           fmt::format("{}: MaxConnections={}: a connection was refused", unit_.name.full(), unit_.max_connections));
     }
-    const auto of_source = std::count_if(connections_.begin(), connections_.end(),
-                                         [&](const auto& each) { return each.second.host == peer.host; });
-    if (unit_.max_connections_per_source &&
-        of_source >= static_cast<std::ptrdiff_t>(*unit_.max_connections_per_source)) {
+    if (unit_.max_connections_per_source && count(peer.host) >= *unit_.max_connections_per_source) {
       return log_.warning(fmt::format("{}: MaxConnectionsPerSource={}: a connection of {} was refused",
                                       unit_.name.full(), *unit_.max_connections_per_source, peer.host));
     }
     try {
-      start(fd, peer, local);
+      start(accepted.fd, peer);
     } catch (const std::system_error& error) {
       if (!lacks_resources(error.code())) return log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
-      waiting_.push_back(std::move(fd));
+      waiting_.push_back(std::move(accepted));
       pause_accepting(error.code().message());
     } catch (const std::exception& error) {
       log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
     }
   }
 
+  [[nodiscard]] std::size_t count(const std::string& host) const {
+    if (plain_) return plain_->count(host);
+    return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                                  [&](const auto& each) { return each.second.host == host; }));
+  }
+
   /// Takes the connection, unless it throws.
-  void start(unique_fd& fd, const endpoint& peer, const endpoint& local) {
+  void start(unique_fd& fd, const endpoint& peer) {
     const auto number = accepted_++;
-    auto& added = connections_[number];
-    added.host = peer.host;
+    const auto instance = has_instances_ ? instance_name(number, fd.get(), peer) : "";
     set_options_of_connection(fd.get(), unit_);
     process_details details;
     details.socket = fd.get();
     details.variables = variables_of(fd.get(), peer);
+    details.is_invocation = true;
     const auto name = unit_.fd_name.empty() ? "connection" : unit_.fd_name;
-    added.fds.push_back({name, std::move(fd)});
-    details.fds = &added.fds;
+    std::vector<listen_fd> fds;
+    fds.push_back({name, std::move(fd)});
+    try {
+      if (plain_) {
+        details.fds = &fds;
+        start_plain(instance, peer.host, details);
+      } else {
+        start_service(number, instance, peer.host, details, fds);
+      }
+    } catch (...) {
+      fd = std::move(fds.front().fd);
+      throw;
+    }
+  }
 
-    added.unit = plan_.service(peer.name.empty() ? fmt::format("{}", number)
-                                                 : fmt::format("{}-{}-{}", number, local.name, peer.name));
+  void start_plain(const std::string& instance, const std::string& host, const process_details& details) {
+    if (plain_->unit().nonblocking) detail::os::set_nonblocking(details.socket, true);
+    auto name = plain_->unit().name;
+    if (has_instances_) name.instance = instance;
+    plain_->start(name.full(), host, details);
+  }
+
+  /// Takes the descriptors, unless it throws.
+  void start_service(std::uint64_t number, const std::string& instance, const std::string& host,
+                     process_details& details, std::vector<listen_fd>& fds) {
+    auto& added = connections_[number];
+    added.host = host;
+    added.fds = std::move(fds);
+    details.fds = &added.fds;
+    added.unit = plan_.service(instance);
     try {
       auto starter = std::make_shared<process_starter>(added.unit, plan_.environment, plan_.pid);
       added.run = std::make_shared<service>(
@@ -584,12 +635,20 @@ class service_per_connection {
               {},
               [this, number](service& ended, const service_result& result) { has_ended(number, ended, result); }});
     } catch (...) {
-      fd = std::move(added.fds.front().fd);
+      fds = std::move(added.fds);
       connections_.erase(number);
       throw;
     }
     if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
     added.run->start();
+  }
+
+  static std::string instance_name(std::uint64_t number, int fd, const endpoint& peer) {
+    if (peer.name.empty()) return fmt::format("{}", number);
+    sockaddr_storage own{};
+    socklen_t size = sizeof own;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
+    return fmt::format("{}-{}-{}", number, endpoint_of(address::from_sockaddr(&own, size)).name, peer.name);
   }
 
   static environment_map variables_of(int fd, const endpoint& peer) {
@@ -604,7 +663,9 @@ class service_per_connection {
 
   void has_ended(std::uint64_t number, const service& ended, const service_result& result) {
     if (result.lacks_resources && !on_stopped_) {
-      waiting_.push_back(std::move(connections_[number].fds.front().fd));
+      auto& fd = connections_[number].fds.front().fd;
+      auto peer = describe(fd.get()).peer;
+      waiting_.push_back({std::move(fd), peer});
       pause_accepting(result.description);
     } else if (result.is_success()) {
       is_pausing_ = false;
@@ -614,8 +675,13 @@ class service_per_connection {
     // Destroyed later, because the service is still in use.
     asio::post(io_, [this, number] {
       connections_.erase(number);
-      if (on_stopped_ && connections_.empty()) on_stopped_();
+      report_if_stopped();
     });
+  }
+
+  void report_if_stopped() {
+    if (!on_stopped_ || !connections_.empty() || (plain_ && plain_->size() != 0)) return;
+    std::exchange(on_stopped_, [] {})();
   }
 
   asio::io_context& io_;
@@ -627,9 +693,11 @@ class service_per_connection {
   std::vector<std::unique_ptr<watcher>> watchers_;
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t accepted_ = 0;
+  bool has_instances_ = false;           ///< whether the services are instances of a template
+  std::optional<plain_services> plain_;  ///< instead of the connections, if the unit allows it
   /// Connections whose service could not be started so far, because there were too few resources: `serve()` could not
   /// start it, or it has ended at once for that reason.
-  std::vector<unique_fd> waiting_;
+  std::vector<client> waiting_;
   bool is_pausing_ = false;
   std::function<void()> on_stopped_;
   asio::steady_timer pause_;
@@ -746,31 +814,52 @@ class activator {
     }
   }
 
+  /// Receives signals by a descriptor. Without handlers, a child that shares the memory of this process needs no
+  /// protection from them.
   void handle_signals() {
-    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT})
-      signals_.add(signal);
+    sigset_t handled;
+    ::sigemptyset(&handled);
+    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT}) {
+      std::signal(signal, SIG_DFL);  // the end of a child is lost if SIGCHLD is ignored
+      ::sigaddset(&handled, signal);
+    }
+    auto blocked = handled;
+    ::sigaddset(&blocked, SIGPIPE);
+    ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    // Blocked here, it may have the action that services want.
+    std::signal(SIGPIPE, plan_.service("").ignores_sigpipe ? SIG_IGN : SIG_DFL);
+    const int fd = ::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) fail(errno, "signalfd");
+    signals_.assign(fd);
     wait_for_signal();
   }
 
   void wait_for_signal() {
-    signals_.async_wait([this](const std::error_code& cancelled, int signal) {
+    signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& cancelled) {
       if (cancelled) return;
+      std::array<signalfd_siginfo, 8> received{};
+      const auto size = ::read(signals_.native_handle(), received.data(), sizeof received);
+      const auto count = size < 0 ? 0 : static_cast<std::size_t>(size) / sizeof received[0];
+      for (std::size_t i = 0; i < count; ++i) handle(static_cast<int>(received[i].ssi_signo));
       wait_for_signal();
-      switch (signal) {
-        case SIGCHLD:
-          reap();
-          break;
-        case SIGTERM:
-        case SIGINT:
-          stop();
-          break;
-        case SIGHUP:
-          if (single_) single_->restart();
-          break;
-        default:
-          forward(signal);
-      }
     });
+  }
+
+  void handle(int signal) {
+    switch (signal) {
+      case SIGCHLD:
+        reap();
+        break;
+      case SIGTERM:
+      case SIGINT:
+        stop();
+        break;
+      case SIGHUP:
+        if (single_) single_->restart();
+        break;
+      default:
+        forward(signal);
+    }
   }
 
   void reap() {
@@ -810,7 +899,7 @@ class activator {
   const plan& plan_;
   const event_log& log_;
   asio::io_context io_{1};
-  asio::signal_set signals_;
+  asio::posix::stream_descriptor signals_;
   std::deque<open_sockets> opened_;
   std::vector<listen_fd> fds_;  ///< those of the units with Accept=no, in order
   std::optional<single_service> single_;

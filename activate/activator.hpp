@@ -19,6 +19,8 @@ struct plan {
   std::vector<socket_unit> sockets;
   /// Returns the service. With Accept=yes, it is called for each connection, with the name of the instance.
   std::function<service_unit(const std::string& instance)> service;
+  /// Whether the settings of the service depend on the name of the instance.
+  bool names_instance = false;
   environment_map environment;    ///< that the service inherits
   std::vector<listen_fd> passed;  ///< descriptors that were passed to sd-activate, which passes them on
   listen_pid pid = listen_pid::set;

@@ -24,6 +24,8 @@ class event_log {
   /// @param json_fd The descriptor for the events, or -1.
   event_log(verbosity level, int json_fd) : level_(level), json_fd_(json_fd) {}
 
+  [[nodiscard]] bool is_verbose() const noexcept { return level_ == verbosity::verbose; }
+
   void error(const std::string& message) const;
   void warning(const std::string& message) const;
   void info(const std::string& message) const;

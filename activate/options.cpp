@@ -153,6 +153,17 @@ std::string service_path_of(const socket_unit& socket) {
   return fs::path(socket.path).replace_filename(file).string();
 }
 
+/// Returns whether a setting contains a specifier of the instance's name.
+bool names_instance(const unit& whole) {
+  return std::any_of(whole.assignments.begin(), whole.assignments.end(), [](const assignment& each) {
+    for (auto at = each.value.find('%'); at != std::string::npos && at + 1 < each.value.size();
+         at = each.value.find('%', at + 2)) {
+      if (std::string_view("iInNjJ").find(each.value[at + 1]) != std::string_view::npos) return true;
+    }
+    return false;
+  });
+}
+
 /// Reads the service of the units. All of them must have the same one.
 void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   const auto path = service_path_of(result.sockets.front());
@@ -178,6 +189,7 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
     if (std::any_of(result.sockets.begin(), result.sockets.end(), is_there)) continue;
     result.sockets.push_back(read_socket_unit(read_unit(socket_path, problems), problems));
   }
+  result.names_instance = names_instance(*written);
   result.service = [written](const std::string& instance) {
     auto whole = *written;
     if (!instance.empty()) whole.name.instance = instance;

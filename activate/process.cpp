@@ -375,7 +375,8 @@ int process_starter::start(const command& line, const process_details& details) 
   prepare.working_directory = (unit_.working_directory_is_home ? home_ : unit_.working_directory).c_str();
   if (unit_.oom_score_adjust) prepare.oom_score_adjust = std::to_string(*unit_.oom_score_adjust);
   prepare.failed_step = failed_step.get();
-  prepare.parent = ::getpid();
+  static const int self = ::getpid();
+  prepare.parent = self;
   prepare.descriptor_limit = descriptor_limit_;
 
   static const std::vector<listen_fd> none;

@@ -20,11 +20,6 @@ namespace sd::activate {
 
 namespace {
 
-std::string describe_status(int status) {
-  if (WIFSIGNALED(status)) return "killed by " + signal_name(WTERMSIG(status));
-  return fmt::format("exited with status {}", WEXITSTATUS(status));
-}
-
 constexpr auto group_period = std::chrono::milliseconds(20);  // between two looks whether processes remain
 
 /// Returns how a process has ended, as EXIT_CODE has it.
@@ -50,9 +45,22 @@ bool handles(int pid, int signal) {
   return !is_known;
 }
 
+}  // namespace
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status)) return "killed by " + signal_name(WTERMSIG(status));
+  return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
 int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
-}  // namespace
+bool is_success(const service_unit& unit, int status) {
+  if (unit.success_statuses.contains(status)) return true;
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0;
+  const int signal = WTERMSIG(status);
+  const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
+  return is_clean && unit.type != service_type::oneshot;
+}
 
 bool lacks_resources(const std::error_code& error) noexcept {
   return error.category() == std::generic_category() &&
@@ -422,13 +430,7 @@ bool service::handle_exit(int pid, int status) {
   return true;
 }
 
-bool service::is_success(int status) const {
-  if (unit().success_statuses.contains(status)) return true;
-  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0;
-  const int signal = WTERMSIG(status);
-  const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
-  return is_clean && unit().type != service_type::oneshot;
-}
+bool service::is_success(int status) const { return activate::is_success(unit(), status); }
 
 void service::set_timeout(period time, step expired) {
   timer_.cancel();

@@ -203,6 +203,7 @@ unsigned group_id(std::string_view setting, const std::string& name) {
 }
 
 void set_options_of_connection(int fd, const socket_unit& unit) {
+  if (unit.options.empty()) return;
   const std::string where = "a connection";
   const warn_function ignore = [](const std::string&) {};
   options_of_socket(fd, where, unit, ignore).set_options();

@@ -3,6 +3,7 @@
 
 #include "os/descriptors.hpp"
 
+#include <atomic>
 #include <cerrno>
 
 namespace sd::detail {
@@ -139,8 +140,10 @@ void mark(const offer& offered, fault& why) noexcept {
 int pidfd_inode(int pid, std::uint64_t& number) noexcept {
   const int pidfd = os::open_pidfd(pid);
   if (pidfd < 0) return pidfd == -ENOSYS ? 0 : pidfd;
-  int result = os::is_pidfs(pidfd);
+  static std::atomic<bool> has_pidfs{false};
+  int result = has_pidfs.load(std::memory_order_relaxed) ? 1 : os::is_pidfs(pidfd);
   if (result > 0) {
+    has_pidfs.store(true, std::memory_order_relaxed);
     result = os::inode(pidfd, number);
     if (result == 0) result = 1;
   }

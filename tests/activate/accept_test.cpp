@@ -8,8 +8,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -18,6 +21,7 @@
 namespace {
 
 using sd::activate::test::activator;
+using sd::activate::test::circumstances;
 using sd::activate::test::eventually;
 using sd::activate::test::has_ipv6;
 using sd::activate::test::is_running;
@@ -200,20 +204,75 @@ TEST(accept, both_ways_can_be_used_at_once) {
   EXPECT_EQ(ask(there / "socket", "names"), "sd-activate.socket");
 }
 
-TEST(accept, clients_wait_while_there_are_no_free_descriptors) {
-  constexpr unsigned limit = 16;
-  activator program(with_service({"-a", "-l", "127.0.0.1:0"}), {{}, limit, false, true});
-  const auto where = program.address();
-  std::vector<sd::unique_fd> clients;
-  for (unsigned i = 0; i < 2 * limit; ++i) clients.push_back(connect(where));
-  EXPECT_TRUE(program.reports("Too many open files\n"));
-  for (const auto& each : clients) {
-    try {
-      EXPECT_NE(converse(each, "pid"), "") << program.errors();
-    } catch (const std::system_error& error) {
-      FAIL() << error.what() << '\n' << program.errors();
-    }
+/// Sets the soft limit of a running process, which can be raised again. The process may be one of another user.
+void limit(int pid, __rlimit_resource resource, rlim_t soft, bool is_unprivileged) {
+  constexpr unsigned nobody = 65534;
+  constexpr auto same = static_cast<unsigned>(-1);
+  if (is_unprivileged) {
+    ASSERT_EQ(::setresgid(nobody, same, same), 0);
+    ASSERT_EQ(::setresuid(nobody, same, same), 0);
   }
+  rlimit limits{};
+  EXPECT_EQ(::prlimit(pid, resource, nullptr, &limits), 0);
+  limits.rlim_cur = std::min(soft, limits.rlim_max);
+  EXPECT_EQ(::prlimit(pid, resource, &limits, nullptr), 0);
+  if (is_unprivileged) {
+    ASSERT_EQ(::setresuid(0, same, same), 0);
+    ASSERT_EQ(::setresgid(0, same, same), 0);
+  }
+}
+
+/// Expects that clients wait while the limit is 0, and are served when it is raised.
+void expect_to_wait(const circumstances& how, __rlimit_resource resource, rlim_t enough, const std::string& reason) {
+  activator program(with_service({"-a", "-l", "127.0.0.1:0"}), how);
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "pid"), "");
+  limit(program.pid(), resource, 0, how.is_unprivileged);
+  std::vector<sd::unique_fd> clients;
+  for (unsigned i = 0; i < 8; ++i) clients.push_back(connect(where));
+  EXPECT_TRUE(program.reports("clients wait: " + reason + '\n')) << program.errors();
+  limit(program.pid(), resource, enough, how.is_unprivileged);
+  for (const auto& each : clients) EXPECT_NE(converse(each, "pid"), "") << program.errors();
+}
+
+TEST(accept, clients_wait_while_there_are_no_free_descriptors) {
+  expect_to_wait({}, RLIMIT_NOFILE, 256, "Too many open files");
+}
+
+TEST(accept, clients_wait_while_there_are_too_many_processes) {
+  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: the limit would be that of this user's processes";
+  circumstances unprivileged;
+  unprivileged.is_unprivileged = true;
+  expect_to_wait(unprivileged, RLIMIT_NPROC, RLIM_INFINITY, "Resource temporarily unavailable");
+}
+
+TEST(accept, processes_that_a_service_leaves_end_with_it) {
+  activator program({"-a", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c", "read line; sleep 1000 & echo $!"});
+  const auto pid = std::stoi(ask(program.address(), "x\n"));
+  EXPECT_TRUE(eventually([&] { return !is_running(pid); }));
+}
+
+TEST(accept, service_that_ignores_the_signal_to_stop_is_killed) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there / "web@.service")
+      << "[Service]\nStandardInput=socket\nTimeoutStopSec=50ms\n"
+         "ExecStart=/bin/sh -c 'trap \"\" TERM; echo ready; while :; do sleep 1; done'\n";
+  activator program({there / "web.socket"});
+  const auto connection = connect(program.address());
+  char first = 0;
+  ASSERT_EQ(::recv(connection.get(), &first, 1, 0), 1);  // the trap is set
+  const int pid = program.event("started").value("pid", 0);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_FALSE(is_running(pid));
+  EXPECT_TRUE(program.reports(".service: did not stop in time, and is killed\n"));
+}
+
+TEST(accept, client_sees_the_end_while_the_service_goes_on) {
+  activator program(
+      {"-a", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c", "echo $$; exec <&- >&-; exec sleep 1000"});
+  const auto pid = std::stoi(ask(program.address(), ""));
+  EXPECT_TRUE(is_running(pid));
 }
 
 }  // namespace
