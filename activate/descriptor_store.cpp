@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "descriptor_store.hpp"
 
+#include "process.hpp"
 #include "sockets.hpp"
 
 #include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,10 +48,7 @@ descriptor_store::descriptor_store(asio::io_context& io, std::vector<listen_fd>&
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       watch_(io) {
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  raise_descriptor_limit();
   watch_.assign(duplicate(epoll_.get()).release());
   wait_for_hangup();
 }

@@ -31,7 +31,8 @@ bool plain_services::can_run(const service_unit& unit) noexcept {
       !unit.start_pre.empty() || !unit.start_post.empty() || !unit.stop.empty() || !unit.stop_post.empty();
   return is_simple && unit.start.size() == 1 && !has_commands && unit.directories.empty() &&
          unit.environment_files.empty() && unit.effective_access() == notify_access::none &&
-         unit.kill == kill_mode::control_group && unit.stop_timeout_mode == timeout_mode::terminate && unit.send_sigkill;
+         unit.kill == kill_mode::control_group && unit.stop_timeout_mode == timeout_mode::terminate &&
+         unit.send_sigkill;
 }
 
 plain_services::plain_services(asio::io_context& io, service_unit unit, const environment_map& environment,

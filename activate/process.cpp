@@ -44,6 +44,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The limit of descriptors that services get, if this process has raised its own.
+std::optional<rlimit> limit_of_services;
+
 constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // --- the child -------------------------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ struct preparation {
   bool is_sigpipe_ignored = false;              ///< already
   const char* volatile* failed_step = nullptr;  ///< in memory that the child shares with this process
   int parent = 0;
-  rlimit descriptor_limit{};
+  const rlimit* descriptor_limit = nullptr;  ///< null: as it is
 
   int operator()() const noexcept {
     return begin(::setsid() < 0 && errno != EPERM, "setsid") || set_limits() || set_streams() || set_identity() ||
@@ -90,7 +93,9 @@ struct preparation {
   }
 
   [[nodiscard]] bool set_limits() const noexcept {
-    if (begin(::setrlimit(RLIMIT_NOFILE, &descriptor_limit) < 0, "set a limit")) return true;
+    if (descriptor_limit != nullptr && begin(::setrlimit(RLIMIT_NOFILE, descriptor_limit) < 0, "set a limit")) {
+      return true;
+    }
     for (const auto& [resource, soft, hard] : unit->limits) {
       // glibc has a type of its own for the resource, and musl has not.
       const auto number = static_cast<decltype(RLIMIT_NOFILE)>(resource);
@@ -269,6 +274,14 @@ bool is_login_shell(const fs::path& shell) {
 
 }  // namespace
 
+void raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (limit_of_services || ::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit_of_services = limit;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 process_starter::process_starter(const service_unit& unit, environment_map inherited, listen_pid pid)
     : unit_(unit), variables_(std::move(inherited)), sets_listen_pid_(pid == listen_pid::set) {
   for (const auto& name : unit_.pass_environment) {
@@ -276,7 +289,6 @@ process_starter::process_starter(const service_unit& unit, environment_map inher
   }
   variables_.try_emplace("PATH", default_path);
   variables_["INVOCATION_ID"] = random_id();
-  if (::getrlimit(RLIMIT_NOFILE, &descriptor_limit_) < 0) fail(errno, "getrlimit");
   resolve_user();
   make_directories();
   for (const auto& [name, value] : unit_.environment) variables_[name] = value;
@@ -377,7 +389,7 @@ int process_starter::start(const command& line, const process_details& details) 
   prepare.failed_step = failed_step.get();
   static const int self = ::getpid();
   prepare.parent = self;
-  prepare.descriptor_limit = descriptor_limit_;
+  if (limit_of_services) prepare.descriptor_limit = &*limit_of_services;
 
   static const std::vector<listen_fd> none;
   const bool is_inetd = unit_.input.where == stream_kind::socket;

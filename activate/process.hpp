@@ -5,8 +5,6 @@
 
 #include "service_unit.hpp"
 
-#include <sys/resource.h>
-
 #include <map>
 #include <string>
 #include <vector>
@@ -27,6 +25,9 @@ struct process_details {
   std::string pid_variable;                     ///< the name of a variable with the pid; empty for none
   bool is_invocation = false;                   ///< whether the process is a new run of the service
 };
+
+/// Raises the number of descriptors that this process may have as far as possible. Services keep the limit of before.
+void raise_descriptor_limit() noexcept;
 
 /// Starts processes as a service unit describes them.
 ///
@@ -59,7 +60,6 @@ class process_starter {
   const service_unit& unit_;
   environment_map variables_;
   bool sets_listen_pid_;
-  rlimit descriptor_limit_{};  ///< of this process at first, which it may have raised since
   bool has_user_ = false;
   unsigned user_ = 0;
   unsigned group_ = 0;

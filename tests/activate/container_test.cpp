@@ -71,7 +71,8 @@ TEST_F(container, process_1_serves_and_ends_on_sigterm) {
   const auto where = program.addresses(2);
   EXPECT_EQ(where[1], "/run/it.sock");
   const auto path = root_.path() + where[1];
-  EXPECT_EQ(ask(where[0], "pid"), "2");
+  const auto pid = ask(where[0], "pid");
+  EXPECT_EQ(program.event("started").at("pid"), std::stoi(pid));
   program.event("ready");
   EXPECT_EQ(ask(path, "names"), "it.socket it.socket");
 
