@@ -3,9 +3,9 @@
 
 #include <sd/listen_fds.hpp>
 
-#include "activator.hpp"
 #include "diagnostics.hpp"
 #include "events.hpp"
+#include "plan.hpp"
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "plain_services.hpp"
 
-#include "service.hpp"
+#include "supervision.hpp"
 
 #include <fmt/format.h>
 #include <sys/wait.h>

@@ -47,26 +47,6 @@ bool handles(int pid, int signal) {
 
 }  // namespace
 
-std::string describe_status(int status) {
-  if (WIFSIGNALED(status)) return "killed by " + signal_name(WTERMSIG(status));
-  return fmt::format("exited with status {}", WEXITSTATUS(status));
-}
-
-int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
-
-bool is_success(const service_unit& unit, int status) {
-  if (unit.success_statuses.contains(status)) return true;
-  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0;
-  const int signal = WTERMSIG(status);
-  const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
-  return is_clean && unit.type != service_type::oneshot;
-}
-
-bool lacks_resources(const std::error_code& error) noexcept {
-  return error.category() == std::generic_category() &&
-         (error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOMEM || error.value() == EAGAIN);
-}
-
 service::service(asio::io_context& io, std::shared_ptr<const process_starter> starter, process_details details,
                  const event_log& log, events handlers)
     : starter_(std::move(starter)),

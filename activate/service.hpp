@@ -23,14 +23,6 @@
 
 namespace sd::activate {
 
-/// Returns whether an error may go away when other processes have ended.
-bool lacks_resources(const std::error_code& error) noexcept;
-
-/// These take a status of waitpid(2).
-std::string describe_status(int status);
-int shell_status(int status);  ///< 128 + the signal for a killed process
-bool is_success(const service_unit& unit, int status);
-
 /// One run of a service, from its first process to the end of its last one.
 ///
 /// @threadsafety Everything happens in the thread that runs the io_context.

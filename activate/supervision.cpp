@@ -3,9 +3,12 @@
 
 #include "service_unit.hpp"
 
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 
 namespace sd::activate {
 
@@ -33,6 +36,26 @@ bool exit_statuses::contains(int status) const noexcept {
   const auto& list = WIFSIGNALED(status) ? signals : statuses;
   const int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
   return std::find(list.begin(), list.end(), number) != list.end();
+}
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status)) return "killed by " + signal_name(WTERMSIG(status));
+  return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+bool is_success(const service_unit& unit, int status) {
+  if (unit.success_statuses.contains(status)) return true;
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0;
+  const int signal = WTERMSIG(status);
+  const bool is_clean = signal == SIGHUP || signal == SIGINT || signal == SIGTERM || signal == SIGPIPE;
+  return is_clean && unit.type != service_type::oneshot;
+}
+
+bool lacks_resources(const std::error_code& error) noexcept {
+  return error.category() == std::generic_category() &&
+         (error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOMEM || error.value() == EAGAIN);
 }
 
 bool is_restarted(const service_unit& unit, const service_result& result) noexcept {
@@ -66,6 +89,17 @@ bool rate_limit::admits(clock::time_point now) noexcept {
     count_ = 0;
   }
   return ++count_ <= burst_;
+}
+
+std::string to_text(const rate_limit& limit) {
+  return fmt::format("{} times in {}", limit.burst(), to_text(limit.interval()));
+}
+
+std::string exceeded_trigger_limit(const std::string& unit, const rate_limit& limit) {
+  return fmt::format(
+      "{}: traffic starts the service more often than {}, which TriggerLimitBurst= and TriggerLimitIntervalSec= allow; "
+      "the sockets are closed",
+      unit, to_text(limit));
 }
 
 start_pauses::duration start_pauses::after_run(bool is_short) noexcept {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 // What follows the end of a run of a service: functions of the unit and of how the run ended.
@@ -42,6 +43,14 @@ struct service_result {
   [[nodiscard]] bool is_success() const noexcept { return how == outcome::success; }
 };
 
+/// These take a status of waitpid(2).
+std::string describe_status(int status);
+int shell_status(int status);  ///< 128 + the signal for a killed process
+bool is_success(const service_unit& unit, int status);
+
+/// Returns whether an error may go away when other processes have ended.
+bool lacks_resources(const std::error_code& error) noexcept;
+
 /// Returns whether the unit asks for another start after a run that ended like this.
 bool is_restarted(const service_unit& unit, const service_result& result) noexcept;
 
@@ -65,6 +74,11 @@ class rate_limit {
   std::optional<clock::time_point> begin_;  ///< of the current interval
   unsigned count_ = 0;
 };
+
+/// Returns what a limit allows, such as "5 times in 10 s".
+std::string to_text(const rate_limit& limit);
+/// Returns the message for a socket unit whose traffic starts its service more often than it allows.
+std::string exceeded_trigger_limit(const std::string& unit, const rate_limit& limit);
 
 /// The pauses between the starts of a service that ends as soon as it is started.
 class start_pauses {

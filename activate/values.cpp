@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "values.hpp"
 
+#include <fmt/format.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -333,6 +334,10 @@ std::optional<period> parse_period(std::string_view text) {
   } while (!text.empty());
   if (total > static_cast<std::uint64_t>(infinity.count())) return std::nullopt;
   return period(static_cast<period::rep>(total));
+}
+
+std::string to_text(period time) {
+  return time == infinity ? "infinity" : fmt::format("{:g} s", std::chrono::duration<double>(time).count());
 }
 
 std::optional<unsigned> parse_mode(std::string_view text) {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-// The values of settings: systemd.syntax(7), systemd.time(7). Each function returns an empty optional if the text is
-// malformed.
+// The values of settings: systemd.syntax(7), systemd.time(7). Each function that parses returns an empty optional if
+// the text is malformed.
 namespace sd::activate {
 
 /// A period. `infinity` is the largest one.
@@ -28,6 +28,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 
 /// Parses a time span such as "5min 20s". A number without a unit is in seconds. "infinity" is allowed.
 std::optional<period> parse_period(std::string_view text);
+/// Returns a period in seconds, such as "1.5 s".
+std::string to_text(period time);
 
 /// Parses an octal access mode.
 std::optional<unsigned> parse_mode(std::string_view text);

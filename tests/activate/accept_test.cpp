@@ -100,14 +100,6 @@ TEST(accept, peer_of_a_unix_socket_has_no_address) {
   EXPECT_EQ(ask(there / "socket", "variable REMOTE_PORT"), "(unset)");
 }
 
-TEST(accept, cookie_of_the_socket_is_passed) {
-  activator program(with_service({"-a", "-l", "127.0.0.1:0"}));
-  const auto where = program.address();
-  const auto cookie = ask(where, "variable SO_COOKIE");
-  EXPECT_GT(std::stoull(cookie), 0U);
-  EXPECT_NE(cookie, ask(where, "variable SO_COOKIE"));
-}
-
 TEST(accept, connections_are_served_at_the_same_time) {
   activator program(with_service({"-a", "-l", "127.0.0.1:0"}));
   const auto where = program.address();
@@ -115,6 +107,17 @@ TEST(accept, connections_are_served_at_the_same_time) {
   const auto second = connect(where);
   const auto pid = converse(second, "pid");
   EXPECT_NE(converse(first, "pid"), pid);
+}
+
+TEST(accept, instance_gets_the_cookie_of_its_socket) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there / "web@.service") << "[Service]\nExecStart=" << service()[0] << '\n';
+  activator program({there / "web.socket"});
+  const auto where = program.address();
+  const auto cookie = ask(where, "variable SO_COOKIE");
+  EXPECT_GT(std::stoull(cookie), 0U);
+  EXPECT_NE(cookie, ask(where, "variable SO_COOKIE"));
 }
 
 TEST(accept, unit_starts_instances_of_the_template) {

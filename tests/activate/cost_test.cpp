@@ -99,16 +99,16 @@ double sum(const std::map<std::string, double>& calls) {
   return all;
 }
 
-TEST_F(cost, inetd_connection_costs_13_system_calls) {
+TEST_F(cost, inetd_connection_costs_12_system_calls) {
   const auto calls = calls_of_a_connection({"-a", "--inetd", "-l", socket(), "--", "/bin/true"}, "");
-  EXPECT_LE(sum(calls), 13.2) << testing::PrintToString(calls);
+  EXPECT_LE(sum(calls), 12.2) << testing::PrintToString(calls);
   EXPECT_EQ(calls.count("+rt_sigaction"), 0U);
 }
 
 // Where the kernel has pidfs, LISTEN_PIDFDID takes four of them.
-TEST_F(cost, passed_connection_costs_16_system_calls) {
+TEST_F(cost, passed_connection_costs_15_system_calls) {
   const auto calls = calls_of_a_connection({"-a", "-l", socket(), "--", "/bin/true"}, "");
-  EXPECT_LE(sum(calls), 16.2) << testing::PrintToString(calls);
+  EXPECT_LE(sum(calls), 15.2) << testing::PrintToString(calls);
 }
 
 }  // namespace

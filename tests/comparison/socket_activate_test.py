@@ -24,7 +24,7 @@ VARIABLES = {'CALLER': 'yes', 'HOME': '/home', 'LISTEN_FDS': '7', 'LISTEN_PID': 
 # Lines that only one of the two services reports, and why.
 DIFFERENCES = {
     '^variable CALLER=yes$': 'the whole environment is passed on, and not some variables',
-    '^variable (INVOCATION_ID|LISTEN_PIDFDID|REMOTE_PORT|SO_COOKIE)=': "as systemd does; Debian 12's systemd-socket-activate does not",
+    '^variable (INVOCATION_ID|LISTEN_PIDFDID|REMOTE_PORT)=': "as systemd does; Debian 12's systemd-socket-activate does not",
     '^variable REMOTE_ADDR=(127|::1)': 'likewise',
     '^variable LISTEN_FDNAMES=(sd-activate.socket(:sd-activate.socket)*|connection)$': 'without --fdname, as in a socket unit',
     '^variable LISTEN_FDNAMES=first(:second)?$': 'there is a name for each socket, and no more',

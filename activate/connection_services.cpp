@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "connection_services.hpp"
+
+#include "detail/os/sockets.hpp"
+
+#include <asio/post.hpp>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace sd::activate {
+
+/// The address of a socket, as it stands in the name of an instance, in REMOTE_ADDR and in REMOTE_PORT.
+struct endpoint {
+  std::string name;
+  std::string host;
+  std::string port;
+};
+
+namespace {
+
+constexpr auto accept_pause = std::chrono::milliseconds(100);  // when there are too few resources
+constexpr int accepts_at_once = 64;                            // before other events are handled
+
+endpoint endpoint_of(const address& where) {
+  endpoint result;
+  if (where.family() == AF_INET || where.family() == AF_INET6) {
+    result.name = to_string(where);
+    result.port = std::to_string(where.port());
+    result.host = result.name.substr(0, result.name.rfind(':'));
+    if (result.host.starts_with('[')) result.host = result.host.substr(1, result.host.size() - 2);
+    constexpr std::string_view mapped = "::ffff:";
+    if (result.host.starts_with(mapped) && result.host.find('.') != std::string::npos)
+      result.host.erase(0, mapped.size());
+    result.name = result.host + ':' + result.port;
+  }
+  return result;
+}
+
+std::string instance_name(std::uint64_t number, int fd, const endpoint& peer) {
+  if (peer.name.empty()) return fmt::format("{}", number);
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
+  return fmt::format("{}-{}-{}", number, endpoint_of(address::from_sockaddr(&own, size)).name, peer.name);
+}
+
+environment_map variables_of(int fd, const endpoint& peer, bool is_instance) {
+  environment_map variables;
+  if (!peer.host.empty()) variables["REMOTE_ADDR"] = peer.host;
+  if (!peer.port.empty()) variables["REMOTE_PORT"] = peer.port;
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  // Like systemd-socket-activate, a command without a unit does without it, and so without the cost of its system call.
+  if (is_instance && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0) {
+    variables["SO_COOKIE"] = std::to_string(cookie);
+  }
+  return variables;
+}
+
+}  // namespace
+
+connection_services::connection_services(asio::io_context& io, const plan& what, const open_sockets& sockets,
+                                         const event_log& log, std::function<void(int exit_status)> on_end)
+    : io_(io), plan_(what), unit_(sockets.unit()), log_(log), on_end_(std::move(on_end)), pause_(io) {
+  auto service = plan_.service("");
+  has_instances_ = service.name.instance.has_value();
+  if (!plan_.names_instance && plain_services::can_run(service)) {
+    plain_.emplace(io_, std::move(service), plan_.environment, plan_.pid, log_, [this](bool is_success) {
+      if (is_success) is_pausing_ = false;
+      report_if_stopped();
+    });
+  }
+  for (const auto& each : sockets.fds()) {
+    const int fd = each.fd.get();
+    watchers_.push_back(std::make_unique<watcher>(io_, fd, [this, fd] { accept(fd); }));
+  }
+}
+
+void connection_services::wait_for_traffic() {
+  for (auto& each : watchers_) each->arm();
+}
+
+void connection_services::stop(std::function<void()> on_stopped) {
+  on_stopped_ = std::move(on_stopped);
+  for (auto& each : watchers_) each->disarm();
+  pause_.cancel();
+  for (const auto& each : running()) each->stop();
+  if (plain_) plain_->stop();
+  report_if_stopped();
+}
+
+bool connection_services::handle_exit(int pid, int status) {
+  if (plain_) return plain_->handle_exit(pid, status);
+  const auto all = running();
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each->handle_exit(pid, status); });
+}
+
+void connection_services::forward(int signal) const {
+  if (plain_) plain_->forward(signal);
+  for (const auto& [_, each] : instances_) each.run->forward(signal);
+}
+
+void connection_services::kill() const {
+  if (plain_) plain_->kill();
+  for (const auto& [_, each] : instances_) each.run->kill();
+}
+
+std::vector<std::shared_ptr<service>> connection_services::running() const {
+  std::vector<std::shared_ptr<service>> all;
+  for (const auto& [_, each] : instances_) all.push_back(each.run);
+  return all;
+}
+
+void connection_services::accept(int listener) {
+  for (int i = 0; i < accepts_at_once && !on_stopped_ && waiting_.empty(); ++i) {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    unique_fd fd(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+    if (!fd && (errno == EINTR || errno == ECONNABORTED)) continue;
+    if (!fd && errno == EAGAIN) break;
+    if (!fd) return pause_accepting(std::generic_category().message(errno));
+    if (!triggers_.admits(std::chrono::steady_clock::now())) {
+      log_.error(exceeded_trigger_limit(unit_.name.full(), triggers_));
+      return on_end_(EXIT_FAILURE);
+    }
+    serve({std::move(fd), address::from_sockaddr(&peer, size)});
+  }
+  if (!on_stopped_ && waiting_.empty()) wait_for_traffic();
+}
+
+/// Accepts no connection for a while, and then serves first those that were accepted but could not be served.
+void connection_services::pause_accepting(const std::string& reason) {
+  if (!std::exchange(is_pausing_, true)) {
+    log_.warning(fmt::format("{}: clients wait: {}", unit_.name.full(), reason));
+  }
+  for (auto& each : watchers_) each->disarm();
+  pause_.expires_after(accept_pause);
+  pause_.async_wait([this](const std::error_code& cancelled) {
+    if (cancelled) return;
+    for (auto& each : std::exchange(waiting_, {})) serve(std::move(each));
+    if (waiting_.empty()) wait_for_traffic();
+  });
+}
+
+void connection_services::serve(client accepted) {
+  const auto peer = endpoint_of(accepted.peer);
+  if (instances_.size() + (plain_ ? plain_->size() : 0) >= unit_.max_connections) {
+    return log_.warning(
+        fmt::format("{}: MaxConnections={}: a connection was refused", unit_.name.full(), unit_.max_connections));
+  }
+  if (unit_.max_connections_per_source && count(peer.host) >= *unit_.max_connections_per_source) {
+    return log_.warning(fmt::format("{}: MaxConnectionsPerSource={}: a connection of {} was refused", unit_.name.full(),
+                                    *unit_.max_connections_per_source, peer.host));
+  }
+  try {
+    start(accepted.fd, peer);
+  } catch (const std::system_error& error) {
+    if (!lacks_resources(error.code())) return log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
+    waiting_.push_back(std::move(accepted));
+    pause_accepting(error.code().message());
+  } catch (const std::exception& error) {
+    log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
+  }
+}
+
+std::size_t connection_services::count(const std::string& host) const {
+  if (plain_) return plain_->count(host);
+  return static_cast<std::size_t>(
+      std::count_if(instances_.begin(), instances_.end(), [&](const auto& each) { return each.second.host == host; }));
+}
+
+/// Takes the connection, unless it throws.
+void connection_services::start(unique_fd& fd, const endpoint& peer) {
+  const auto number = accepted_++;
+  const auto name = has_instances_ ? instance_name(number, fd.get(), peer) : "";
+  set_options_of_connection(fd.get(), unit_);
+  process_details details;
+  details.socket = fd.get();
+  details.variables = variables_of(fd.get(), peer, has_instances_);
+  details.is_invocation = true;
+  std::vector<listen_fd> fds;
+  fds.push_back({unit_.fd_name.empty() ? "connection" : unit_.fd_name, std::move(fd)});
+  try {
+    if (plain_) {
+      details.fds = &fds;
+      start_plain(name, peer.host, details);
+    } else {
+      start_instance(number, name, peer.host, details, fds);
+    }
+  } catch (...) {
+    fd = std::move(fds.front().fd);
+    throw;
+  }
+}
+
+void connection_services::start_plain(const std::string& name, const std::string& host,
+                                      const process_details& details) {
+  if (plain_->unit().nonblocking) detail::os::set_nonblocking(details.socket, true);
+  auto full_name = plain_->unit().name;
+  if (has_instances_) full_name.instance = name;
+  plain_->start(full_name.full(), host, details);
+}
+
+/// Takes the descriptors, unless it throws.
+void connection_services::start_instance(std::uint64_t number, const std::string& name, const std::string& host,
+                                         process_details& details, std::vector<listen_fd>& fds) {
+  auto& added = instances_[number];
+  added.host = host;
+  added.fds = std::move(fds);
+  details.fds = &added.fds;
+  added.unit = plan_.service(name);
+  try {
+    auto starter = std::make_shared<process_starter>(added.unit, plan_.environment, plan_.pid);
+    added.run = std::make_shared<service>(io_, std::move(starter), std::move(details), log_,
+                                          service::events{[](service&) {},
+                                                          {},
+                                                          [this, number](service& ended, const service_result& result) {
+                                                            handle_end(number, ended, result);
+                                                          }});
+  } catch (...) {
+    fds = std::move(added.fds);
+    instances_.erase(number);
+    throw;
+  }
+  if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
+  added.run->start();
+}
+
+void connection_services::handle_end(std::uint64_t number, const service& ended, const service_result& result) {
+  if (result.lacks_resources && !on_stopped_) {
+    auto& fd = instances_[number].fds.front().fd;
+    auto peer = describe(fd.get()).peer;
+    waiting_.push_back({std::move(fd), peer});
+    pause_accepting(result.description);
+  } else if (result.is_success()) {
+    is_pausing_ = false;
+  } else {
+    log_.error(fmt::format("{}: {}", ended.name(), result.description));
+  }
+  // Destroyed later, because the service is still in use.
+  asio::post(io_, [this, number] {
+    instances_.erase(number);
+    report_if_stopped();
+  });
+}
+
+void connection_services::report_if_stopped() {
+  if (!on_stopped_ || !instances_.empty() || (plain_ && plain_->size() != 0)) return;
+  std::exchange(on_stopped_, [] {})();
+}
+
+}  // namespace sd::activate

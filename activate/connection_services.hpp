@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <sd/listen_fds.hpp>
+#include <sd/socket.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "events.hpp"
+#include "plain_services.hpp"
+#include "plan.hpp"
+#include "process.hpp"
+#include "service.hpp"
+#include "service_unit.hpp"
+#include "socket_unit.hpp"
+#include "sockets.hpp"
+#include "supervision.hpp"
+#include "watcher.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sd::activate {
+
+struct endpoint;
+
+/// A service for each connection to the sockets of a unit with Accept=yes.
+class connection_services {
+ public:
+  connection_services(asio::io_context& io, const plan& what, const open_sockets& sockets, const event_log& log,
+                      std::function<void(int exit_status)> on_end);
+
+  void wait_for_traffic();
+  void stop(std::function<void()> on_stopped);
+  /// Takes note of the end of a child of this process. Returns whether the child belonged to one of the services.
+  bool handle_exit(int pid, int status);
+  void forward(int signal) const;
+  /// Kills all processes. Their ends follow.
+  void kill() const;
+
+ private:
+  /// A client whose service may not have been started yet.
+  struct client {
+    unique_fd fd;
+    address peer;
+  };
+  /// A service that is not a plain one.
+  struct instance {
+    std::string host;  ///< of the client
+    service_unit unit;
+    std::vector<listen_fd> fds;
+    std::shared_ptr<service> run;
+  };
+
+  [[nodiscard]] std::vector<std::shared_ptr<service>> running() const;
+  void accept(int listener);
+  void pause_accepting(const std::string& reason);
+  void serve(client accepted);
+  [[nodiscard]] std::size_t count(const std::string& host) const;
+  void start(unique_fd& fd, const endpoint& peer);
+  void start_plain(const std::string& name, const std::string& host, const process_details& details);
+  void start_instance(std::uint64_t number, const std::string& name, const std::string& host, process_details& details,
+                      std::vector<listen_fd>& fds);
+  void handle_end(std::uint64_t number, const service& ended, const service_result& result);
+  void report_if_stopped();
+
+  asio::io_context& io_;
+  const plan& plan_;
+  const socket_unit& unit_;
+  rate_limit triggers_ = unit_.trigger_limit();
+  const event_log& log_;
+  std::function<void(int)> on_end_;
+  std::vector<std::unique_ptr<watcher>> watchers_;
+  std::map<std::uint64_t, instance> instances_;
+  std::uint64_t accepted_ = 0;
+  bool has_instances_ = false;           ///< whether the services are instances of a template
+  std::optional<plain_services> plain_;  ///< instead of the instances, if the unit allows it
+  /// Connections whose service could not be started so far, because there were too few resources: `serve()` could not
+  /// start it, or it has ended at once for that reason.
+  std::vector<client> waiting_;
+  bool is_pausing_ = false;
+  std::function<void()> on_stopped_;
+  asio::steady_timer pause_;
+};
+
+}  // namespace sd::activate

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "watcher.hpp"
+
+#include "sockets.hpp"
+
+#include <system_error>
+#include <utility>
+
+namespace sd::activate {
+
+watcher::watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
+    : descriptor_(io), on_traffic_(std::move(on_traffic)) {
+  descriptor_.assign(duplicate(fd).release());
+}
+
+void watcher::arm() {
+  if (std::exchange(is_armed_, true)) return;
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
+    if (ec) return;
+    is_armed_ = false;
+    on_traffic_();
+  });
+}
+
+void watcher::disarm() {
+  std::error_code ignored;
+  descriptor_.cancel(ignored);
+  is_armed_ = false;
+}
+
+}  // namespace sd::activate
