@@ -230,6 +230,10 @@ environment_map inherited_environment(const options& chosen) {
   return result;
 }
 
+std::string usage_error(std::string_view problem) {
+  return fmt::format("sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
+}
+
 }  // namespace
 
 options parse_options(int argc, char** argv) {
@@ -258,16 +262,18 @@ options parse_options(int argc, char** argv) {
   auto* const socket = app.add_option("-s,--socket", settings, "Listen as these settings of systemd.socket(5) describe")
                            ->type_name("SETTINGS")
                            ->allow_extra_args(false);
-  app.add_flag("-d,--datagram", result.is_datagram, "Make the sockets of -l datagram sockets");
-  app.add_flag("--seqpacket", result.is_seqpacket, "Make the sockets of -l sequential-packet sockets");
-  app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l");
+  app.add_flag("-d,--datagram", result.is_datagram, "Make the sockets of -l datagram sockets")->needs(listen);
+  app.add_flag("--seqpacket", result.is_seqpacket, "Make the sockets of -l sequential-packet sockets")->needs(listen);
+  app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l")
+      ->needs(listen);
   app.add_flag("--inetd", result.is_inetd, "Pass the socket as standard input and output");
   app.add_option("-E,--setenv", result.variables, "Set or pass on a variable")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
   app.add_option("--fdname", fd_names, "Names of the sockets of -l, separated by colons")
       ->type_name("NAME[:NAME...]")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->needs(listen);
   app.add_flag("--now", result.starts_at_once, "Start the service at once");
   app.add_flag("--once", result.runs_once, "Exit when the service has exited, with its status");
   app.add_option("--stop-idle", stop_idle, "Stop the service when its sockets have not been used for that time")
@@ -286,6 +292,7 @@ options parse_options(int argc, char** argv) {
                                                 SD_LISTEN_FDS_VERSION_MINOR, SD_LISTEN_FDS_VERSION_PATCH));
   app.add_option("words", words)->group("");
   app.positionals_at_end();
+  app.failure_message([](const CLI::App*, const CLI::Error& error) { return usage_error(error.what()); });
 
   try {
     app.parse(argc, argv);
@@ -325,7 +332,7 @@ options parse_options(int argc, char** argv) {
   }
   if (result.is_datagram && result.accepts) problem = "--datagram and --accept exclude each other";
   if (*problem != '\0') {
-    fmt::print(stderr, "sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
+    fmt::print(stderr, "{}", usage_error(problem));
     result.exits = true;
     result.exit_status = exit_usage;
   }

@@ -76,6 +76,10 @@ TEST_F(failure, command_line_is_wrong) {
   wrong({"--", "/bin/true"}, "nothing to listen on: give a socket unit, -l or -s");
   wrong({"-l", "8080"}, "there is no command");
   wrong({"-l", "8080", "-d", "--seqpacket", "--", "/bin/true"}, "--datagram and --seqpacket exclude each other");
+  for (const std::string option : {"--datagram", "--seqpacket", "--accept", "--fdname"}) {
+    const auto argument = option == "--fdname" ? option + "=web" : option;
+    wrong({argument, "-s", "ListenStream=8080", "--", "/bin/true"}, option + " requires --listen");
+  }
   wrong({"-l", "8080", "-d", "-a", "--", "/bin/true"}, "--datagram and --accept exclude each other");
 }
 
