@@ -19,17 +19,17 @@
 
 namespace sd::activate {
 
+namespace {
+
+constexpr auto accept_pause = std::chrono::milliseconds(100);  // when there are too few resources
+constexpr int accepts_at_once = 64;                            // before other events are handled
+
 /// The address of a socket, as it stands in the name of an instance, in REMOTE_ADDR and in REMOTE_PORT.
 struct endpoint {
   std::string name;
   std::string host;
   std::string port;
 };
-
-namespace {
-
-constexpr auto accept_pause = std::chrono::milliseconds(100);  // when there are too few resources
-constexpr int accepts_at_once = 64;                            // before other events are handled
 
 endpoint endpoint_of(const address& where) {
   endpoint result;
@@ -46,18 +46,39 @@ endpoint endpoint_of(const address& where) {
   return result;
 }
 
-std::string instance_name(std::uint64_t number, int fd, const endpoint& peer) {
-  if (peer.name.empty()) return fmt::format("{}", number);
+ucred credentials_of_peer(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) fail(errno, "SO_PEERCRED");
+  return peer;
+}
+
+/// Returns whose connections MaxConnectionsPerSource= counts together.
+std::string source_of(int fd, const address& peer) {
+  if (peer.family() == AF_INET || peer.family() == AF_INET6) return endpoint_of(peer).host;
+  if (peer.family() == AF_UNIX) return fmt::format("user {}", credentials_of_peer(fd).uid);
+  const auto text = to_string(peer);
+  return text.substr(0, text.rfind(':'));  // the CID of a vsock
+}
+
+std::string instance_name(std::uint64_t number, int fd, const address& peer) {
+  if (peer.family() == AF_UNIX) {
+    const auto credentials = credentials_of_peer(fd);
+    return fmt::format("{}-{}-{}", number, credentials.pid, credentials.uid);
+  }
+  const auto name = endpoint_of(peer).name;
+  if (name.empty()) return fmt::format("{}", number);
   sockaddr_storage own{};
   socklen_t size = sizeof own;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
-  return fmt::format("{}-{}-{}", number, endpoint_of(address::from_sockaddr(&own, size)).name, peer.name);
+  return fmt::format("{}-{}-{}", number, endpoint_of(address::from_sockaddr(&own, size)).name, name);
 }
 
-environment_map variables_of(int fd, const endpoint& peer, bool is_instance) {
+environment_map variables_of(int fd, const address& peer, bool is_instance) {
   environment_map variables;
-  if (!peer.host.empty()) variables["REMOTE_ADDR"] = peer.host;
-  if (!peer.port.empty()) variables["REMOTE_PORT"] = peer.port;
+  const auto [_, host, port] = endpoint_of(peer);
+  if (!host.empty()) variables["REMOTE_ADDR"] = host;
+  if (!port.empty()) variables["REMOTE_PORT"] = port;
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   // Like systemd-socket-activate, a command without a unit does without it, and so without the cost of its system call.
@@ -133,7 +154,7 @@ void connection_services::accept(int listener) {
       log_.error(exceeded_trigger_limit(unit_.name.full(), triggers_));
       return on_end_(EXIT_FAILURE);
     }
-    serve({std::move(fd), address::from_sockaddr(&peer, size)});
+    serve({std::move(fd), address::from_sockaddr(&peer, size), {}});
   }
   if (!on_stopped_ && waiting_.empty()) wait_for_traffic();
 }
@@ -153,17 +174,19 @@ void connection_services::pause_accepting(const std::string& reason) {
 }
 
 void connection_services::serve(client accepted) {
-  const auto peer = endpoint_of(accepted.peer);
   if (instances_.size() + (plain_ ? plain_->size() : 0) >= unit_.max_connections) {
     return log_.warning(
         fmt::format("{}: MaxConnections={}: a connection was refused", unit_.name.full(), unit_.max_connections));
   }
-  if (unit_.max_connections_per_source && count(peer.host) >= *unit_.max_connections_per_source) {
-    return log_.warning(fmt::format("{}: MaxConnectionsPerSource={}: a connection of {} was refused", unit_.name.full(),
-                                    *unit_.max_connections_per_source, peer.host));
-  }
   try {
-    start(accepted.fd, peer);
+    if (const auto most = unit_.max_connections_per_source) {
+      accepted.source = source_of(accepted.fd.get(), accepted.peer);
+      if (count(accepted.source) >= *most) {
+        return log_.warning(fmt::format("{}: MaxConnectionsPerSource={}: a connection of {} was refused",
+                                        unit_.name.full(), *most, accepted.source));
+      }
+    }
+    start(accepted);
   } catch (const std::system_error& error) {
     if (!lacks_resources(error.code())) return log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
     waiting_.push_back(std::move(accepted));
@@ -173,29 +196,29 @@ void connection_services::serve(client accepted) {
   }
 }
 
-std::size_t connection_services::count(const std::string& host) const {
-  if (plain_) return plain_->count(host);
-  return static_cast<std::size_t>(
-      std::count_if(instances_.begin(), instances_.end(), [&](const auto& each) { return each.second.host == host; }));
+std::size_t connection_services::count(const std::string& source) const {
+  if (plain_) return plain_->count(source);
+  return static_cast<std::size_t>(std::count_if(instances_.begin(), instances_.end(),
+                                                [&](const auto& each) { return each.second.source == source; }));
 }
 
 /// Takes the connection, unless it throws.
-void connection_services::start(unique_fd& fd, const endpoint& peer) {
+void connection_services::start(client& accepted) {
+  auto& fd = accepted.fd;
   const auto number = accepted_++;
-  const auto name = has_instances_ ? instance_name(number, fd.get(), peer) : "";
+  const auto name = has_instances_ ? instance_name(number, fd.get(), accepted.peer) : "";
   set_options_of_connection(fd.get(), unit_);
   process_details details;
   details.socket = fd.get();
-  details.variables = variables_of(fd.get(), peer, has_instances_);
-  details.is_invocation = true;
+  details.variables = variables_of(fd.get(), accepted.peer, has_instances_);
   std::vector<listen_fd> fds;
   fds.push_back({unit_.fd_name.empty() ? "connection" : unit_.fd_name, std::move(fd)});
   try {
     if (plain_) {
       details.fds = &fds;
-      start_plain(name, peer.host, details);
+      start_plain(name, accepted.source, details);
     } else {
-      start_instance(number, name, peer.host, details, fds);
+      start_instance(number, name, accepted.source, details, fds);
     }
   } catch (...) {
     fd = std::move(fds.front().fd);
@@ -203,19 +226,18 @@ void connection_services::start(unique_fd& fd, const endpoint& peer) {
   }
 }
 
-void connection_services::start_plain(const std::string& name, const std::string& host,
-                                      const process_details& details) {
+void connection_services::start_plain(const std::string& name, const std::string& source, process_details& details) {
   if (plain_->unit().nonblocking) detail::os::set_nonblocking(details.socket, true);
   auto full_name = plain_->unit().name;
   if (has_instances_) full_name.instance = name;
-  plain_->start(full_name.full(), host, details);
+  plain_->start(full_name.full(), source, std::move(details));
 }
 
 /// Takes the descriptors, unless it throws.
-void connection_services::start_instance(std::uint64_t number, const std::string& name, const std::string& host,
+void connection_services::start_instance(std::uint64_t number, const std::string& name, const std::string& source,
                                          process_details& details, std::vector<listen_fd>& fds) {
   auto& added = instances_[number];
-  added.host = host;
+  added.source = source;
   added.fds = std::move(fds);
   details.fds = &added.fds;
   added.unit = plan_.service(name);
@@ -240,7 +262,7 @@ void connection_services::handle_end(std::uint64_t number, const service& ended,
   if (result.lacks_resources && !on_stopped_) {
     auto& fd = instances_[number].fds.front().fd;
     auto peer = describe(fd.get()).peer;
-    waiting_.push_back({std::move(fd), peer});
+    waiting_.push_back({std::move(fd), peer, {}});
     pause_accepting(result.description);
   } else if (result.is_success()) {
     is_pausing_ = false;

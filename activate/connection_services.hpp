@@ -30,8 +30,6 @@
 
 namespace sd::activate {
 
-struct endpoint;
-
 /// A service for each connection to the sockets of a unit with Accept=yes.
 class connection_services {
  public:
@@ -51,10 +49,11 @@ class connection_services {
   struct client {
     unique_fd fd;
     address peer;
+    std::string source;  ///< which MaxConnectionsPerSource= counts; empty without it
   };
   /// A service that is not a plain one.
   struct instance {
-    std::string host;  ///< of the client
+    std::string source;
     service_unit unit;
     std::vector<listen_fd> fds;
     std::shared_ptr<service> run;
@@ -64,11 +63,11 @@ class connection_services {
   void accept(int listener);
   void pause_accepting(const std::string& reason);
   void serve(client accepted);
-  [[nodiscard]] std::size_t count(const std::string& host) const;
-  void start(unique_fd& fd, const endpoint& peer);
-  void start_plain(const std::string& name, const std::string& host, const process_details& details);
-  void start_instance(std::uint64_t number, const std::string& name, const std::string& host, process_details& details,
-                      std::vector<listen_fd>& fds);
+  [[nodiscard]] std::size_t count(const std::string& source) const;
+  void start(client& accepted);
+  void start_plain(const std::string& name, const std::string& source, process_details& details);
+  void start_instance(std::uint64_t number, const std::string& name, const std::string& source,
+                      process_details& details, std::vector<listen_fd>& fds);
   void handle_end(std::uint64_t number, const service& ended, const service_result& result);
   void report_if_stopped();
 

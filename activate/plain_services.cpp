@@ -39,8 +39,9 @@ plain_services::plain_services(asio::io_context& io, service_unit unit, const en
                                listen_pid pid, const event_log& log, std::function<void(bool)> on_end)
     : unit_(std::move(unit)), environment_(environment), pid_(pid), log_(log), on_end_(std::move(on_end)), timer_(io) {}
 
-void plain_services::start(std::string name, const std::string& host, const process_details& details) {
+void plain_services::start(std::string name, const std::string& source, process_details details) {
   if (!starter_) starter_.emplace(unit_, environment_, pid_);
+  details.variables["INVOCATION_ID"] = new_invocation_id();
   int pid = 0;
   try {
     pid = starter_->start(unit_.start.front(), details);
@@ -51,7 +52,7 @@ void plain_services::start(std::string name, const std::string& host, const proc
   if (log_.is_verbose()) log_.debug(fmt::format("{}: started as process {}", name, pid));
   log_.event("started", {{"unit", name}, {"pid", pid}});
   log_.event("ready", {{"unit", name}, {"pid", pid}});
-  all_[pid] = {std::move(name), host};
+  all_[pid] = {std::move(name), source};
 }
 
 bool plain_services::handle_exit(int pid, int status) {
@@ -134,9 +135,9 @@ void plain_services::kill() const noexcept {
   for (const auto& [pid, each] : all_) ::kill(-pid, SIGKILL);
 }
 
-std::size_t plain_services::count(const std::string& host) const {
+std::size_t plain_services::count(const std::string& source) const {
   return static_cast<std::size_t>(
-      std::count_if(all_.begin(), all_.end(), [&](const auto& each) { return each.second.host == host; }));
+      std::count_if(all_.begin(), all_.end(), [&](const auto& each) { return each.second.source == source; }));
 }
 
 }  // namespace sd::activate

@@ -32,10 +32,10 @@ class plain_services {
 
   /// Starts a service. Reports a failure, unless it throws because there are too few resources.
   ///
-  /// @param name Of the service, as it is reported.
-  /// @param host The peer, for `count()`.
+  /// @param name   Of the service, as it is reported.
+  /// @param source Of the connection, for `count()`.
   /// @throws std::exception if the service cannot be prepared or there are too few resources.
-  void start(std::string name, const std::string& host, const process_details& details);
+  void start(std::string name, const std::string& source, process_details details);
   /// Takes note of the end of a child of this process. Returns whether the child belonged to one of the services.
   bool handle_exit(int pid, int status);
   /// Stops all of them.
@@ -46,15 +46,15 @@ class plain_services {
 
   [[nodiscard]] const service_unit& unit() const noexcept { return unit_; }
   [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
-  /// Returns the number of services with this peer.
-  [[nodiscard]] std::size_t count(const std::string& host) const;
+  /// Returns the number of services whose connections are of this source.
+  [[nodiscard]] std::size_t count(const std::string& source) const;
 
  private:
   using clock = std::chrono::steady_clock;
 
   struct instance {
     std::string name;
-    std::string host;
+    std::string source;
     bool has_ended = false;  ///< but processes that it has started have not
     bool is_success = true;
     clock::time_point killed_at = clock::time_point::max();

@@ -248,11 +248,6 @@ class standard_streams {
 
 // --- environment -----------------------------------------------------------------------------------------------------
 
-std::string random_id() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
-
 void read_environment_file(const environment_file& file, environment_map& variables) {
   std::ifstream input(file.path);
   if (!input) {
@@ -274,6 +269,11 @@ bool is_login_shell(const fs::path& shell) {
 
 }  // namespace
 
+std::string new_invocation_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
 void raise_descriptor_limit() noexcept {
   rlimit limit{};
   if (limit_of_services || ::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
@@ -288,16 +288,12 @@ process_starter::process_starter(const service_unit& unit, environment_map inher
     if (const char* const value = std::getenv(name.c_str())) variables_[name] = value;
   }
   variables_.try_emplace("PATH", default_path);
-  variables_["INVOCATION_ID"] = random_id();
   resolve_user();
   make_directories();
   for (const auto& [name, value] : unit_.environment) variables_[name] = value;
-  for (const auto& file : unit_.environment_files) read_environment_file(file, variables_);
-  for (const auto& each : unit_.unset_environment) {
-    const auto equals = each.text.find('=');
-    const auto found = variables_.find(each.text.substr(0, equals));
-    if (found == variables_.end()) continue;
-    if (equals == std::string::npos || found->second == each.text.substr(equals + 1)) variables_.erase(found);
+  for (const auto& file : unit_.environment_files) {
+    environment_map ignored;
+    read_environment_file(file, ignored);  // Each start reads it again. This one shows whether it is there.
   }
 }
 
@@ -340,8 +336,11 @@ void process_starter::make_directories() {
     const bool is_new = fs::create_directories(path, ec);
     if (ec) throw std::system_error(ec, "make directory " + path);
     if (is_new || kind != service_directory::configuration) {
-      if (::chmod(path.c_str(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
-      if (has_user_ && ::chown(path.c_str(), user_, group_) < 0) fail(errno, "change the owner of " + path);
+      // The user of the service may have put a symbolic link in the place of its directory.
+      const unique_fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!directory) fail(errno, "open " + path);
+      if (::fchmod(directory.get(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
+      if (has_user_ && ::fchown(directory.get(), user_, group_) < 0) fail(errno, "change the owner of " + path);
     }
     auto& value = variables_[variable_of[kind]];
     value += (value.empty() ? "" : ":") + path;
@@ -360,9 +359,14 @@ void process_starter::remove_runtime_directories() const noexcept {
 
 environment_map process_starter::variables_for(const process_details& details) const {
   auto variables = variables_;
+  for (const auto& file : unit_.environment_files) read_environment_file(file, variables);
   for (const auto& [name, value] : details.variables) variables[name] = value;
-  if (const auto id = variables.find("INVOCATION_ID"); details.is_invocation && id != variables.end())
-    id->second = random_id();
+  for (const auto& each : unit_.unset_environment) {
+    const auto equals = each.text.find('=');
+    const auto found = variables.find(each.text.substr(0, equals));
+    if (found == variables.end()) continue;
+    if (equals == std::string::npos || found->second == each.text.substr(equals + 1)) variables.erase(found);
+  }
   return variables;
 }
 
@@ -438,8 +442,10 @@ void run_to_end(const std::vector<command>& commands, const process_details& det
   service_unit plain;
   plain.output = {stream_kind::activator, ""};
   const process_starter starter(plain, environment, listen_pid::set);
+  auto invocation = details;
+  invocation.variables["INVOCATION_ID"] = new_invocation_id();
   for (const auto& line : commands) {
-    const int status = wait_for_end(starter.start(line, details), timeout);
+    const int status = wait_for_end(starter.start(line, invocation), timeout);
     if (status != 0 && !line.ignores_failure) fail(ECANCELED, fmt::format("{} failed", line.program));
   }
 }

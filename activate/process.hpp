@@ -23,8 +23,10 @@ struct process_details {
   int socket = -1;                              ///< the descriptor for StandardInput=socket
   environment_map variables;                    ///< besides those of the service
   std::string pid_variable;                     ///< the name of a variable with the pid; empty for none
-  bool is_invocation = false;                   ///< whether the process is a new run of the service
 };
+
+/// Returns the value of INVOCATION_ID for a run of a service.
+std::string new_invocation_id();
 
 /// Raises the number of descriptors that this process may have as far as possible. Services keep the limit of before.
 void raise_descriptor_limit() noexcept;

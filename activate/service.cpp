@@ -60,6 +60,7 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
       group_timer_(io),
       watchdog_timer_(io),
       notify_watch_(io) {
+  details_.variables["INVOCATION_ID"] = new_invocation_id();
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
   details_.variables["NOTIFY_SOCKET"] = notify_->address();

@@ -134,6 +134,22 @@ TEST(accept, unit_starts_instances_of_the_template) {
   EXPECT_EQ(program.event("started").value("unit", ""), "web@" + instance + ".service");
 }
 
+TEST(accept, instance_of_a_unix_socket_is_named_after_its_client) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=" << (there / "socket") << "\nAccept=yes\n";
+  std::ofstream(there / "web@.service") << "[Service]\nEnvironment=INSTANCE=%i\nExecStart=" << service()[0] << '\n';
+  activator program({there / "web.socket"});
+  const auto client = std::to_string(::getpid()) + '-' + std::to_string(::getuid());
+  EXPECT_EQ(ask(program.address(), "variable INSTANCE"), "0-" + client);
+  EXPECT_EQ(ask(there / "socket", "variable INSTANCE"), "1-" + client);
+}
+
+TEST(accept, each_process_has_an_invocation_id_of_its_own) {
+  activator program(with_service({"-a", "-l", "127.0.0.1:0"}));
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "variable INVOCATION_ID"), ask(where, "variable INVOCATION_ID"));
+}
+
 TEST(accept, unit_can_use_the_connection_as_standard_streams) {
   const sd::test::directory there;
   std::ofstream(there / "echo.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
@@ -174,6 +190,18 @@ TEST(accept, connections_beyond_the_most_of_a_source_are_closed) {
   EXPECT_TRUE(
       program.reports("sd-activate: warning: sd-activate.socket: MaxConnectionsPerSource=1: a connection of "
                       "127.0.0.1 was refused\n"));
+  EXPECT_NE(converse(first, "pid"), "");
+}
+
+TEST(accept, users_are_the_sources_of_connections_to_unix_sockets) {
+  const sd::test::directory there;
+  activator program(
+      with_service({"-s", "ListenStream=" + (there / "socket") + " Accept=yes MaxConnectionsPerSource=1"}));
+  const auto where = program.address();
+  const auto first = connect(where);
+  program.event("started");
+  const auto second = connect(where);
+  EXPECT_TRUE(program.reports("a connection of user " + std::to_string(::getuid()) + " was refused\n"));
   EXPECT_NE(converse(first, "pid"), "");
 }
 

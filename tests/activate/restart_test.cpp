@@ -76,6 +76,20 @@ TEST_F(web, restart_of_a_service_that_does_not_notify_replaces_it_after_a_while)
   EXPECT_EQ(ask(where, "pid"), std::to_string(new_pid));
 }
 
+TEST_F(web, next_process_has_an_invocation_id_of_its_own_and_what_the_environment_file_contains_now) {
+  std::ofstream(there_ / "environment") << "A=old\n";
+  activator program({write("EnvironmentFile=" + (there_ / "environment") + '\n')});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable A"), "old");
+  const auto id = ask(where, "variable INVOCATION_ID");
+  EXPECT_EQ(ask(where, "variable INVOCATION_ID"), id);
+  std::ofstream(there_ / "environment") << "A=new\n";
+  program.send(SIGHUP);
+  program.event("restarted");
+  EXPECT_TRUE(eventually([&] { return ask(where, "variable A") == "new"; }));
+  EXPECT_NE(ask(where, "variable INVOCATION_ID"), id);
+}
+
 TEST_F(web, restart_that_is_requested_during_another_one_follows_it) {
   activator program({write("Type=notify\n", {"--ready-when", there_ / "ready"})});
   create(there_ / "ready");
