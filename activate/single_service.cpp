@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
-constexpr auto shortest_run = 1s;      ///< A run that is shorter counts as a crash loop's.
+constexpr auto shortest_run = 200ms;   ///< A run that is shorter counts as a crash loop's.
 constexpr auto settling_time = 300ms;  ///< after which a service that does not notify counts as ready in an overlap
 
 /// Discards the connections or messages that wait in the queue of a socket.
