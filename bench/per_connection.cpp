@@ -1,31 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // per_connection [ROUNDS [CONNECTIONS]]: measures servers that start a process for each connection. Clients, server and
 // processes share one processor. All servers are measured in each round, one after the other.
-#include "measure.hpp"
+#include "servers.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cctype>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 namespace {
 
 using bench::check;
-using words = std::vector<std::string>;
+using bench::connect_to;
+using bench::median;
+using bench::words;
 
 constexpr int clients = 8;
 constexpr int first_port = 21700;
@@ -35,21 +27,9 @@ struct server {
   std::string name;
   words command;
   int port;
-  bool has_ballast = false;
   std::vector<double> rates, p99s, cpus;
   double calls = 0;
 };
-
-int connect_to(int port) {
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_port = htons(static_cast<std::uint16_t>(port));
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int fd = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0) return fd;
-  ::close(fd);
-  return -1;
-}
 
 /// Returns whether the server replied.
 bool ask(int port) {
@@ -89,47 +69,22 @@ std::vector<double> make_connections(int port, int count) {
   return all;
 }
 
-int start(const words& command, bool has_ballast, const std::string& ballast) {
-  std::vector<char*> arguments;
-  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  const int pid = check(::fork(), "fork");
-  if (pid != 0) return pid;
-  ::setpgid(0, 0);
-  if (has_ballast) ::setenv("LD_PRELOAD", ballast.c_str(), 1);
-  std::freopen("/dev/null", "w", stderr);
-  std::freopen("/dev/null", "r", stdin);
-  ::execvp(arguments[0], arguments.data());
-  ::_exit(127);
+void wait_until_served(int port) {
+  bench::wait_until([&] { return ask(port); }, "the server serves");
 }
 
-void wait_until_served(int port, int pid) {
-  for (int i = 0; i < 500; ++i) {
-    if (ask(port)) return;
-    if (::waitpid(pid, nullptr, WNOHANG) != 0) break;
-    ::usleep(10'000);
-  }
-  throw std::runtime_error("the server does not serve");
-}
-
-double microseconds(const rusage& used) {
+/// Ends a server. Returns the processor time of the server and of its children, in microseconds.
+double end(int pid) {
+  const auto used = bench::end(pid);
   const auto of = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
   };
   return of(used.ru_utime) + of(used.ru_stime);
 }
 
-/// Ends a server that leads a process group. Returns the processor time of the server and of its children.
-double end(int pid) {
-  ::kill(-pid, SIGTERM);
-  rusage used{};
-  check(::wait4(pid, nullptr, 0, &used), "wait4");
-  return microseconds(used);
-}
-
-double run(server& each, int connections, const std::string& ballast) {
-  const int pid = start(each.command, each.has_ballast, ballast);
-  wait_until_served(each.port, pid);
+double run(server& each, int connections) {
+  const int pid = bench::start(each.command);
+  wait_until_served(each.port);
   const auto begin = bench::now_ns();
   auto times = make_connections(each.port, connections);
   each.rates.push_back(static_cast<double>(times.size()) * 1e9 / static_cast<double>(bench::now_ns() - begin));
@@ -138,11 +93,11 @@ double run(server& each, int connections, const std::string& ballast) {
 }
 
 /// Measures one round. The cost of starting and ending the server is taken off.
-void measure(server& each, int connections, const std::string& ballast) {
-  const int idle = start(each.command, each.has_ballast, ballast);
-  wait_until_served(each.port, idle);
+void measure(server& each, int connections) {
+  const int idle = bench::start(each.command);
+  wait_until_served(each.port);
   const auto base = end(idle);
-  each.cpus.push_back((run(each, connections, ballast) - base) / connections);
+  each.cpus.push_back((run(each, connections) - base) / connections);
 }
 
 /// Returns the number of system calls of a server and its children for so many connections.
@@ -150,8 +105,8 @@ double count_calls(const server& each, int connections) {
   const std::string file = "/tmp/per_connection." + std::to_string(::getpid());
   words command = {"strace", "-f", "-qq", "-c", "-U", "calls", "-o", file};
   command.insert(command.end(), each.command.begin(), each.command.end());
-  const int pid = start(command, false, "");
-  wait_until_served(each.port, pid);
+  const int pid = bench::start(command);
+  wait_until_served(each.port);
   make_connections(each.port, connections);
   end(pid);
   std::ifstream lines(file);
@@ -164,16 +119,6 @@ double count_calls(const server& each, int connections) {
   std::filesystem::remove(file);
   return calls;
 }
-
-bool is_installed(const std::string& program) {
-  std::istringstream path(std::getenv("PATH") + std::string(":/usr/sbin:/sbin"));
-  for (std::string directory; std::getline(path, directory, ':');) {
-    if (::access((directory + '/' + program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
-
-double median(const std::vector<double>& values) { return bench::quantile(values, 0.5); }
 
 /// Returns the median of the ratios of the rounds.
 double ratio(const std::vector<double>& a, const std::vector<double>& b) {
@@ -195,25 +140,23 @@ int main(int argc, char** argv) try {
   CPU_ZERO(&one);
   CPU_SET(0, &one);
   check(::sched_setaffinity(0, sizeof one, &one), "sched_setaffinity");
-  ::setenv("PATH", (std::getenv("PATH") + std::string(":/usr/sbin:/sbin")).c_str(), 1);
+  bench::find_programs_of_root();
 
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path().string();
   const auto responder = here + "/responder";
   const auto ballast = here + "/libballast.so";
   const std::string activate = SD_ACTIVATE;
   std::vector<server> servers;
-  const auto add = [&](const std::string& name, std::function<words(const std::string& port)> command,
-                       bool has_ballast = false) {
+  const auto add = [&](const std::string& name, std::function<words(const std::string& port)> command) {
     const int port = first_port + static_cast<int>(servers.size());
     const auto line = command(std::to_string(port));
-    if (!is_installed(line.front()) && line.front().find('/') == std::string::npos) {
+    if (!bench::is_installed(line.front()) && line.front().find('/') == std::string::npos) {
       return void(std::printf("%s: skipped: %s is not installed\n", name.c_str(), line.front().c_str()));
     }
     server added;
     added.name = name;
     added.command = line;
     added.port = port;
-    added.has_ballast = has_ballast;
     servers.push_back(std::move(added));
   };
   add("sd-activate, inetd", [&](const auto& port) {
@@ -221,12 +164,10 @@ int main(int argc, char** argv) try {
   });
   add("sd-activate, descriptor",
       [&](const auto& port) { return words{activate, "-q", "-a", "-l", "127.0.0.1:" + port, "--", responder, "3"}; });
-  add(
-      "sd-activate, inetd, 200 MB",
-      [&](const auto& port) {
-        return words{activate, "-q", "-a", "--inetd", "-l", "127.0.0.1:" + port, "--", responder};
-      },
-      true);
+  add("sd-activate, inetd, 200 MB", [&](const auto& port) {
+    return words{"env", "LD_PRELOAD=" + ballast, activate, "-q",     "-a", "--inetd",
+                 "-l",  "127.0.0.1:" + port,     "--",     responder};
+  });
   add("vfork loop (ceiling)", [&](const auto& port) { return words{here + "/vfork_loop", port, responder}; });
   add("tcpserver", [&](const auto& port) {
     return words{"tcpserver", "-H", "-R", "-l", "0", "-b", "1024", "-c", "100", "127.0.0.1", port, responder};
@@ -245,7 +186,7 @@ int main(int argc, char** argv) try {
   });
 
   for (int round = 0; round < rounds; ++round) {
-    for (auto& each : servers) measure(each, connections, ballast);
+    for (auto& each : servers) measure(each, connections);
   }
   for (auto& each : servers) {
     each.calls = (count_calls(each, 2 * measured_calls) - count_calls(each, measured_calls)) / measured_calls;
