@@ -165,7 +165,7 @@ void connection_services::pause_accepting(const std::string& reason) {
     log_.warning(fmt::format("{}: clients wait: {}", unit_.name.full(), reason));
   }
   for (auto& each : watchers_) each->disarm();
-  pause_.expires_after(accept_pause);
+  pause_.expires_after(shortage_pause);
   pause_.async_wait([this](const std::error_code& cancelled) {
     if (cancelled) return;
     for (auto& each : std::exchange(waiting_, {})) serve(std::move(each));

@@ -284,7 +284,7 @@ period single_service::pause_after(const service_result& result) {
     log_.warning(
         fmt::format("{}: {} at once; the next starts are delayed", unit_.name.full(), has_failed ? "fails" : "ends"));
   }
-  return pause;
+  return result.lacks_resources ? std::max<period>(pause, shortage_pause) : pause;
 }
 
 /// @param next What follows the pause: `start`, or `wait_for_traffic`.

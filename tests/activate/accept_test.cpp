@@ -8,20 +8,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
 #include <string>
 #include <system_error>
-#include <vector>
 
 namespace {
 
 using sd::activate::test::activator;
-using sd::activate::test::circumstances;
 using sd::activate::test::eventually;
 using sd::activate::test::has_ipv6;
 using sd::activate::test::is_running;
@@ -233,48 +228,6 @@ TEST(accept, both_ways_can_be_used_at_once) {
   const auto where = program.address();
   EXPECT_EQ(ask(where, "names"), "connection");
   EXPECT_EQ(ask(there / "socket", "names"), "sd-activate.socket");
-}
-
-/// Sets the soft limit of a running process, which can be raised again. The process may be one of another user.
-void limit(int pid, __rlimit_resource resource, rlim_t soft, bool is_unprivileged) {
-  constexpr unsigned nobody = 65534;
-  constexpr auto same = static_cast<unsigned>(-1);
-  if (is_unprivileged) {
-    ASSERT_EQ(::setresgid(nobody, same, same), 0);
-    ASSERT_EQ(::setresuid(nobody, same, same), 0);
-  }
-  rlimit limits{};
-  EXPECT_EQ(::prlimit(pid, resource, nullptr, &limits), 0);
-  limits.rlim_cur = std::min(soft, limits.rlim_max);
-  EXPECT_EQ(::prlimit(pid, resource, &limits, nullptr), 0);
-  if (is_unprivileged) {
-    ASSERT_EQ(::setresuid(0, same, same), 0);
-    ASSERT_EQ(::setresgid(0, same, same), 0);
-  }
-}
-
-/// Expects that clients wait while the limit is 0, and are served when it is raised.
-void expect_to_wait(const circumstances& how, __rlimit_resource resource, rlim_t enough, const std::string& reason) {
-  activator program(with_service({"-a", "-l", "127.0.0.1:0"}), how);
-  const auto where = program.address();
-  EXPECT_NE(ask(where, "pid"), "");
-  limit(program.pid(), resource, 0, how.is_unprivileged);
-  std::vector<sd::unique_fd> clients;
-  for (unsigned i = 0; i < 8; ++i) clients.push_back(connect(where));
-  EXPECT_TRUE(program.reports("clients wait: " + reason + '\n')) << program.errors();
-  limit(program.pid(), resource, enough, how.is_unprivileged);
-  for (const auto& each : clients) EXPECT_NE(converse(each, "pid"), "") << program.errors();
-}
-
-TEST(accept, clients_wait_while_there_are_no_free_descriptors) {
-  expect_to_wait({}, RLIMIT_NOFILE, 256, "Too many open files");
-}
-
-TEST(accept, clients_wait_while_there_are_too_many_processes) {
-  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: the limit would be that of this user's processes";
-  circumstances unprivileged;
-  unprivileged.is_unprivileged = true;
-  expect_to_wait(unprivileged, RLIMIT_NPROC, RLIM_INFINITY, "Resource temporarily unavailable");
 }
 
 TEST(accept, processes_that_a_service_leaves_end_with_it) {

@@ -3,8 +3,8 @@
 
 #include "client.hpp"
 #include "directory.hpp"
-#include "process.hpp"
 #include "running.hpp"
+#include "tracing.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,12 +26,8 @@ constexpr int connections = 20;
 class cost : public testing::Test {
  protected:
   void SetUp() override {
-    if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer makes system calls of its own";
-    if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
-    if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: strace would trace the emulator";
-    sd::test::activation trivial;
-    trivial.command = {STRACE, "-qq", "-o", "/dev/null", "true"};
-    if (sd::test::run(trivial).status != 0) GTEST_SKIP() << "SKIPPED: strace may not trace here";
+    const auto reason = sd::activate::test::reason_not_to_trace();
+    if (!reason.empty()) GTEST_SKIP() << "SKIPPED: " << reason;
   }
 
   /// Serves connections one after the other, and returns how often each system call is made for one. A call of a child,
