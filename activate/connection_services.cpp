@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -21,8 +22,7 @@ namespace sd::activate {
 
 namespace {
 
-constexpr auto accept_pause = std::chrono::milliseconds(100);  // when there are too few resources
-constexpr int accepts_at_once = 64;                            // before other events are handled
+constexpr int accepts_at_once = 64;  // before other events are handled
 
 /// The address of a socket, as it stands in the name of an instance, in REMOTE_ADDR and in REMOTE_PORT.
 struct endpoint {
@@ -189,11 +189,17 @@ void connection_services::serve(client accepted) {
     start(accepted);
   } catch (const std::system_error& error) {
     if (!lacks_resources(error.code())) return log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
-    waiting_.push_back(std::move(accepted));
-    pause_accepting(error.code().message());
+    wait_with(std::move(accepted), error.code().message());
+  } catch (const std::bad_alloc&) {
+    wait_with(std::move(accepted), std::generic_category().message(ENOMEM));
   } catch (const std::exception& error) {
     log_.error(fmt::format("{}: {}", unit_.name.full(), error.what()));
   }
+}
+
+void connection_services::wait_with(client accepted, const std::string& reason) {
+  waiting_.push_back(std::move(accepted));
+  pause_accepting(reason);
 }
 
 std::size_t connection_services::count(const std::string& source) const {
@@ -211,8 +217,9 @@ void connection_services::start(client& accepted) {
   process_details details;
   details.socket = fd.get();
   details.variables = variables_of(fd.get(), accepted.peer, has_instances_);
-  std::vector<listen_fd> fds;
-  fds.push_back({unit_.fd_name.empty() ? "connection" : unit_.fd_name, std::move(fd)});
+  std::vector<listen_fd> fds(1);
+  fds.front().name = unit_.fd_name.empty() ? "connection" : unit_.fd_name;
+  fds.front().fd = std::move(fd);
   try {
     if (plain_) {
       details.fds = &fds;
@@ -237,11 +244,11 @@ void connection_services::start_plain(const std::string& name, const std::string
 void connection_services::start_instance(std::uint64_t number, const std::string& name, const std::string& source,
                                          process_details& details, std::vector<listen_fd>& fds) {
   auto& added = instances_[number];
-  added.source = source;
-  added.fds = std::move(fds);
   details.fds = &added.fds;
-  added.unit = plan_.service(name);
   try {
+    added.fds = std::move(fds);
+    added.source = source;
+    added.unit = plan_.service(name);
     auto starter = std::make_shared<process_starter>(added.unit, plan_.environment, plan_.pid);
     added.run = std::make_shared<service>(io_, std::move(starter), std::move(details), log_,
                                           service::events{[](service&) {},
@@ -249,21 +256,21 @@ void connection_services::start_instance(std::uint64_t number, const std::string
                                                           [this, number](service& ended, const service_result& result) {
                                                             handle_end(number, ended, result);
                                                           }});
+    if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
+    added.run->start();
   } catch (...) {
+    if (added.run) added.run->kill();
     fds = std::move(added.fds);
     instances_.erase(number);
     throw;
   }
-  if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
-  added.run->start();
 }
 
 void connection_services::handle_end(std::uint64_t number, const service& ended, const service_result& result) {
   if (result.lacks_resources && !on_stopped_) {
     auto& fd = instances_[number].fds.front().fd;
     auto peer = describe(fd.get()).peer;
-    waiting_.push_back({std::move(fd), peer, {}});
-    pause_accepting(result.description);
+    wait_with({std::move(fd), peer, {}}, result.description);
   } else if (result.is_success()) {
     is_pausing_ = false;
   } else {

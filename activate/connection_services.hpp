@@ -63,6 +63,7 @@ class connection_services {
   void accept(int listener);
   void pause_accepting(const std::string& reason);
   void serve(client accepted);
+  void wait_with(client accepted, const std::string& reason);
   [[nodiscard]] std::size_t count(const std::string& source) const;
   void start(client& accepted);
   void start_plain(const std::string& name, const std::string& source, process_details& details);

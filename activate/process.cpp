@@ -30,6 +30,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <optional>
 #include <random>
 #include <sstream>
@@ -370,7 +371,7 @@ environment_map process_starter::variables_for(const process_details& details) c
   return variables;
 }
 
-int process_starter::start(const command& line, const process_details& details) const {
+int process_starter::start(const command& line, const process_details& details) const try {
   const auto variables = variables_for(details);
   auto words = expand_variables(line, [&](const std::string& name) -> std::optional<std::string> {
     const auto found = variables.find(name);
@@ -416,6 +417,9 @@ int process_starter::start(const command& line, const process_details& details) 
   if (!ec) return pid;
   const char* const step = *failed_step.get();
   throw std::system_error(ec, step == nullptr ? "start " + line.program : std::string(step) + " of " + line.program);
+} catch (const std::bad_alloc&) {
+  // So that callers need to know one kind of shortage only.
+  fail(ENOMEM, "start " + line.program);
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "running.hpp"
 #include "tracing.hpp"
 
@@ -160,5 +161,26 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) {
       return std::string(std::get<0>(each.param).name) + "_and_" + std::get<1>(each.param).name;
     });
+
+/// The services themselves have enough.
+TEST(shortage_of_memory, in_sd_activate_loses_no_client) {
+  if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer needs memory of its own";
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: the limit would be that of the emulator";
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\nMaxConnections=1000\n";
+  std::ofstream(there / "web@.service")
+      << "[Service]\nLimitAS=infinity\nExecStartPre=/bin/true\nStandardInput=socket\nExecStart=/bin/cat\n";
+  activator program({"-q", there / "web.socket"});
+  const auto where = program.address();
+  program.stop_reading_events();
+  EXPECT_EQ(sd::test::ask(where, "hello"), "hello");
+  limit(program.pid(), RLIMIT_AS, 0, false);
+  std::vector<sd::unique_fd> waiting;
+  while (waiting.size() < 100) waiting.push_back(sd::test::connect(where));
+  EXPECT_TRUE(program.reports("Cannot allocate memory"));
+  limit(program.pid(), RLIMIT_AS, RLIM_INFINITY, false);
+  for (const auto& each : waiting) EXPECT_EQ(sd::test::converse(each, "hello"), "hello") << program.errors();
+  EXPECT_EQ(program.stop(), 0);
+}
 
 }  // namespace
