@@ -164,6 +164,17 @@ bool names_instance(const unit& whole) {
   });
 }
 
+/// Reports settings that have no effect on a service that serves one connection.
+void report_settings_without_effect(const unit& written, const service_unit& read, diagnostics& problems) {
+  const auto report = [&](std::string_view name) {
+    const auto last = std::find_if(written.assignments.rbegin(), written.assignments.rend(),
+                                   [&](const assignment& each) { return each.name == name; });
+    problems.warning(last->at, fmt::format("{}={} has no effect with Accept=yes", name, last->value));
+  };
+  if (read.restart != restart_policy::no) report("Restart");
+  if (read.has_store()) report("FileDescriptorStoreMax");
+}
+
 /// Reads the service of the units. All of them must have the same one.
 void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   const auto path = service_path_of(result.sockets.front());
@@ -178,6 +189,7 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   auto written = std::make_shared<unit>(read_unit(path, problems));
   if (problems.has_errors()) return;
   auto first = read_service_unit(*written, problems);
+  if (result.sockets.front().accept) report_settings_without_effect(*written, first, problems);
   for (const auto* const list : {&first.start_pre, &first.start, &first.start_post, &first.stop, &first.stop_post}) {
     for (const auto& line : *list) {
       if (!chosen_checks) check_program(line, problems);

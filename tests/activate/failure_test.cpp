@@ -148,6 +148,22 @@ TEST_F(failure, template_of_the_service_is_missing) {
          "DIR/web@.service: error: No such file or directory\n");
 }
 
+TEST_F(failure, settings_have_no_effect_on_a_service_for_one_connection) {
+  const auto path = write("web.socket", "[Socket]\nListenStream=@a\nAccept=yes\n");
+  write("web@.service", "[Service]\nExecStart=/bin/cat\nRestart=always\nFileDescriptorStoreMax=2\n");
+  const std::string warnings =
+      "DIR/web@.service:3:1: warning: Restart=always has no effect with Accept=yes\n"
+      "    3 | Restart=always\n"
+      "      | ^\n"
+      "DIR/web@.service:4:1: warning: FileDescriptorStoreMax=2 has no effect with Accept=yes\n"
+      "    4 | FileDescriptorStoreMax=2\n"
+      "      | ^\n";
+  expect({"--check", path}, 0, warnings);
+  expect({"--check", "--strict", path}, exit_invalid_unit, warnings);
+  write("web@.service", "[Service]\nExecStart=/bin/cat\nRestart=no\nWatchdogSec=1\nFileDescriptorStoreMax=0\n");
+  expect({"--check", path}, 0, "");
+}
+
 TEST_F(failure, line_is_malformed) {
   expect({write("web.socket", "[Socket]\nListenStream=80\nfoo\n")}, exit_invalid_unit,
          "DIR/web.socket:3:1: error: neither NAME=VALUE nor [SECTION]\n"
