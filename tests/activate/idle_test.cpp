@@ -190,11 +190,13 @@ TEST_P(stop_idle_race, loses_no_client) {
   activator program(with_service({"-q", "--stop-idle", "10ms", "-l", address == "PATH" ? there / "socket" : address},
                                  GetParam().options));
   const auto where = program.address();
+  program.stop_reading_events();
   std::mt19937 random(1);  // NOLINT(cert-msc51-cpp,cert-msc32-c): the same in each run
   const auto some_time = [&] { return std::chrono::microseconds(std::uniform_int_distribution<int>(0, 400)(random)); };
   auto last = ask(where, "variable LISTEN_PID");
   std::chrono::microseconds delay = 15ms;
-  int early = 0;  ///< pairs without a stop
+  bool was_late = false;
+  int row = 0;  ///< of pairs that were all too late, or all too early
   int stops = 0;
   std::vector<std::string> lost;
   for (int i = 0; i < clients; i += 2) {
@@ -218,8 +220,9 @@ TEST_P(stop_idle_race, loses_no_client) {
     const bool is_late = replies[0] != last;
     stops += replies[1] == last ? 0 : 1;
     last = replies[1];
-    early = is_late ? 0 : early + 1;
-    delay += some_time() * (is_late ? -1 : 1 + early / 4);  // faster if the machine is busy
+    row = is_late == was_late ? row + 1 : 0;
+    was_late = is_late;
+    delay += some_time() * (is_late ? -1 : 1) * (1 + row / 4);  // faster if the machine was or is busy
   }
   EXPECT_THAT(lost, testing::IsEmpty());
   EXPECT_GE(stops, clients / 2 / 10);
