@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// accepting JOURNAL: a service that sends back what each client sends, one client after the other. It finishes with a
-// client that it has accepted before it exits on SIGTERM.
+// accepting JOURNAL [--two]: a service that sends back what each client sends, one client after the other. It finishes
+// with a client that it has accepted before it exits on SIGTERM. It may be passed a single connection instead. With
+// --two, it has a second process, which only waits for a signal.
 //
 // The journal tells which clients were accepted, even if the service is killed. The service appends a record before it
 // accepts a connection, and another one afterwards. See accepting.hpp for the records.
@@ -8,6 +9,7 @@
 
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
+#include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -51,22 +53,26 @@ void append(int journal, std::uint32_t record) {
   if (::write(journal, &record, sizeof record) != sizeof record) std::abort();
 }
 
+void echo(int connection) {
+  std::array<char, 256> buffer;
+  const auto received = ::recv(connection, buffer.data(), buffer.size(), 0);
+  if (received > 0) ::send(connection, buffer.data(), static_cast<std::size_t>(received), MSG_NOSIGNAL);
+}
+
 void serve(int listener, int journal) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   append(journal, accepting);
   const sd::unique_fd connection(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
   append(journal, connection ? number_of(peer, size) : accepted_none);
-  if (!connection) return;
-  std::array<char, 256> buffer;
-  const auto received = ::recv(connection.get(), buffer.data(), buffer.size(), 0);
-  if (received > 0) ::send(connection.get(), buffer.data(), static_cast<std::size_t>(received), MSG_NOSIGNAL);
+  if (connection) echo(connection.get());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
+  if (argc > 2 && ::fork() == 0) ::pause();
   const sd::unique_fd journal(::open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   // SIGTERM is handled only while the service waits.
   sigset_t blocked;
@@ -80,6 +86,10 @@ int main(int argc, char** argv) try {
 
   const auto fds = sd::listen_fds();
   const int listener = fds.at(0).fd.get();
+  if (sd::describe(listener).kind == sd::kind::connection) {
+    echo(listener);
+    return 0;
+  }
   ::fcntl(listener, F_SETFL, O_NONBLOCK);  // several processes accept
   std::error_code without_manager;
   sd::notify(sd::state::ready(), without_manager);

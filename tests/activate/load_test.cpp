@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Restarts and kills while clients connect at a steady rate. scripts/restarts runs these tests with more of each, set
-// by the variables SD_RATE, SD_RESTARTS and SD_KILLS, and for the latencies that they print.
+// Restarts and kills while clients connect at a steady rate. scripts/restarts and scripts/soak run these tests with
+// more of each, set by the variables SD_RATE, SD_RESTARTS, SD_KILLS and SD_SOAK_SECONDS, and for what they print.
 //
 // A service that is killed takes the connections with it that it has accepted. The connections in the queue of the
 // socket must survive. The journal of the service tells these cases apart: see accepting.cpp.
@@ -8,12 +8,14 @@
 
 #include "accepting.hpp"
 #include "check.hpp"
+#include "client.hpp"
 #include "directory.hpp"
 #include "running.hpp"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -25,6 +27,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -35,8 +38,11 @@
 #include <iomanip>
 #include <iostream>
 #include <iterator>
+#include <map>
+#include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -77,6 +83,12 @@ class load {
   void wait_for(int count) const {
     const auto target = started_ + static_cast<std::size_t>(count);
     EXPECT_TRUE(eventually([&] { return started_ >= target; }));
+  }
+
+  /// Waits until another client is answered.
+  void wait_for_answer() const {
+    const auto before = answered_.load();
+    EXPECT_TRUE(eventually([&] { return answered_ > before; }));
   }
 
   /// Waits for the last clients.
@@ -178,7 +190,8 @@ class load {
   }
 
   [[nodiscard]] int connect_unix(int fd, std::uint32_t number) const {
-    const auto name = "sd-load-" + std::to_string(::getpid()) + '-' + std::to_string(number);
+    const auto name =
+        "sd-load-" + std::to_string(::getpid()) + '-' + std::to_string(epoll_.get()) + '-' + std::to_string(number);
     sockaddr_un own{AF_UNIX, {}};
     name.copy(own.sun_path + 1, name.size());
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
@@ -223,6 +236,7 @@ class load {
 
   void close(client& each, outcome result) {
     --open_;
+    if (result == outcome::answered) ++answered_;
     finish(each, result);
   }
 
@@ -238,12 +252,55 @@ class load {
   unique_fd epoll_{check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
   std::vector<client> clients_;
   std::atomic<std::size_t> started_ = 0;
+  std::atomic<std::size_t> answered_ = 0;
   std::size_t open_ = 0;
   double seconds_ = 0;
   std::future<void> thread_;
 };
 
+// --- what a process has ----------------------------------------------------------------------------------------------
+
+/// Returns the number of processes that descend from a process, including those that have ended but were not reaped.
+std::size_t count_descendants(int ancestor) {
+  std::multimap<int, int> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const int pid = std::atoi(entry.path().filename().c_str());
+    std::ifstream file(entry.path() / "status");
+    for (std::string name, value; pid != 0 && file >> name && std::getline(file, value);) {
+      if (name == "PPid:") children.emplace(std::stoi(value), pid);
+    }
+  }
+  std::vector<int> found = {ancestor};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto [begin, end] = children.equal_range(found[i]);
+    std::transform(begin, end, std::back_inserter(found), [](const auto& each) { return each.second; });
+  }
+  return found.size() - 1;
+}
+
+std::size_t count_descriptors(int pid) {
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+/// Returns the memory of a process that is not that of files, in kB.
+int anonymous_memory(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string name, value; file >> name && std::getline(file, value);) {
+    if (name == "RssAnon:") return std::stoi(value);
+  }
+  return 0;
+}
+
 // --- tests -----------------------------------------------------------------------------------------------------------
+
+/// For clients that wait at once.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 struct kind {
   const char* name;
@@ -256,16 +313,16 @@ std::ostream& operator<<(std::ostream& stream, const kind& value) { return strea
 class under_load : public testing::TestWithParam<kind> {
  protected:
   void SetUp() override {
-    // For the clients that wait at once.
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-
+    raise_descriptor_limit();
     std::ofstream(there_ / "echo.socket")
         << "[Socket]\nListenStream=" << (GetParam().is_unix ? there_ / "socket" : "127.0.0.1:0") << '\n';
+    write_service();
+  }
+
+  void write_service(const std::string& options = "", const std::string& unit_section = "") const {
     std::ofstream(there_ / "echo.service")
-        << "[Service]\nType=" << GetParam().type << "\nExecStart=" ACCEPTING_SERVICE " " << there_ / "journal" << '\n';
+        << unit_section << "[Service]\nType=" << GetParam().type << "\nExecStart=" ACCEPTING_SERVICE " "
+        << there_ / "journal" << options << '\n';
   }
 
   static std::string title(int count, const std::string& what) {
@@ -317,16 +374,27 @@ TEST_P(under_load, restarts_lose_no_client) {
   EXPECT_EQ(program.stop(), 0);
 }
 
+/// Half of the kills come within 25 ms of the start, some of them before the service is ready.
 TEST_P(under_load, kills_of_the_service_lose_no_client_in_the_queue) {
-  const int kills = number_from("SD_KILLS", 4);
+  const int kills = number_from("SD_KILLS", 20);
+  const std::size_t processes = GetParam().is_unix ? 2 : 1;
+  // A start limit takes the place of the pauses after short runs.
+  write_service(processes == 2 ? " --two" : "", "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=1000000\n");
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // for processes that sd-activate leaves
+  const auto others = count_descendants(::getpid());
   activator program({"-q", there_ / "echo.socket"});
   load clients(program.address(), per_second_);
+  int pid = program.event("started").value("pid", 0);
+  program.event("ready");
+  const auto descriptors = count_descriptors(program.pid());
+  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp,cert-msc32-c): the same in each run
+  std::uniform_real_distribution<double> part(0, 1);
   for (int i = 0; i < kills; ++i) {
-    const int pid = program.event("ready").value("pid", 0);
     ASSERT_GT(pid, 0);
-    clients.wait_for(per_second_ * 5 / 4);  // A service that ends in its first second would be started after a pause.
+    std::this_thread::sleep_for(200ms * std::pow(part(random), 3));
     ::kill(pid, SIGKILL);
     program.event("exited");
+    pid = program.event("started").value("pid", 0);
   }
   program.event("ready");
   clients.stop();
@@ -335,7 +403,13 @@ TEST_P(under_load, kills_of_the_service_lose_no_client_in_the_queue) {
   EXPECT_EQ(clients.count(outcome::refused), 0U);
   EXPECT_EQ(never_accepted, 0U);
   EXPECT_LE(clients.lost().size(), static_cast<std::size_t>(kills));  // it serves one client at a time
+  EXPECT_TRUE(eventually([&] { return count_descriptors(program.pid()) == descriptors; }))
+      << count_descriptors(program.pid()) << " descriptors, and " << descriptors << " before";
+  EXPECT_TRUE(eventually([&] { return count_descendants(program.pid()) == processes; }))
+      << count_descendants(program.pid()) << " processes of the service";
   EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(count_descendants(::getpid()), others);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 TEST_P(under_load, killed_activator_takes_the_service_with_it_and_can_be_started_again) {
@@ -364,5 +438,85 @@ INSTANTIATE_TEST_SUITE_P(of, under_load,
                          testing::Values(kind{"tcp_and_notify", false, "notify"},
                                          kind{"unix_and_simple", true, "simple"}),
                          [](const auto& each) { return each.param.name; });
+
+// --- soak ------------------------------------------------------------------------------------------------------------
+
+constexpr int connections_per_second = 20;  ///< with a process each
+
+/// Restarts and kills a service and lets it be stopped when it is idle, while it has clients, and others have a process
+/// each. Half of those are started with another command before.
+TEST(soak, memory_and_descriptors_do_not_grow) {
+  const auto end = clock::now() + std::chrono::seconds(number_from("SD_SOAK_SECONDS", 1));
+  const int per_second = number_from("SD_RATE", 300);
+  const bool prints = std::getenv("SD_SOAK_SECONDS") != nullptr;
+  raise_descriptor_limit();
+  const sd::test::directory there;
+  std::ofstream(there / "own.socket") << "[Socket]\nAccept=yes\nMaxConnections=4096\nListenStream=" << there / "own"
+                                      << '\n';
+  std::ofstream(there / "own@.service")
+      << "[Service]\nExecStartPre=/bin/true\nStandardInput=socket\nExecStart=/bin/cat\n";
+  activator program({"-q", "--stop-idle", "200ms", "-l", "127.0.0.1:0", "-s",
+                     "ListenStream=" + there / "plain" + " Accept=yes MaxConnections=4096", "--", ACCEPTING_SERVICE,
+                     there / "journal"});
+  const auto address = program.address();
+  activator other({"-q", there / "own.socket"});
+  other.address();
+  other.stop_reading_events();
+
+  struct sampled {
+    const activator& program;
+    std::size_t descriptors;  ///< without a service
+    std::vector<int> memory;  ///< in kB, after each round
+  };
+  std::array<sampled, 2> all = {
+      {{program, count_descriptors(program.pid()), {}}, {other, count_descriptors(other.pid()), {}}}};
+  std::size_t served = 0;
+  std::size_t kills = 0;
+  std::size_t lost = 0;
+  const auto add = [&](load& clients) {
+    clients.stop();
+    EXPECT_EQ(clients.count(outcome::refused), 0U);
+    served += clients.count(outcome::answered);
+    lost += clients.lost().size();
+  };
+  // More processes at once than later, when the machine may be busy for a moment: the memory for them may stay.
+  for (const auto* const name : {"plain", "own"}) {
+    for (const auto& each : sd::test::connect_many(100, there / name)) EXPECT_EQ(sd::test::converse(each, "x"), "x");
+  }
+  for (int round = 0; round < 3 || clock::now() < end; ++round) {
+    load clients(address, per_second);
+    load with_process(there / "plain", connections_per_second);
+    load with_processes(there / "own", connections_per_second);
+    for (int i = 0; i < 2; ++i) {
+      clients.wait_for(per_second / 2);
+      program.send(SIGHUP);
+      const int pid = program.event("restarted").value("pid", 0);
+      ASSERT_GT(pid, 0);
+      clients.wait_for(per_second / 2);
+      ::kill(pid, SIGKILL);
+      ++kills;
+      while (program.event("exited").value("status", 128 + SIGKILL) != 128 + SIGKILL) continue;
+      clients.wait_for_answer();
+    }
+    for (auto* const each : {&clients, &with_process, &with_processes}) add(*each);
+    program.event("idle");
+    if (prints) std::cout << served << " clients, " << lost << " lost by " << kills << " kills";
+    for (auto& each : all) {
+      const int pid = each.program.pid();
+      EXPECT_TRUE(eventually([&] { return count_descendants(pid) == 0; }));
+      EXPECT_TRUE(eventually([&] { return count_descriptors(pid) == each.descriptors; }))
+          << count_descriptors(pid) << " descriptors, and " << each.descriptors << " before";
+      each.memory.push_back(anonymous_memory(pid));
+      if (prints) std::cout << "; " << count_descriptors(pid) << " descriptors, " << each.memory.back() << " kB";
+    }
+    if (prints) std::cout << std::endl;
+  }
+  EXPECT_LE(lost, kills);
+  for (const auto& each : all) {
+    EXPECT_LE(each.memory.back(), each.memory.at(each.memory.size() / 4) + 64);
+  }
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(other.stop(), 0);
+}
 
 }  // namespace
