@@ -178,6 +178,7 @@ void single_service::handle_ready(service& ready) {
 void single_service::take_over() {
   if (!next_) return;
   previous_ = std::exchange(current_, std::exchange(next_, nullptr));
+  started_ = clock::now();
   report_restart();
   if (previous_) previous_->stop(service::purpose::restart);
 }

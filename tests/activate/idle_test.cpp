@@ -31,7 +31,6 @@ using sd::activate::test::circumstances;
 using sd::activate::test::eventually;
 using sd::activate::test::is_running;
 using sd::activate::test::run;
-using sd::activate::test::service;
 using sd::activate::test::with_service;
 using sd::activate::test::words;
 using sd::test::ask;

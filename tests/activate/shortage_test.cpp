@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Too few descriptors, processes or memory: clients wait, and sd-activate does not keep trying without a pause.
-#include <sd/unique_fd.hpp>
-
 #include "client.hpp"
 #include "directory.hpp"
 #include "process.hpp"
@@ -15,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -23,7 +22,6 @@
 #include <string_view>
 #include <thread>
 #include <tuple>
-#include <vector>
 
 namespace {
 
@@ -32,7 +30,7 @@ using sd::activate::test::activator;
 using sd::activate::test::circumstances;
 using clock = std::chrono::steady_clock;
 
-constexpr int clients = 8;
+constexpr std::size_t clients = 8;
 constexpr double calls_per_second = 100;  ///< that are enough for an attempt every 0.1 s
 
 /// What there is too little of.
@@ -126,8 +124,7 @@ TEST_P(clients_wait, and_nothing_spins) {
   const auto where = program.address();
   if (lacking.resource) limit(program.pid(), *lacking.resource, 0, how.is_unprivileged);
 
-  std::vector<sd::unique_fd> waiting;
-  for (int i = 0; i < clients; ++i) waiting.push_back(sd::test::connect(where));
+  const auto waiting = sd::test::connect_many(clients, where);
   EXPECT_TRUE(program.reports(lacking.reason)) << program.errors();
   const auto before = count_calls();
   const auto begin = clock::now();
@@ -175,8 +172,7 @@ TEST(shortage_of_memory, in_sd_activate_loses_no_client) {
   program.stop_reading_events();
   EXPECT_EQ(sd::test::ask(where, "hello"), "hello");
   limit(program.pid(), RLIMIT_AS, 0, false);
-  std::vector<sd::unique_fd> waiting;
-  while (waiting.size() < 100) waiting.push_back(sd::test::connect(where));
+  const auto waiting = sd::test::connect_many(100, where);
   EXPECT_TRUE(program.reports("Cannot allocate memory"));
   limit(program.pid(), RLIMIT_AS, RLIM_INFINITY, false);
   for (const auto& each : waiting) EXPECT_EQ(sd::test::converse(each, "hello"), "hello") << program.errors();
