@@ -103,7 +103,7 @@ std::string exceeded_trigger_limit(const std::string& unit, const rate_limit& li
 }
 
 start_pauses::duration start_pauses::after_run(bool is_short) noexcept {
-  constexpr duration first = std::chrono::milliseconds(100);
+  constexpr duration first = std::chrono::milliseconds(20);
   constexpr duration longest = std::chrono::seconds(10);
   pause_ = is_short ? std::clamp(pause_ * 2, first, longest) : duration::zero();
   return pause_;

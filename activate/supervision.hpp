@@ -80,7 +80,7 @@ std::string to_text(const rate_limit& limit);
 /// Returns the message for a socket unit whose traffic starts its service more often than it allows.
 std::string exceeded_trigger_limit(const std::string& unit, const rate_limit& limit);
 
-/// The pause between two attempts to start a service while there are too few descriptors or processes or too little memory.
+/// The pause between two attempts to start a service while descriptors, processes or memory are scarce.
 inline constexpr period shortage_pause = std::chrono::milliseconds(100);
 
 /// The pauses between the starts of a service that ends as soon as it is started.

@@ -101,13 +101,13 @@ TEST(supervision, pauses_double_until_a_run_is_long_enough) {
   start_pauses pauses;
   EXPECT_EQ(pauses.after_run(false), 0ms);
   EXPECT_FALSE(pauses.is_crash_loop());
-  EXPECT_EQ(pauses.after_run(true), 100ms);
+  EXPECT_EQ(pauses.after_run(true), 20ms);
   EXPECT_TRUE(pauses.is_crash_loop());
-  EXPECT_EQ(pauses.after_run(true), 200ms);
+  EXPECT_EQ(pauses.after_run(true), 40ms);
   for (int i = 0; i < 10; ++i) pauses.after_run(true);
   EXPECT_EQ(pauses.after_run(true), 10s);
   EXPECT_EQ(pauses.after_run(false), 0ms);
-  EXPECT_EQ(pauses.after_run(true), 100ms);
+  EXPECT_EQ(pauses.after_run(true), 20ms);
 }
 
 }  // namespace
