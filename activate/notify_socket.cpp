@@ -46,7 +46,7 @@ std::optional<std::string_view> notification::find(std::string_view name) const 
 }
 
 notify_socket::notify_socket() {
-  std::random_device random;
+  static std::random_device random;
   address_ = fmt::format("@sd-activate/{}/{:08x}{:08x}", ::getpid(), random(), random());
   fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const sd::address where(address_);

@@ -271,7 +271,7 @@ bool is_login_shell(const fs::path& shell) {
 }  // namespace
 
 std::string new_invocation_id() {
-  std::random_device random;
+  static std::random_device random;  // Its constructor asks the processor, which is slow in a virtual machine.
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
