@@ -101,7 +101,7 @@ TEST_F(cost, inetd_connection_costs_12_system_calls) {
   EXPECT_EQ(calls.count("+rt_sigaction"), 0U);
 }
 
-// Where the kernel has pidfs, LISTEN_PIDFDID takes four of them.
+// Where the kernel has pidfs, LISTEN_PIDFDID takes three of them.
 TEST_F(cost, passed_connection_costs_15_system_calls) {
   const auto calls = calls_of_a_connection({"-a", "-l", socket(), "--", "/bin/true"}, "");
   EXPECT_LE(sum(calls), 15.2) << testing::PrintToString(calls);

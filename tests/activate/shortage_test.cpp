@@ -36,8 +36,8 @@ constexpr double calls_per_second = 100;  ///< that are enough for an attempt ev
 /// What there is too little of.
 struct shortage {
   const char* name;
-  std::optional<__rlimit_resource>
-      resource;  ///< whose limit is 0, or unset if strace makes each start of a process fail
+  /// Its limit becomes 0. If there is none, strace makes each start of a process fail.
+  std::optional<__rlimit_resource> resource;
   rlim_t enough;
   const char* reason;
   bool needs_another_user;
@@ -113,8 +113,8 @@ TEST_P(clients_wait, and_nothing_spins) {
       << how_run.settings << "ExecStart=" ACTIVATED_SERVICE "\n";
   circumstances how;
   how.is_unprivileged = lacking.needs_another_user;
-  how.program = {STRACE,          "-D", "-I2", "-qq", "-o",
-                 there_ / "trace"};  // -D: the program is the child of this process; -I2: SIGTERM ends strace
+  // -D: the program is the child of this process; -I2: SIGTERM ends strace
+  how.program = {STRACE, "-D", "-I2", "-qq", "-o", there_ / "trace"};
   if (!lacking.resource) {
     // The first one probes what the system can do.
     how.program.insert(how.program.end(), {"-e", "inject=clone,clone3,vfork,fork:error=ENOMEM:when=2+"});
