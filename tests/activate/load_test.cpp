@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "running.hpp"
 
 #include <gtest/gtest.h>
@@ -446,6 +447,7 @@ constexpr int connections_per_second = 20;  ///< with a process each
 /// Restarts and kills a service and lets it be stopped when it is idle, while it has clients, and others have a process
 /// each. Half of those are started with another command before.
 TEST(soak, memory_and_descriptors_do_not_grow) {
+  if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer needs memory of its own";
   const auto end = clock::now() + std::chrono::seconds(number_from("SD_SOAK_SECONDS", 1));
   const int per_second = number_from("SD_RATE", 300);
   const bool prints = std::getenv("SD_SOAK_SECONDS") != nullptr;

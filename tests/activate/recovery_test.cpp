@@ -98,7 +98,7 @@ TEST_F(recovery, stop_does_not_wait_for_restart_sec) {
 
 TEST_F(recovery, restarted_service_that_fails_at_once_is_delayed_and_reported_once) {
   create(there_ / "fail");
-  activator program({"-q", "--now", write("Restart=on-failure\nRestartSec=0\n", {"--fail-when", there_ / "fail"})});
+  activator program({"-q", "--now", write_failing(there_ / "fail", "Restart=on-failure\nRestartSec=0\n")});
   const auto client = sd::test::connect(program.address());
   for (int i = 0; i < 4; ++i) EXPECT_EQ(program.event("exited").value("status", 0), 3);
   std::filesystem::remove(there_ / "fail");

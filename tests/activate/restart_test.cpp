@@ -83,10 +83,11 @@ TEST_F(web, next_process_has_an_invocation_id_of_its_own_and_what_the_environmen
   EXPECT_EQ(ask(where, "variable A"), "old");
   const auto id = ask(where, "variable INVOCATION_ID");
   EXPECT_EQ(ask(where, "variable INVOCATION_ID"), id);
+  const int old_pid = std::stoi(ask(where, "pid"));
   std::ofstream(there_ / "environment") << "A=new\n";
   program.send(SIGHUP);
-  program.event("restarted");
-  EXPECT_TRUE(eventually([&] { return ask(where, "variable A") == "new"; }));
+  EXPECT_TRUE(eventually([&] { return !is_running(old_pid); }));
+  EXPECT_EQ(ask(where, "variable A"), "new");
   EXPECT_NE(ask(where, "variable INVOCATION_ID"), id);
 }
 
@@ -229,7 +230,7 @@ TEST_F(web, service_that_a_real_time_signal_kills_is_reported) {
 }
 
 TEST_F(web, connection_waits_while_a_crash_loop_backs_off) {
-  activator program({"-q", write("", {"--fail-when", there_ / "fail"})});
+  activator program({"-q", write_failing(there_ / "fail")});
   create(there_ / "fail");
   const auto where = program.address();
   const auto client = sd::test::connect(where);
