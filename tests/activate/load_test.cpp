@@ -265,7 +265,7 @@ class load {
 std::size_t count_descendants(int ancestor) {
   std::multimap<int, int> children;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const int pid = std::atoi(entry.path().filename().c_str());
+    const auto pid = static_cast<int>(std::strtol(entry.path().filename().c_str(), nullptr, 10));  // 0: not a process
     std::ifstream file(entry.path() / "status");
     for (std::string name, value; pid != 0 && file >> name && std::getline(file, value);) {
       if (name == "PPid:") children.emplace(std::stoi(value), pid);

@@ -31,7 +31,7 @@ class web : public ::testing::Test {
   /// Writes the units of a service that fails while a file is there. A shell looks for it, because the service itself
   /// starts slowly if it has a sanitizer.
   [[nodiscard]] std::string write_failing(const std::string& path, const std::string& settings = "") const {
-    const auto unit = write("");
+    auto unit = write("");
     std::ofstream(there_ / "web.service")
         << "[Service]\nExecStart=/bin/sh -c '[ ! -e " << path << " ] || exit 3; exec " << service()[0] << "'\n"
         << settings;
