@@ -82,17 +82,22 @@ void check_variable(const std::string& name, const std::string& value) {
   if (problem != nullptr) invalid("variable " + detail::quoted(name) + ": " + problem);
 }
 
-/// Returns the variables of the program but for those of the protocol.
-std::vector<std::string> variables_of(const std::map<std::string, std::string>& environment, bool inherits) {
+/// Returns the variables of the program but for those of the protocol, and that with the pid.
+std::vector<std::string> variables_of(const std::map<std::string, std::string>& environment,
+                                      const activation_options& options) {
   std::vector<std::string> variables;
-  for (char** own = inherits ? os::environment() : nullptr; own != nullptr && *own != nullptr; ++own) {
+  const auto is_set_later = [&](std::string_view name) {
+    return is_of_the_protocol(name) || name == options.pid_variable;
+  };
+  char** own = options.inherits_environment ? os::environment() : nullptr;
+  for (; own != nullptr && *own != nullptr; ++own) {
     const std::string_view text = *own;
     const auto name = text.substr(0, text.find('='));
-    if (!is_of_the_protocol(name) && environment.count(std::string(name)) == 0) variables.emplace_back(text);
+    if (!is_set_later(name) && environment.count(std::string(name)) == 0) variables.emplace_back(text);
   }
   for (const auto& [name, value] : environment) {
     check_variable(name, value);
-    if (!is_of_the_protocol(name)) variables.emplace_back(name).append("=").append(value);
+    if (!is_set_later(name)) variables.emplace_back(name).append("=").append(value);
   }
   return variables;
 }
@@ -143,7 +148,7 @@ std::error_code failed(int error) noexcept { return {error, std::generic_categor
 activation::activation(std::vector<std::string> command, const std::vector<listen_fd>& fds,
                        const std::map<std::string, std::string>& environment, const activation_options& options)
     : command_(std::move(command)),
-      variables_(variables_of(environment, options.inherits_environment)),
+      variables_(variables_of(environment, options)),
       fds_(numbers_of(fds)),
       sets_listen_pid_(options.sets_listen_pid),
       child_fds_(fds_),

@@ -184,6 +184,15 @@ TEST(activation_options, variable_of_the_caller_is_set_to_the_pid) {
   options.pid_variable = "WATCHDOG_PID";
   sd::activation program({"/bin/sh", "-c", "[ $WATCHDOG_PID = $$ ] && echo yes"}, {}, {}, options);
   EXPECT_EQ(printed(program), "yes\n");
+  ::setenv("WATCHDOG_PID", "1", 1);
+  sd::activation inheriting({"env"}, {}, {}, options);
+  sd::activation setting({"env"}, {}, {{"WATCHDOG_PID", "2"}}, options);
+  ::unsetenv("WATCHDOG_PID");
+  for (auto* const each : {&inheriting, &setting}) {
+    const auto lines = lines_of(printed(*each));
+    EXPECT_THAT(lines, testing::Contains(StartsWith("WATCHDOG_PID=")).Times(1));
+    EXPECT_THAT(lines, Not(testing::AnyOf(Contains("WATCHDOG_PID=1"), Contains("WATCHDOG_PID=2"))));
+  }
   options.pid_variable = "A=";
   EXPECT_THROW(sd::activation({"/bin/true"}, {}, {}, options), std::system_error);
 }
