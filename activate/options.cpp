@@ -153,17 +153,6 @@ std::string service_path_of(const socket_unit& socket) {
   return fs::path(socket.path).replace_filename(file).string();
 }
 
-/// Returns whether a setting contains a specifier of the instance's name.
-bool names_instance(const unit& whole) {
-  return std::any_of(whole.assignments.begin(), whole.assignments.end(), [](const assignment& each) {
-    for (auto at = each.value.find('%'); at != std::string::npos && at + 1 < each.value.size();
-         at = each.value.find('%', at + 2)) {
-      if (std::string_view("iInNjJ").find(each.value[at + 1]) != std::string_view::npos) return true;
-    }
-    return false;
-  });
-}
-
 /// Reports settings that have no effect on a service that serves one connection.
 void report_settings_without_effect(const unit& written, const service_unit& read, diagnostics& problems) {
   const auto report = [&](std::string_view name) {
@@ -201,10 +190,17 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
     if (std::any_of(result.sockets.begin(), result.sockets.end(), is_there)) continue;
     result.sockets.push_back(read_socket_unit(read_unit(socket_path, problems), problems));
   }
-  result.names_instance = names_instance(*written);
-  result.service = [written](const std::string& instance) {
+  result.names_instance = std::any_of(written->assignments.begin(), written->assignments.end(),
+                                      [](const assignment& each) { return names_instance(each.value); });
+  result.service = [written, first = std::move(first),
+                    names_instance = result.names_instance](const std::string& name) {
+    if (name.empty() || !names_instance) {
+      auto unit = first;
+      if (!name.empty()) unit.name.instance = name;
+      return unit;
+    }
     auto whole = *written;
-    if (!instance.empty()) whole.name.instance = instance;
+    whole.name.instance = name;
     diagnostics reported_before;
     return read_service_unit(whole, reported_before);
   };

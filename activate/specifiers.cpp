@@ -251,6 +251,14 @@ std::string escape_unit_name(std::string_view text) {
   return result;
 }
 
+bool names_instance(std::string_view text) noexcept {
+  constexpr std::string_view with_instance = "fiInN";
+  for (auto at = text.find('%'); at != std::string_view::npos && at + 1 < text.size(); at = text.find('%', at + 2)) {
+    if (with_instance.find(text[at + 1]) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 expansion expand(std::string_view text, const unit_name& unit, const std::string& path) {
   expansion result;
   for (std::size_t at = 0; at < text.size(); ++at) {

@@ -42,6 +42,9 @@ struct expansion {
 /// @param path The unit file. Empty if the unit has none.
 expansion expand(std::string_view text, const unit_name& unit, const std::string& path);
 
+/// Returns whether the text contains a specifier whose value depends on the instance.
+bool names_instance(std::string_view text) noexcept;
+
 /// The directories that a service manager uses: those of the system if this process runs as root, or of its user.
 struct manager_directories {
   std::string runtime;
