@@ -27,8 +27,8 @@ std::chrono::steady_clock::time_point after(period time) {
 
 bool plain_services::can_run(const service_unit& unit) noexcept {
   const bool is_simple = unit.type == service_type::simple || unit.type == service_type::exec;
-  const bool has_commands =
-      !unit.start_pre.empty() || !unit.start_post.empty() || !unit.stop.empty() || !unit.stop_post.empty();
+  const bool has_commands = !unit.start_pre.empty() || !unit.start_post.empty() || !unit.reload.empty() ||
+                            !unit.stop.empty() || !unit.stop_post.empty();
   return is_simple && unit.start.size() == 1 && !has_commands && unit.directories.empty() &&
          unit.environment_files.empty() && unit.effective_access() == notify_access::none &&
          unit.kill == kill_mode::control_group && unit.stop_timeout_mode == timeout_mode::terminate &&

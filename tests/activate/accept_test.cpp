@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -127,6 +128,29 @@ TEST(accept, unit_starts_instances_of_the_template) {
   EXPECT_EQ(converse(connection, "variable INSTANCE"), instance);
   program.event("started");
   EXPECT_EQ(program.event("started").value("unit", ""), "web@" + instance + ".service");
+}
+
+TEST(accept, unit_can_name_the_path_of_its_instance) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there / "web@.service") << "[Service]\nEnvironment=INSTANCE=%f\nExecStart=" << service()[0] << '\n';
+  activator program({there / "web.socket"});
+  const auto where = program.address();
+  const auto connection = connect(where);
+  const auto instance = "/0/" + where + "/127.0.0.1:" + port_of(connection);
+  EXPECT_EQ(converse(connection, "variable INSTANCE"), instance);
+}
+
+TEST(accept, services_are_reloaded_as_their_unit_says) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there / "web@.service") << "[Service]\nExecReload=/bin/true\nExecStart=" << service()[0] << '\n';
+  activator program({there / "web.socket"});
+  const auto connection = connect(program.address());
+  const int pid = program.event("ready").value("pid", 0);
+  program.send(SIGUSR1);
+  EXPECT_EQ(program.event("reloaded").value("pid", 0), pid);
+  EXPECT_EQ(converse(connection, "pid"), std::to_string(pid));
 }
 
 TEST(accept, instance_of_a_unix_socket_is_named_after_its_client) {
