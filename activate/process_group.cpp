@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "process_group.hpp"
 
+#include "service_unit.hpp"
+#include "values.hpp"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,35 +30,23 @@ using clock = std::chrono::steady_clock;
 constexpr auto longest_suspension = 50ms;  ///< after which a process that does not stop counts as busy
 constexpr auto interval = 100us;
 
-/// What /proc has about a process or thread.
-struct process_status {
-  char state = 'X';
-  int parent = 0;
-  int group = 0;
-};
-
-/// Returns the status of a process or thread, or that of a dead one if it is not there.
-process_status read_status(const fs::path& directory) {
+/// Returns the state of a process or thread as /proc has it, or that of a dead one if it is not there.
+char state_of(const fs::path& directory) {
   std::ifstream file(directory / "stat");
   std::string text;
   std::getline(file, text);
-  process_status result;
   // The name of the program may contain anything.
   const auto end = text.rfind(')');
-  if (end == std::string::npos) return result;
-  std::istringstream rest(text.substr(end + 1));
-  rest >> result.state >> result.parent >> result.group;
-  return result;
-}
-
-bool is_number(const std::string& name) {
-  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  char state = 'X';
+  if (end != std::string::npos) std::istringstream(text.substr(end + 1)) >> state;
+  return state;
 }
 
 std::vector<fs::path> members(int group) {
   std::vector<fs::path> result;
   for (const auto& each : fs::directory_iterator("/proc")) {
-    if (is_number(each.path().filename().string()) && read_status(each).group == group) result.push_back(each);
+    const auto pid = parse_number(each.path().filename().string(), INT32_MAX);
+    if (pid && ::getpgid(static_cast<int>(*pid)) == group) result.push_back(each);
   }
   return result;
 }
@@ -65,7 +56,7 @@ bool is_suspended(const fs::path& process) {
   std::error_code has_ended;
   const fs::directory_iterator threads(process / "task", has_ended);
   return std::all_of(begin(threads), end(threads), [](const auto& thread) {
-    return std::string_view("TtZX").find(read_status(thread).state) != std::string_view::npos;
+    return std::string_view("TtZX").find(state_of(thread)) != std::string_view::npos;
   });
 }
 
@@ -97,5 +88,11 @@ bool suspend(int group) noexcept try {
 }
 
 void resume(int group) noexcept { ::kill(-group, SIGCONT); }
+
+void ask_to_end(int target, int signal, const service_unit& unit) noexcept {
+  ::kill(target, signal);
+  ::kill(target, SIGCONT);
+  if (unit.send_sighup) ::kill(target, SIGHUP);
+}
 
 }  // namespace sd::activate

@@ -3,6 +3,8 @@
 
 namespace sd::activate {
 
+struct service_unit;
+
 /// Throws `std::system_error` unless the states of processes can be read in /proc, as `suspend()` does.
 void require_process_states();
 
@@ -13,5 +15,11 @@ void require_process_states();
 
 /// Has the processes go on.
 void resume(int group) noexcept;
+
+/// Asks processes to end by a signal, on which they also go on if they are suspended, and by SIGHUP with
+/// SendSIGHUP=yes.
+///
+/// @param target As of kill(2): a pid, or -1 times the number of a group.
+void ask_to_end(int target, int signal, const service_unit& unit) noexcept;
 
 }  // namespace sd::activate

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "service.hpp"
 
+#include "process_group.hpp"
 #include "sockets.hpp"
 
 #include <fmt/format.h>
@@ -289,9 +290,7 @@ void service::end_processes(int signal, period timeout, step expired) {
   const bool whole_group = unit().kill == kill_mode::control_group;
   const int target = whole_group ? -session_ : main_pid_;
   if (unit().kill != kill_mode::none) {
-    ::kill(target, signal);
-    ::kill(target, SIGCONT);
-    if (unit().send_sighup) ::kill(target, SIGHUP);
+    ask_to_end(target, signal, unit());
   }
   set_timeout(timeout, expired);
 }
