@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "plain_services.hpp"
 
+#include "process_group.hpp"
 #include "supervision.hpp"
 
 #include <fmt/format.h>
@@ -17,11 +18,6 @@ namespace sd::activate {
 namespace {
 
 constexpr auto check_interval = std::chrono::milliseconds(20);
-
-std::chrono::steady_clock::time_point after(period time) {
-  using clock = std::chrono::steady_clock;
-  return time == infinity ? clock::time_point::max() : clock::now() + time;
-}
 
 }  // namespace
 
@@ -72,7 +68,7 @@ bool plain_services::handle_exit(int pid, int status) {
 void plain_services::end_rest(int pid, instance& ended) {
   const int signal = is_stopping_ ? 0 : unit_.kill_signal;  // which they have got already
   if (::kill(-pid, signal) == 0) {
-    if (!is_stopping_) ended.killed_at = after(unit_.stop_timeout);
+    if (!is_stopping_) ended.killed_at = time_after(unit_.stop_timeout);
     return check_later();
   }
   const bool was_success = ended.is_success;
@@ -83,10 +79,8 @@ void plain_services::end_rest(int pid, instance& ended) {
 void plain_services::stop() {
   is_stopping_ = true;
   for (auto& [pid, each] : all_) {
-    ::kill(-pid, unit_.kill_signal);
-    ::kill(-pid, SIGCONT);
-    if (unit_.send_sighup) ::kill(-pid, SIGHUP);
-    each.killed_at = after(unit_.stop_timeout);
+    ask_to_end(-pid, unit_.kill_signal, unit_);
+    each.killed_at = time_after(unit_.stop_timeout);
   }
   if (!all_.empty()) check_later();
 }
@@ -111,7 +105,7 @@ void plain_services::check() {
     if (each.killed_at <= now) {
       if (!each.has_ended) log_.warning(fmt::format("{}: did not stop in time, and is killed", each.name));
       ::kill(-pid, unit_.final_kill_signal);
-      each.killed_at = after(unit_.stop_timeout);
+      each.killed_at = time_after(unit_.stop_timeout);
     }
     if (each.has_ended && ::kill(-pid, 0) < 0) {
       ended.push_back(each.is_success);

@@ -316,7 +316,7 @@ void service::kill_processes() {
 void service::feed_watchdog() {
   watchdog_timer_.cancel();
   if (state_ != state::running || watchdog_ == period::zero() || watchdog_ == infinity) return;
-  watchdog_timer_.expires_after(watchdog_);
+  watchdog_timer_.expires_at(time_after(watchdog_));
   watchdog_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
     // It may have been fed since the timer expired.
     if (!cancelled && self->watchdog_timer_.expiry() <= std::chrono::steady_clock::now()) {
@@ -416,13 +416,15 @@ void service::set_timeout(period time, step expired) {
   timer_.cancel();
   expired_ = expired;
   if (time == infinity) return;
-  timer_.expires_after(time);
   timer_.async_wait([self = shared_from_this(), expired](const std::error_code& cancelled) {
-    if (!cancelled && self->expired_ == expired) ((*self).*expired)();
+    // It may have been extended since the timer expired.
+    const bool is_over = self->timer_.expiry() <= std::chrono::steady_clock::now();
+    if (!cancelled && is_over && self->expired_ == expired) ((*self).*expired)();
   });
 }
 
 // --- notifications ---------------------------------------------------------------------------------------------------
+  timer_.expires_at(time_after(time));
 
 void service::wait_for_notifications() {
   notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -464,8 +466,8 @@ void service::handle(notification& message) {
   }
   if (const auto extension = message.find("EXTEND_TIMEOUT_USEC"); extension && expired_ != nullptr) {
     const auto time = parse_number(*extension, INT64_MAX);
-    const auto until = std::chrono::steady_clock::now() + period(static_cast<period::rep>(time.value_or(0)));
-    if (time && until > timer_.expiry()) set_timeout(period(static_cast<period::rep>(*time)), expired_);
+    const period extended(static_cast<period::rep>(time.value_or(0)));
+    if (time && time_after(extended) > timer_.expiry()) set_timeout(extended, expired_);
   }
   const bool concerns_store = message.find("FDSTORE") == "1" || message.find("FDSTOREREMOVE") == "1";
   if (concerns_store && handlers_.on_store) handlers_.on_store(message);

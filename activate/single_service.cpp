@@ -291,7 +291,7 @@ period single_service::pause_after(const service_result& result) {
 /// @param next What follows the pause: `start`, or `wait_for_traffic`.
 void single_service::continue_after(period pause, void (single_service::*next)()) {
   after_pause_ = next;
-  pause_timer_.expires_at(pause == infinity ? clock::time_point::max() : clock::now() + pause);
+  pause_timer_.expires_at(time_after(pause));
   pause_timer_.async_wait([this](const std::error_code& cancelled) {
     if (!cancelled && !on_stopped_) (this->*after_pause_)();
   });

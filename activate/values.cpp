@@ -340,6 +340,13 @@ std::string to_text(period time) {
   return time == infinity ? "infinity" : fmt::format("{:g} s", std::chrono::duration<double>(time).count());
 }
 
+std::chrono::steady_clock::time_point time_after(period time) noexcept {
+  using clock = std::chrono::steady_clock;
+  const auto now = clock::now();
+  const auto most = std::chrono::floor<period>(clock::time_point::max() - now);
+  return time < most ? now + time : clock::time_point::max();
+}
+
 std::optional<unsigned> parse_mode(std::string_view text) {
   const auto mode = parse_whole<unsigned>(text, 8);
   return mode && *mode <= 07777 ? mode : std::nullopt;

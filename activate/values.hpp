@@ -30,6 +30,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<period> parse_period(std::string_view text);
 /// Returns a period in seconds, such as "1.5 s".
 std::string to_text(period time);
+/// Returns when a period from now is over: at the end of the clock's time if it is longer than that.
+std::chrono::steady_clock::time_point time_after(period time) noexcept;
 
 /// Parses an octal access mode.
 std::optional<unsigned> parse_mode(std::string_view text);

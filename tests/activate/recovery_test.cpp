@@ -267,6 +267,23 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended)
   } rows[] = {{"TimeoutStopFailureMode=abort\n", SIGABRT},
               {"TimeoutStopFailureMode=kill\n", SIGKILL},
               {"FinalKillSignal=SIGUSR2\n", SIGUSR2}};
+TEST_F(recovery, service_extends_its_timeout_by_any_time) {
+  const struct {
+    const char* timeout;
+    const char* extension;
+  } rows[] = {{"20s", "9223372036854775807"}, {"infinity", "1"}};
+  for (const auto& [timeout, extension] : rows) {
+    const auto ready = there_ / extension;
+    activator program(
+        {"-q", "--now", write(std::string("Type=notify\nTimeoutStartSec=") + timeout + '\n', {"--ready-when", ready})});
+    const auto where = program.address();
+    const auto pid = ask(where, "pid");
+    ask(where, std::string("notify EXTEND_TIMEOUT_USEC=") + extension);
+    create(ready);
+    EXPECT_EQ(std::to_string(program.event("ready").value("pid", 0)), pid) << timeout;
+  }
+}
+
   for (const auto& [settings, signal] : rows) {
     activator program({"-q", write(std::string("TimeoutStopSec=100ms\n") + settings, {"--ignore", "15"})});
     EXPECT_NE(ask(program.address(), "pid"), "");
