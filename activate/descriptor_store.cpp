@@ -3,37 +3,35 @@
 
 #include "process.hpp"
 #include "sockets.hpp"
+#include "values.hpp"
 
 #include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <system_error>
+#include <string_view>
 #include <utility>
 
 namespace sd::activate {
 
 namespace {
 
-/// Returns whether two descriptors refer to the same open file, provided that fstat(2) does not tell them apart.
-bool are_same(int one, int other, mode_t type) {
+/// Returns whether two descriptors refer to the same open file, provided that they refer to the same file.
+bool are_same(int one, int other, detail::os::file_type type) {
   const auto pid = ::getpid();
   const auto order = ::syscall(SYS_kcmp, pid, pid, KCMP_FILE, one, other);
   // Without kcmp(2), which containers may forbid, sockets can still be compared: each has an inode of its own.
-  return order == 0 || (order < 0 && S_ISSOCK(type));
+  return order == 0 || (order < 0 && type == detail::os::file_type::socket);
 }
 
-/// Returns whether a name can stand in LISTEN_FDNAMES.
-bool is_valid_name(std::string_view name) {
-  constexpr std::size_t longest = 255;
-  const auto is_invalid = [](unsigned char c) { return c < ' ' || c >= 127 || c == ':'; };
-  return !name.empty() && name.size() <= longest && std::none_of(name.begin(), name.end(), is_invalid);
+unique_fd open_epoll() {
+  unique_fd fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!fd) fail(errno, "epoll_create1");
+  return fd;
 }
 
 }  // namespace
@@ -45,17 +43,15 @@ descriptor_store::descriptor_store(asio::io_context& io, std::vector<listen_fd>&
       most_(most),
       unit_(std::move(unit)),
       log_(log),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      watch_(io) {
-  if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+      epoll_(open_epoll()),
+      watcher_(io, epoll_.get(), [this] { erase_those_that_hung_up(); }) {
   raise_descriptor_limit();
-  watch_.assign(duplicate(epoll_.get()).release());
-  wait_for_hangup();
+  watcher_.arm();
 }
 
 void descriptor_store::handle(notification& message) {
   auto name = message.find("FDNAME");
-  if (name && !is_valid_name(*name)) {
+  if (name && (name->empty() || !is_fd_name(*name))) {
     log_.warning(fmt::format("{}: FDNAME={} is not a valid name, and is ignored", unit_, *name));
     name.reset();
   }
@@ -79,24 +75,21 @@ void descriptor_store::handle(notification& message) {
   }
 }
 
-bool descriptor_store::contains(int fd, const identity& what) const {
+bool descriptor_store::contains(int fd, const detail::os::file& what) const {
   for (std::size_t i = 0; i < size(); ++i) {
-    const auto& [device, inode, type] = identities_[i];
-    if (device == what.device && inode == what.inode && are_same(descriptor(i).get(), fd, type)) return true;
+    if (is_same(files_[i], what) && are_same(descriptor(i).get(), fd, what.type)) return true;
   }
   return false;
 }
 
 void descriptor_store::add(unique_fd fd, const std::string& name, bool is_watched) {
-  struct stat status {};
-  if (::fstat(fd.get(), &status) < 0) return;
-  const identity what{status.st_dev, status.st_ino, status.st_mode};
-  if (contains(fd.get(), what)) return;
+  detail::os::file what;
+  if (detail::os::status(fd.get(), what) < 0 || contains(fd.get(), what)) return;
   epoll_event event{};
   event.data.fd = fd.get();
   // Files that are not pollable stay until they are removed.
   if (is_watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event);
-  identities_.push_back(what);
+  files_.push_back(what);
   passed_.push_back({name, std::move(fd)});
 }
 
@@ -104,20 +97,12 @@ void descriptor_store::erase(std::size_t index) {
   // The open file may outlive this descriptor, and epoll would go on to report it.
   epoll_event ignored{};
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor(index).get(), &ignored);
-  identities_.erase(identities_.begin() + static_cast<std::ptrdiff_t>(index));
+  files_.erase(files_.begin() + static_cast<std::ptrdiff_t>(index));
   passed_.erase(passed_.begin() + static_cast<std::ptrdiff_t>(first_ + index));
 }
 
 void descriptor_store::clear() {
   while (size() != 0) erase(size() - 1);
-}
-
-void descriptor_store::wait_for_hangup() {
-  watch_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& cancelled) {
-    if (cancelled) return;
-    erase_those_that_hung_up();
-    wait_for_hangup();
-  });
 }
 
 void descriptor_store::erase_those_that_hung_up() {
@@ -130,6 +115,7 @@ void descriptor_store::erase_those_that_hung_up() {
       }
     }
   }
+  watcher_.arm();
 }
 
 }  // namespace sd::activate

@@ -4,16 +4,15 @@
 #include <sd/listen_fds.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/files.hpp"
 #include "events.hpp"
 #include "notify_socket.hpp"
+#include "watcher.hpp"
 
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <sys/types.h>
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace sd::activate {
@@ -39,19 +38,11 @@ class descriptor_store {
   void clear();
 
  private:
-  /// What distinguishes an open file from others, as far as fstat(2) tells.
-  struct identity {
-    dev_t device;
-    ino_t inode;
-    mode_t type;
-  };
-
-  [[nodiscard]] std::size_t size() const noexcept { return identities_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return files_.size(); }
   [[nodiscard]] unique_fd& descriptor(std::size_t index) const noexcept { return passed_[first_ + index].fd; }
-  [[nodiscard]] bool contains(int fd, const identity& what) const;
+  [[nodiscard]] bool contains(int fd, const detail::os::file& what) const;
   void add(unique_fd fd, const std::string& name, bool is_watched);
   void erase(std::size_t index);
-  void wait_for_hangup();
   void erase_those_that_hung_up();
 
   std::vector<listen_fd>& passed_;
@@ -59,9 +50,9 @@ class descriptor_store {
   std::size_t most_;
   std::string unit_;
   const event_log& log_;
-  std::vector<identity> identities_;  ///< of each stored descriptor
-  unique_fd epoll_;                   ///< reports nothing but EPOLLHUP and EPOLLERR
-  asio::posix::stream_descriptor watch_;
+  std::vector<detail::os::file> files_;  ///< those of the stored descriptors
+  unique_fd epoll_;                      ///< reports nothing but EPOLLHUP and EPOLLERR
+  watcher watcher_;
 };
 
 }  // namespace sd::activate

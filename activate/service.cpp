@@ -3,6 +3,7 @@
 
 #include "process_group.hpp"
 #include "sockets.hpp"
+#include "watcher.hpp"
 
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -65,7 +66,7 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
   details_.variables["NOTIFY_SOCKET"] = notify_->address();
-  notify_watch_.assign(duplicate(notify_->get()).release());
+  assign_duplicate(notify_watch_, notify_->get());
 }
 
 // The handlers may give up the last reference to a service, so each function that others call keeps one.

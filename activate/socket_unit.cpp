@@ -234,9 +234,7 @@ void read_symlinks(setting_reader& reader, const assignment& setting, socket_uni
 
 constexpr auto fd_name = [](setting_reader& reader, const assignment& setting) -> std::optional<std::string> {
   auto name = reader.text(setting);
-  if (!name) return std::nullopt;
-  const auto is_invalid = [](unsigned char c) { return c < ' ' || c >= 127 || c == ':'; };
-  if (name->size() <= 255 && std::none_of(name->begin(), name->end(), is_invalid)) return name;
+  if (!name || is_fd_name(*name)) return name;
   reader.error(setting, "not a name of up to 255 ASCII characters without colons and control characters");
   return std::nullopt;
 };

@@ -385,4 +385,10 @@ bool is_variable_name(std::string_view name) {
   return !name.empty() && !is_digit(name.front()) && std::all_of(name.begin(), name.end(), is_allowed);
 }
 
+bool is_fd_name(std::string_view name) noexcept {
+  constexpr std::size_t longest = 255;
+  const auto is_invalid = [](unsigned char c) { return c < ' ' || c >= 127 || c == ':'; };
+  return name.size() <= longest && std::none_of(name.begin(), name.end(), is_invalid);
+}
+
 }  // namespace sd::activate

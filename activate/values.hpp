@@ -80,4 +80,7 @@ word_list split(std::string_view value, escapes handling = escapes::resolve);
 /// Returns whether the name can be one of an environment variable.
 bool is_variable_name(std::string_view name);
 
+/// Returns whether a name can stand in LISTEN_FDNAMES.
+bool is_fd_name(std::string_view name) noexcept;
+
 }  // namespace sd::activate

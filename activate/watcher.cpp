@@ -8,9 +8,15 @@
 
 namespace sd::activate {
 
+void assign_duplicate(asio::posix::stream_descriptor& to, int fd) {
+  auto copy = duplicate(fd);
+  to.assign(copy.get());
+  static_cast<void>(copy.release());
+}
+
 watcher::watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
     : descriptor_(io), on_traffic_(std::move(on_traffic)) {
-  descriptor_.assign(duplicate(fd).release());
+  assign_duplicate(descriptor_, fd);
 }
 
 void watcher::arm() {
