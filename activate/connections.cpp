@@ -4,6 +4,8 @@
 #include <sd/socket.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/descriptors.hpp"
+#include "detail/os/files.hpp"
 #include "detail/os/sockets.hpp"
 #include "sockets.hpp"
 
@@ -17,7 +19,6 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@
 #include <set>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace sd::activate {
 
@@ -122,11 +124,11 @@ std::string identity_of_unix(std::string_view message) {
 }
 
 std::string identity_of_unix(int fd) {
-  struct stat file {};
-  if (::fstat(fd, &file) < 0) fail(errno, "fstat");
+  std::uint64_t inode = 0;
+  if (const int error = detail::os::inode(fd, inode); error < 0) fail(-error, "fstat");
   auto what = unix_request();
   what.udiag_states = ~0U;
-  what.udiag_ino = static_cast<std::uint32_t>(file.st_ino);
+  what.udiag_ino = static_cast<std::uint32_t>(inode);
   what.udiag_cookie[0] = ~0U;  // no cookie
   what.udiag_cookie[1] = ~0U;
   std::string identity;
@@ -209,16 +211,14 @@ struct connections::listener {
   address local;
   std::string identity;  ///< of a unix socket
   bool has_signals = true;
-  timespec changed{};  ///< of a message queue, which has no SIGIO
+  std::int64_t changed = 0;  ///< of a message queue, which has no SIGIO
 
   /// Returns whether a message queue has been used since the last look.
   [[nodiscard]] bool has_changed() {
     if (has_signals) return false;
-    struct stat file {};
-    ::fstat(fd, &file);
-    const auto before = changed;
-    changed = file.st_mtim;
-    return before.tv_sec != changed.tv_sec || before.tv_nsec != changed.tv_nsec;
+    detail::os::file file;
+    detail::os::status(fd, file);
+    return std::exchange(changed, file.modified) != file.modified;
   }
 };
 

@@ -126,8 +126,10 @@ class options_of_socket {
       if (::setsockopt(fd_, level, forced, &value, sizeof value) == 0) return;
     }
     if (::setsockopt(fd_, level, name, &value, sizeof value) < 0) {
-      return warn_(fmt::format("{}={}: not set for {}: {}", setting, value, where_, text_of_errno()));
+      if (warn_) warn_(fmt::format("{}={}: not set for {}: {}", setting, value, where_, text_of_errno()));
+      return;
     }
+    if (!warn_) return;
     const int result = option_of(fd_, level, name);
     // The kernel doubles the size of a buffer, and rounds some times up.
     if (result < value) warn_(fmt::format("{}={}: the kernel made it {} for {}", setting, value, result, where_));
@@ -205,8 +207,7 @@ unsigned group_id(std::string_view setting, const std::string& name) {
 void set_options_of_connection(int fd, const socket_unit& unit) {
   if (unit.options.empty()) return;
   const std::string where = "a connection";
-  const warn_function ignore = [](const std::string&) {};
-  options_of_socket(fd, where, unit, ignore).set_options();
+  options_of_socket(fd, where, unit, nullptr).set_options();
 }
 
 created_files::~created_files() {
