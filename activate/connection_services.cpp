@@ -61,24 +61,22 @@ std::string source_of(int fd, const address& peer) {
   return text.substr(0, text.rfind(':'));  // the CID of a vsock
 }
 
-std::string instance_name(std::uint64_t number, int fd, const address& peer) {
+std::string instance_name(std::uint64_t number, int fd, const address& peer, const endpoint& end) {
   if (peer.family() == AF_UNIX) {
     const auto credentials = credentials_of_peer(fd);
     return fmt::format("{}-{}-{}", number, credentials.pid, credentials.uid);
   }
-  const auto name = endpoint_of(peer).name;
-  if (name.empty()) return fmt::format("{}", number);
+  if (end.name.empty()) return fmt::format("{}", number);
   sockaddr_storage own{};
-  socklen_t size = sizeof own;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
-  return fmt::format("{}-{}-{}", number, endpoint_of(address::from_sockaddr(&own, size)).name, name);
+  const int size = std::max(detail::os::local_address(fd, &own, sizeof own), 0);
+  const auto own_end = endpoint_of(address::from_sockaddr(&own, static_cast<std::size_t>(size)));
+  return fmt::format("{}-{}-{}", number, own_end.name, end.name);
 }
 
-environment_map variables_of(int fd, const address& peer, bool is_instance) {
+environment_map variables_of(int fd, const endpoint& peer, bool is_instance) {
   environment_map variables;
-  const auto [_, host, port] = endpoint_of(peer);
-  if (!host.empty()) variables["REMOTE_ADDR"] = host;
-  if (!port.empty()) variables["REMOTE_PORT"] = port;
+  if (!peer.host.empty()) variables["REMOTE_ADDR"] = peer.host;
+  if (!peer.port.empty()) variables["REMOTE_PORT"] = peer.port;
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   // Like systemd-socket-activate, a command without a unit does without it, and so without the cost of its system call.
@@ -97,7 +95,7 @@ connection_services::connection_services(asio::io_context& io, const plan& what,
   has_instances_ = service.name.instance.has_value();
   if (!plan_.names_instance && plain_services::can_run(service)) {
     plain_.emplace(io_, std::move(service), plan_.environment, plan_.pid, log_, [this](bool is_success) {
-      if (is_success) is_pausing_ = false;
+      if (is_success) has_warned_ = false;
       report_if_stopped();
     });
   }
@@ -115,15 +113,15 @@ void connection_services::stop(std::function<void()> on_stopped) {
   on_stopped_ = std::move(on_stopped);
   for (auto& each : watchers_) each->disarm();
   pause_.cancel();
-  for (const auto& each : running()) each->stop();
+  for (const auto& [_, each] : instances_) each.run->stop();
   if (plain_) plain_->stop();
   report_if_stopped();
 }
 
 bool connection_services::handle_exit(int pid, int status) {
   if (plain_) return plain_->handle_exit(pid, status);
-  const auto all = running();
-  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each->handle_exit(pid, status); });
+  return std::any_of(instances_.begin(), instances_.end(),
+                     [&](const auto& each) { return each.second.run->handle_exit(pid, status); });
 }
 
 void connection_services::forward(int signal) const {
@@ -134,12 +132,6 @@ void connection_services::forward(int signal) const {
 void connection_services::kill() const {
   if (plain_) plain_->kill();
   for (const auto& [_, each] : instances_) each.run->kill();
-}
-
-std::vector<std::shared_ptr<service>> connection_services::running() const {
-  std::vector<std::shared_ptr<service>> all;
-  for (const auto& [_, each] : instances_) all.push_back(each.run);
-  return all;
 }
 
 void connection_services::accept(int listener) {
@@ -161,13 +153,13 @@ void connection_services::accept(int listener) {
 
 /// Accepts no connection for a while, and then serves first those that were accepted but could not be served.
 void connection_services::pause_accepting(const std::string& reason) {
-  if (!std::exchange(is_pausing_, true)) {
+  if (!std::exchange(has_warned_, true)) {
     log_.warning(fmt::format("{}: clients wait: {}", unit_.name.full(), reason));
   }
   for (auto& each : watchers_) each->disarm();
   pause_.expires_after(shortage_pause);
   pause_.async_wait([this](const std::error_code& cancelled) {
-    if (cancelled) return;
+    if (cancelled || on_stopped_) return;
     for (auto& each : std::exchange(waiting_, {})) serve(std::move(each));
     if (waiting_.empty()) wait_for_traffic();
   });
@@ -212,11 +204,12 @@ std::size_t connection_services::count(const std::string& source) const {
 void connection_services::start(client& accepted) {
   auto& fd = accepted.fd;
   const auto number = accepted_++;
-  const auto name = has_instances_ ? instance_name(number, fd.get(), accepted.peer) : "";
+  const auto peer = endpoint_of(accepted.peer);
+  const auto name = has_instances_ ? instance_name(number, fd.get(), accepted.peer, peer) : "";
   set_options_of_connection(fd.get(), unit_);
   process_details details;
   details.socket = fd.get();
-  details.variables = variables_of(fd.get(), accepted.peer, has_instances_);
+  details.variables = variables_of(fd.get(), peer, has_instances_);
   std::vector<listen_fd> fds(1);
   fds.front().name = unit_.fd_name.empty() ? "connection" : unit_.fd_name;
   fds.front().fd = std::move(fd);
@@ -225,7 +218,7 @@ void connection_services::start(client& accepted) {
       details.fds = &fds;
       start_plain(name, accepted.source, details);
     } else {
-      start_instance(number, name, accepted.source, details, fds);
+      start_instance(number, name, accepted, details, fds);
     }
   } catch (...) {
     fd = std::move(fds.front().fd);
@@ -241,22 +234,21 @@ void connection_services::start_plain(const std::string& name, const std::string
 }
 
 /// Takes the descriptors, unless it throws.
-void connection_services::start_instance(std::uint64_t number, const std::string& name, const std::string& source,
+void connection_services::start_instance(std::uint64_t number, const std::string& name, const client& accepted,
                                          process_details& details, std::vector<listen_fd>& fds) {
   auto& added = instances_[number];
   details.fds = &added.fds;
   try {
     added.fds = std::move(fds);
-    added.source = source;
-    added.unit = plan_.service(name);
-    auto starter = std::make_shared<process_starter>(added.unit, plan_.environment, plan_.pid);
-    added.run = std::make_shared<service>(io_, std::move(starter), std::move(details), log_,
-                                          service::events{[](service&) {},
-                                                          {},
-                                                          [this, number](service& ended, const service_result& result) {
-                                                            handle_end(number, ended, result);
-                                                          }});
-    if (added.unit.nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
+    added.source = accepted.source;
+    added.peer = accepted.peer;
+    auto starter = std::make_shared<process_starter>(plan_.service(name), plan_.environment, plan_.pid);
+    if (starter->unit().nonblocking) detail::os::set_nonblocking(added.fds.front().fd.get(), true);
+    added.run =
+        std::make_shared<service>(io_, std::move(starter), std::move(details), log_,
+                                  service::events{{}, {}, [this, number](service& ended, const service_result& result) {
+                                                    handle_end(number, ended, result);
+                                                  }});
     added.run->start();
   } catch (...) {
     if (added.run) added.run->kill();
@@ -268,11 +260,10 @@ void connection_services::start_instance(std::uint64_t number, const std::string
 
 void connection_services::handle_end(std::uint64_t number, const service& ended, const service_result& result) {
   if (result.lacks_resources && !on_stopped_) {
-    auto& fd = instances_[number].fds.front().fd;
-    auto peer = describe(fd.get()).peer;
-    wait_with({std::move(fd), peer, {}}, result.description);
+    auto& ended_instance = instances_[number];
+    wait_with({std::move(ended_instance.fds.front().fd), ended_instance.peer, {}}, result.description);
   } else if (result.is_success()) {
-    is_pausing_ = false;
+    has_warned_ = false;
   } else {
     log_.error(fmt::format("{}: {}", ended.name(), result.description));
   }

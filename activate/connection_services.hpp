@@ -10,7 +10,6 @@
 #include "plan.hpp"
 #include "process.hpp"
 #include "service.hpp"
-#include "service_unit.hpp"
 #include "socket_unit.hpp"
 #include "sockets.hpp"
 #include "supervision.hpp"
@@ -37,9 +36,11 @@ class connection_services {
                       std::function<void(int exit_status)> on_end);
 
   void wait_for_traffic();
+  /// Stops all services for good, and calls the function once when no process is left.
   void stop(std::function<void()> on_stopped);
   /// Takes note of the end of a child of this process. Returns whether the child belonged to one of the services.
   bool handle_exit(int pid, int status);
+  /// See `service::forward()`.
   void forward(int signal) const;
   /// Kills all processes. Their ends follow.
   void kill() const;
@@ -54,12 +55,11 @@ class connection_services {
   /// A service that is not a plain one.
   struct instance {
     std::string source;
-    service_unit unit;
+    address peer;
     std::vector<listen_fd> fds;
     std::shared_ptr<service> run;
   };
 
-  [[nodiscard]] std::vector<std::shared_ptr<service>> running() const;
   void accept(int listener);
   void pause_accepting(const std::string& reason);
   void serve(client accepted);
@@ -67,8 +67,8 @@ class connection_services {
   [[nodiscard]] std::size_t count(const std::string& source) const;
   void start(client& accepted);
   void start_plain(const std::string& name, const std::string& source, process_details& details);
-  void start_instance(std::uint64_t number, const std::string& name, const std::string& source,
-                      process_details& details, std::vector<listen_fd>& fds);
+  void start_instance(std::uint64_t number, const std::string& name, const client& accepted, process_details& details,
+                      std::vector<listen_fd>& fds);
   void handle_end(std::uint64_t number, const service& ended, const service_result& result);
   void report_if_stopped();
 
@@ -86,7 +86,7 @@ class connection_services {
   /// Connections whose service could not be started so far, because there were too few resources: `serve()` could not
   /// start it, or it has ended at once for that reason.
   std::vector<client> waiting_;
-  bool is_pausing_ = false;
+  bool has_warned_ = false;  ///< that clients wait, since the last service that succeeded
   std::function<void()> on_stopped_;
   asio::steady_timer pause_;
 };

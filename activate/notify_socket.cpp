@@ -3,6 +3,9 @@
 
 #include <sd/address.hpp>
 
+#include "detail/os/sockets.hpp"
+#include "process.hpp"
+
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,14 +14,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <random>
 #include <system_error>
 
 namespace sd::activate {
 
 namespace {
 
-constexpr std::size_t most_descriptors = 253;  // SCM_MAX_FD
 constexpr std::size_t longest_message = 65536;
 
 /// Takes the pid of the sender, and the descriptors.
@@ -31,7 +32,7 @@ void take_control_data(msghdr& message, notification& result) {
       result.pid = sender.pid;
     } else if (part->cmsg_type == SCM_RIGHTS) {
       const auto count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      std::array<int, most_descriptors> fds{};
+      std::array<int, detail::os::most_attached> fds{};
       std::memcpy(fds.data(), CMSG_DATA(part), count * sizeof(int));
       for (std::size_t i = 0; i < count; ++i) result.fds.emplace_back(fds[i]);
     }
@@ -46,8 +47,7 @@ std::optional<std::string_view> notification::find(std::string_view name) const 
 }
 
 notify_socket::notify_socket() {
-  static std::random_device random;
-  address_ = fmt::format("@sd-activate/{}/{:08x}{:08x}", ::getpid(), random(), random());
+  address_ = fmt::format("@sd-activate/{}/{}", ::getpid(), random_id());
   fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const sd::address where(address_);
   const int yes = 1;
@@ -58,8 +58,9 @@ notify_socket::notify_socket() {
 }
 
 std::optional<notification> notify_socket::receive() {
-  std::string text(longest_message, '\0');
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(most_descriptors * sizeof(int))> control;
+  static std::string text(longest_message, '\0');
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(detail::os::most_attached * sizeof(int))>
+      control;
   while (true) {
     iovec piece{text.data(), text.size()};
     msghdr message{};

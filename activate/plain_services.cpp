@@ -37,7 +37,7 @@ plain_services::plain_services(asio::io_context& io, service_unit unit, const en
 
 void plain_services::start(std::string name, const std::string& source, process_details details) {
   if (!starter_) starter_.emplace(unit_, environment_, pid_);
-  details.variables["INVOCATION_ID"] = new_invocation_id();
+  details.variables["INVOCATION_ID"] = random_id();
   int pid = 0;
   try {
     pid = starter_->start(unit_.start.front(), details);
@@ -45,10 +45,17 @@ void plain_services::start(std::string name, const std::string& source, process_
     if (lacks_resources(error.code())) throw;
     return log_.error(fmt::format("{}: {}", name, error.what()));
   }
-  if (log_.is_verbose()) log_.debug(fmt::format("{}: started as process {}", name, pid));
-  log_.event("started", {{"unit", name}, {"pid", pid}});
-  log_.event("ready", {{"unit", name}, {"pid", pid}});
-  all_[pid] = {std::move(name), source};
+  try {
+    all_[pid] = {name, source};
+    if (log_.is_verbose()) log_.debug(fmt::format("{}: started as process {}", name, pid));
+    log_.event("started", {{"unit", name}, {"pid", pid}});
+    log_.event("ready", {{"unit", name}, {"pid", pid}});
+  } catch (...) {
+    // There is too little memory. The connection is served again later.
+    all_.erase(pid);
+    ::kill(-pid, SIGKILL);
+    throw;
+  }
 }
 
 bool plain_services::handle_exit(int pid, int status) {

@@ -59,7 +59,6 @@ class plain_services {
     bool is_success = true;
     clock::time_point killed_at = clock::time_point::max();
   };
-  using instances = std::unordered_map<int, instance>;  // by the pid, which is also that of the session
 
   void end_rest(int pid, instance& ended);
   void check_later();
@@ -71,7 +70,7 @@ class plain_services {
   const event_log& log_;
   std::function<void(bool)> on_end_;
   std::optional<process_starter> starter_;  ///< made for the first connection, whose service may fail
-  instances all_;
+  std::unordered_map<int, instance> all_;   ///< by the pid, which is also that of the session
   bool is_stopping_ = false;
   bool is_checking_ = false;
   asio::steady_timer timer_;

@@ -30,7 +30,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <new>
 #include <optional>
 #include <random>
 #include <sstream>
@@ -52,7 +51,8 @@ constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 
 // --- the child -------------------------------------------------------------------------------------------------------
 
-/// Makes a system call without the C library, which would change the other threads of this process as well.
+/// Makes a system call without the C library, which would change the other threads of this process as well. Returns
+/// whether it failed.
 template <class... Arguments>
 bool fails(long number, Arguments... arguments) noexcept {
   return ::syscall(number, arguments...) < 0;
@@ -270,7 +270,7 @@ bool is_login_shell(const fs::path& shell) {
 
 }  // namespace
 
-std::string new_invocation_id() {
+std::string random_id() {
   static std::random_device random;  // Its constructor asks the processor, which is slow in a virtual machine.
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
@@ -283,8 +283,8 @@ void raise_descriptor_limit() noexcept {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-process_starter::process_starter(const service_unit& unit, environment_map inherited, listen_pid pid)
-    : unit_(unit), variables_(std::move(inherited)), sets_listen_pid_(pid == listen_pid::set) {
+process_starter::process_starter(service_unit unit, environment_map inherited, listen_pid pid)
+    : unit_(std::move(unit)), variables_(std::move(inherited)), sets_listen_pid_(pid == listen_pid::set) {
   for (const auto& name : unit_.pass_environment) {
     if (const char* const value = std::getenv(name.c_str())) variables_[name] = value;
   }
@@ -371,7 +371,7 @@ environment_map process_starter::variables_for(const process_details& details) c
   return variables;
 }
 
-int process_starter::start(const command& line, const process_details& details) const try {
+int process_starter::start(const command& line, const process_details& details) const {
   const auto variables = variables_for(details);
   auto words = expand_variables(line, [&](const std::string& name) -> std::optional<std::string> {
     const auto found = variables.find(name);
@@ -380,7 +380,7 @@ int process_starter::start(const command& line, const process_details& details) 
   const standard_streams streams(unit_, details);
   static const shared_pointer_to_text failed_step;
   *failed_step.get() = nullptr;
-  static const auto own_actions = detail::os::read_signal_actions();
+  static const auto own_actions = detail::os::read_signal_actions();  // sd-activate has set all of them by now
   constexpr auto sigpipe = std::uint64_t{1} << (SIGPIPE - 1U);
   preparation prepare;
   prepare.standard_streams = streams.numbers();
@@ -417,9 +417,6 @@ int process_starter::start(const command& line, const process_details& details) 
   if (!ec) return pid;
   const char* const step = *failed_step.get();
   throw std::system_error(ec, step == nullptr ? "start " + line.program : std::string(step) + " of " + line.program);
-} catch (const std::bad_alloc&) {
-  // So that callers need to know one kind of shortage only.
-  fail(ENOMEM, "start " + line.program);
 }
 
 namespace {
@@ -445,9 +442,9 @@ void run_to_end(const std::vector<command>& commands, const process_details& det
   if (commands.empty()) return;
   service_unit plain;
   plain.output = {stream_kind::activator, ""};
-  const process_starter starter(plain, environment, listen_pid::set);
+  const process_starter starter(std::move(plain), environment, listen_pid::set);
   auto invocation = details;
-  invocation.variables["INVOCATION_ID"] = new_invocation_id();
+  invocation.variables["INVOCATION_ID"] = random_id();
   for (const auto& line : commands) {
     const int status = wait_for_end(starter.start(line, invocation), timeout);
     if (status != 0 && !line.ignores_failure) fail(ECANCELED, fmt::format("{} failed", line.program));

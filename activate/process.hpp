@@ -25,8 +25,8 @@ struct process_details {
   std::string pid_variable;                     ///< the name of a variable with the pid; empty for none
 };
 
-/// Returns the value of INVOCATION_ID for a run of a service.
-std::string new_invocation_id();
+/// Returns 32 hexadecimal digits, such as those of INVOCATION_ID.
+std::string random_id();
 
 /// Raises the number of descriptors that this process may have as far as possible. Services keep the limit of before.
 void raise_descriptor_limit() noexcept;
@@ -38,10 +38,9 @@ class process_starter {
  public:
   /// Resolves users, groups and variables, and makes the directories of the service.
   ///
-  /// @param unit      Must outlive this object.
   /// @param inherited The variables that are passed on.
   /// @throws std::exception if a user, group or file does not exist, or a directory cannot be made.
-  process_starter(const service_unit& unit, environment_map inherited, listen_pid pid);
+  process_starter(service_unit unit, environment_map inherited, listen_pid pid);
 
   /// Starts a command.
   ///
@@ -59,7 +58,7 @@ class process_starter {
   void make_directories();
   [[nodiscard]] environment_map variables_for(const process_details& details) const;
 
-  const service_unit& unit_;
+  service_unit unit_;
   environment_map variables_;
   bool sets_listen_pid_;
   bool has_user_ = false;

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -62,7 +62,7 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
       group_timer_(io),
       watchdog_timer_(io),
       notify_watch_(io) {
-  details_.variables["INVOCATION_ID"] = new_invocation_id();
+  details_.variables["INVOCATION_ID"] = random_id();
   if (unit().effective_access() == notify_access::none) return;
   notify_.emplace();
   details_.variables["NOTIFY_SOCKET"] = notify_->address();
@@ -135,7 +135,7 @@ void service::handle_control_exit(int status) {
   run_next_command();
 }
 
-int service::start_process(const command& line, bool is_main) {
+int service::start_process(const command& line, bool is_main) try {
   auto details = details_;
   if (!is_main) {
     details.fds = nullptr;
@@ -146,6 +146,8 @@ int service::start_process(const command& line, bool is_main) {
     details.pid_variable = "WATCHDOG_PID";
   }
   return starter_->start(line, details);
+} catch (const std::bad_alloc&) {
+  activate::fail(ENOMEM, "start " + line.program);
 }
 
 // --- the main process ------------------------------------------------------------------------------------------------
@@ -167,8 +169,7 @@ void service::start_main_process() {
 void service::become_ready() {
   if (state_ != state::starting) return;
   state_ = state::running;
-  timer_.cancel();
-  expired_ = nullptr;
+  cancel_timeout();
   feed_watchdog();
   log_.event("ready", {{"unit", name_}, {"pid", main_pid_}});
   run_commands(unit().start_post, &service::after_start);
@@ -176,7 +177,7 @@ void service::become_ready() {
 
 void service::after_start() {
   if (state_ != state::running) return;
-  handlers_.on_ready(*this);
+  if (handlers_.on_ready) handlers_.on_ready(*this);
   if (main_pid_ == 0) run_stop_post();
 }
 
@@ -247,8 +248,7 @@ void service::give_up_reloading() { fail_reload("it did not finish in time"); }
 void service::end_reload() {
   end_control_process();
   reload_ = reload_step::none;
-  timer_.cancel();
-  expired_ = nullptr;
+  cancel_timeout();
 }
 
 // --- stopping --------------------------------------------------------------------------------------------------------
@@ -361,6 +361,8 @@ void service::fail(const std::system_error& error) {
 
 void service::run_stop_post() {
   state_ = state::stopping;
+  // Once the group is gone, its number may become that of another one.
+  if (session_ != 0 && ::kill(-session_, 0) < 0) session_ = 0;
   set_timeout(unit().stop_timeout, &service::finish);
   details_.variables["SERVICE_RESULT"] = to_string(result_.how);
   if (result_.main_status) {
@@ -413,9 +415,15 @@ bool service::handle_exit(int pid, int status) {
 
 bool service::is_success(int status) const { return activate::is_success(unit(), status); }
 
+void service::cancel_timeout() {
+  timer_.cancel();
+  expired_ = nullptr;
+}
+
 void service::set_timeout(period time, step expired) {
   timer_.cancel();
   expired_ = expired;
+  timer_.expires_at(time_after(time));
   if (time == infinity) return;
   timer_.async_wait([self = shared_from_this(), expired](const std::error_code& cancelled) {
     // It may have been extended since the timer expired.
@@ -425,7 +433,6 @@ void service::set_timeout(period time, step expired) {
 }
 
 // --- notifications ---------------------------------------------------------------------------------------------------
-  timer_.expires_at(time_after(time));
 
 void service::wait_for_notifications() {
   notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,

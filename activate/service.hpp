@@ -31,7 +31,7 @@ class service : public std::enable_shared_from_this<service> {
   enum class state { starting, running, stopping, ended };
 
   struct events {
-    std::function<void(service&)> on_ready;
+    std::function<void(service&)> on_ready;       ///< may be empty
     std::function<void(notification&)> on_store;  ///< a message with FDSTORE=1 or FDSTOREREMOVE=1; may be empty
     std::function<void(service&, const service_result&)> on_end;  ///< the last call
   };
@@ -91,6 +91,7 @@ class service : public std::enable_shared_from_this<service> {
   void set_result(outcome how, int exit_status, std::string description);
   void fail(outcome how, int exit_status, std::string description);
   void fail(const std::system_error& error);
+  void cancel_timeout();
   void set_timeout(period time, step expired);
   void wait_for_notifications();
   void receive_notifications();

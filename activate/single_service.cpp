@@ -6,6 +6,7 @@
 
 #include "detail/os/sockets.hpp"
 #include "process_group.hpp"
+#include "sockets.hpp"
 #include "values.hpp"
 
 #include <fmt/format.h>
@@ -14,8 +15,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -37,7 +40,9 @@ void flush(int fd) {
     while (unique_fd(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC))) continue;
   } else {
     std::array<char, 65536> buffer;
-    while (::read(fd, buffer.data(), buffer.size()) > 0) continue;
+    for (ssize_t size = 1; size > 0 || (size == 0 && what.kind == kind::datagram);) {
+      size = ::read(fd, buffer.data(), buffer.size());
+    }
   }
 }
 
@@ -117,15 +122,16 @@ void single_service::stop(std::function<void()> on_stopped) {
   disarm();
   pause_timer_.cancel();
   settling_.cancel();
-  for (const auto& each : {current_, next_, previous_}) {
+  for (const auto& each : all()) {
     if (each) each->stop();
   }
   report_if_stopped();
 }
 
 bool single_service::handle_exit(int pid, int status) {
-  const std::array all = {current_, next_, previous_};
-  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each && each->handle_exit(pid, status); });
+  const auto runs = all();
+  return std::any_of(runs.begin(), runs.end(),
+                     [&](const auto& each) { return each && each->handle_exit(pid, status); });
 }
 
 void single_service::forward(int signal) const {
@@ -133,12 +139,14 @@ void single_service::forward(int signal) const {
 }
 
 void single_service::kill() const {
-  for (const auto& each : {current_, next_, previous_}) {
+  for (const auto& each : all()) {
     if (each) each->kill();
   }
 }
 
-std::shared_ptr<service> single_service::make() {
+std::array<std::shared_ptr<service>, 3> single_service::all() const { return {current_, next_, previous_}; }
+
+std::shared_ptr<service> single_service::make() try {
   process_details details;
   details.fds = &fds_;
   if (sockets_ == 1) details.socket = fds_.front().fd.get();
@@ -150,6 +158,8 @@ std::shared_ptr<service> single_service::make() {
     handlers.on_store = [this](notification& message) { store_->handle(message); };
   }
   return std::make_shared<service>(io_, starter_, details, log_, handlers);
+} catch (const std::bad_alloc&) {
+  fail(ENOMEM, "start " + unit_.name.full());
 }
 
 void single_service::disarm() {
@@ -217,13 +227,14 @@ void single_service::clear_store() {
   if (store_) store_->clear();
 }
 
-/// The service has ended without being asked to.
+/// The service has ended, and nothing has taken its place: it was not asked to, or nobody used it.
 void single_service::handle_failure(const service_result& result) {
   report_end(result);
   if (plan_.runs_once) return on_end_(result.exit_status);
   if (next_) {
     settling_.cancel();
     current_ = std::exchange(next_, nullptr);  // which serves the sockets already, ready or not
+    started_ = clock::now();
     if (std::exchange(is_restart_wanted_, false)) restart();
     return;
   }
@@ -322,7 +333,7 @@ void single_service::report_end(const service_result& result) {
 }
 
 void single_service::report_if_stopped() {
-  if (on_stopped_ && !current_ && !next_ && !previous_) on_stopped_();
+  if (on_stopped_ && !current_ && !next_ && !previous_) std::exchange(on_stopped_, [] {})();
 }
 
 }  // namespace sd::activate

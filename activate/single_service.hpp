@@ -16,6 +16,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -30,8 +31,8 @@ namespace sd::activate {
 struct socket_group {
   std::string name;
   rate_limit triggers;
-  bool is_flushed;    ///< FlushPending=yes
-  std::size_t count;  ///< of its descriptors
+  bool is_flushed = false;  ///< FlushPending=yes
+  std::size_t count = 0;    ///< of its descriptors
 };
 
 /// One service for all sockets with Accept=no, and its next instance during a restart.
@@ -45,20 +46,26 @@ class single_service {
   single_service(const single_service&) = delete;
   single_service& operator=(const single_service&) = delete;
 
+  /// Starts the service at once.
   void start();
+  /// Starts the service when there is traffic.
   void wait_for_traffic();
   /// Starts the next instance on the same sockets, and stops the current one when the next one is ready. A service that
   /// stores descriptors is stopped first.
   void restart();
+  /// Stops the service for good, and calls the function once when no process is left.
   void stop(std::function<void()> on_stopped);
   /// Takes note of the end of a child of this process. Returns whether the child belonged to the service.
   bool handle_exit(int pid, int status);
+  /// See `service::forward()`.
   void forward(int signal) const;
   /// Kills all processes. Their ends follow.
   void kill() const;
 
  private:
+  /// @throws std::system_error if there are too few resources.
   std::shared_ptr<service> make();
+  [[nodiscard]] std::array<std::shared_ptr<service>, 3> all() const;  ///< null where there is none
   void disarm();
   void start_for_traffic(socket_group& group);
   void handle_ready(service& ready);
