@@ -114,7 +114,7 @@ class activator {
       exit_status_ = exit_status;
       stop();
     };
-    add(plan_.passed, {"", {period::zero(), 0}, false, 0});
+    add(plan_.passed, {});
     for (const auto& each : opened_) {
       const auto& unit = each.unit();
       if (unit.accept) {

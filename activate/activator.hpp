@@ -6,7 +6,7 @@
 
 namespace sd::activate {
 
-/// Opens the sockets, and runs the service until a signal ends this process.
+/// Opens the sockets, and runs the service until a signal, `runs_once` or a limit of a unit ends this process.
 ///
 /// @returns The exit status of this process.
 /// @throws std::system_error if a socket cannot be opened, or the service cannot be prepared.

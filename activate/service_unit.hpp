@@ -129,25 +129,26 @@ struct service_unit {
   std::optional<period> start_limit_interval;
   std::optional<unsigned> start_limit_burst;
 
+  unsigned most_stored_descriptors = 0;
+  store_lifetime stored_descriptors_stay = store_lifetime::restarts;
+
   /// Returns how often the service may be started. Without a limit unless the unit sets one.
   [[nodiscard]] rate_limit start_limit() const noexcept {
-    if (!start_limit_interval && !start_limit_burst) return {period::zero(), 0};
-    return {start_limit_interval.value_or(std::chrono::seconds(10)), start_limit_burst.value_or(5)};
+    return {start_limit_interval, start_limit_burst, std::chrono::seconds(10), 5};
   }
   /// Returns whether the service is ready when it sends READY=1.
   [[nodiscard]] bool notifies() const noexcept {
     return type == service_type::notify || type == service_type::notify_reload;
   }
+  /// Returns whether SIGUSR1 reloads the service.
   [[nodiscard]] bool can_reload() const noexcept { return type == service_type::notify_reload || !reload.empty(); }
-  unsigned most_stored_descriptors = 0;
-  store_lifetime stored_descriptors_stay = store_lifetime::restarts;
-
   [[nodiscard]] bool has_store() const noexcept { return most_stored_descriptors != 0; }
   [[nodiscard]] bool has_watchdog() const noexcept { return watchdog != period::zero() && watchdog != infinity; }
+  /// Returns whose messages count: at least those of the main process if they are needed.
   [[nodiscard]] notify_access effective_access() const noexcept {
-    const bool is_excluded = access.value_or(notify_access::none) == notify_access::none;
+    const auto chosen = access.value_or(notify_access::none);
     const bool is_needed = notifies() || has_watchdog() || has_store();
-    return is_needed && is_excluded ? notify_access::main_process : access.value_or(notify_access::none);
+    return is_needed && chosen == notify_access::none ? notify_access::main_process : chosen;
   }
 };
 

@@ -129,6 +129,9 @@ inline constexpr auto boolean = [](setting_reader& reader, const assignment& set
 };
 inline constexpr auto mode = [](setting_reader& reader, const assignment& setting) { return reader.mode(setting); };
 inline constexpr auto text = [](setting_reader& reader, const assignment& setting) { return reader.text(setting); };
+inline constexpr auto number = [](setting_reader& reader, const assignment& setting) {
+  return reader.number(setting, 0, UINT32_MAX);
+};
 inline constexpr auto time_span = [](setting_reader& reader, const assignment& setting) {
   return reader.time(setting);
 };

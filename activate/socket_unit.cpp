@@ -32,9 +32,6 @@ constexpr int SO_PASSRIGHTS = 83;
 
 // --- values ----------------------------------------------------------------------------------------------------------
 
-constexpr auto any_number = [](setting_reader& reader, const assignment& setting) {
-  return reader.number(setting, 0, UINT32_MAX);
-};
 constexpr auto positive = [](setting_reader& reader, const assignment& setting) {
   return reader.number(setting, 1, INT_MAX);
 };
@@ -273,7 +270,7 @@ std::vector<directive<socket_unit>> honored() {
                                                            {"ipv6-only", bind_ipv6_only::ipv6_only},
                                                            {"no", bind_ipv6_only::both},
                                                            {"yes", bind_ipv6_only::ipv6_only}}))},
-      {"Socket", "Backlog", "the length of the queue of connections", store(&unit::backlog, any_number)},
+      {"Socket", "Backlog", "the length of the queue of connections", store(&unit::backlog, convert::number)},
       {"Socket", "BindToDevice", "a network interface", store(&unit::device, convert::text)},
       {"Socket", "SocketUser", "the owner of paths", store(&unit::user, convert::text)},
       {"Socket", "SocketGroup", "the group of paths", store(&unit::group, convert::text)},
@@ -285,14 +282,15 @@ std::vector<directive<socket_unit>> honored() {
       {"Socket", "FileDescriptorName", "the name in LISTEN_FDNAMES", store(&unit::fd_name, fd_name)},
       {"Socket", "Accept", "a process for each connection", store(&unit::accept, convert::boolean)},
       {"Socket", "MaxConnections", "the most connections at once, with Accept=yes",
-       store(&unit::max_connections, any_number)},
+       store(&unit::max_connections, convert::number)},
       {"Socket", "MaxConnectionsPerSource", "the most connections of a client, with Accept=yes",
-       store(&unit::max_connections_per_source, any_number)},
-      {"Socket", "TriggerLimitIntervalSec", "the interval of the trigger limit, 2 s unless set",
+       store(&unit::max_connections_per_source, convert::number)},
+      {"Socket", "TriggerLimitIntervalSec",
+       "the interval of the trigger limit; 2 s if only the burst is set, and no limit if neither is",
        store(&unit::trigger_limit_interval, convert::time_span)},
       {"Socket", "TriggerLimitBurst",
-       "the most starts by traffic in the interval, 20 unless set, or 200 with Accept=yes",
-       store(&unit::trigger_limit_burst, any_number)},
+       "the most starts by traffic in the interval; 20, or 200 with Accept=yes, if only the interval is set",
+       store(&unit::trigger_limit_burst, convert::number)},
       {"Socket", "Service", "the service, if it has another name", store(&unit::service, service_name)},
       {"Socket", "Writable", "whether a special file is opened for writing", store(&unit::writable, convert::boolean)},
       {"Socket", "FlushPending", "whether queues are emptied when the service has exited",
@@ -304,9 +302,9 @@ std::vector<directive<socket_unit>> honored() {
       {"Socket", "MessageQueueMaxMessages", "the most messages in a queue", store(&unit::queue_messages, positive)},
       {"Socket", "MessageQueueMessageSize", "the size of a message", store(&unit::queue_message_size, positive)},
       {"Socket", "ExecStartPre", "commands to run before the sockets are opened", commands(&unit::start_pre)},
-      {"Socket", "ExecStartPost", "commands to run after they were opened", commands(&unit::start_post)},
+      {"Socket", "ExecStartPost", "commands to run after the sockets were opened", commands(&unit::start_post)},
       {"Socket", "ExecStopPre", "commands to run before the sockets are closed", commands(&unit::stop_pre)},
-      {"Socket", "ExecStopPost", "commands to run after they were closed", commands(&unit::stop_post)},
+      {"Socket", "ExecStopPost", "commands to run after the sockets were closed", commands(&unit::stop_post)},
       {"Socket", "TimeoutSec", "the time that each command of the socket unit has",
        store(&unit::timeout, convert::time_span)},
       option("KeepAlive", "SO_KEEPALIVE", convert::boolean),
@@ -325,7 +323,7 @@ std::vector<directive<socket_unit>> honored() {
       option("Priority", "SO_PRIORITY", integer),
       option("ReceiveBuffer", "SO_RCVBUF", size),
       option("SendBuffer", "SO_SNDBUF", size),
-      option("Mark", "SO_MARK", any_number),
+      option("Mark", "SO_MARK", convert::number),
       option("IPTOS", "IP_TOS", type_of_service),
       option("IPTTL", "IP_TTL, IPV6_UNICAST_HOPS", integer),
       option("ReusePort", "SO_REUSEPORT", convert::boolean),
@@ -347,7 +345,7 @@ std::vector<directive_group> others() {
        {"DeferTrigger", "DeferTriggerMaxSec", "PollLimitBurst", "PollLimitIntervalSec"}},
       {"Unit",
        support::without_effect,
-       "sd-activate opens the sockets once",
+       "in a socket unit, they limit how often the sockets are opened, which happens once",
        {"StartLimitBurst", "StartLimitInterval", "StartLimitIntervalSec"}},
       {"Socket",
        support::not_enforced,

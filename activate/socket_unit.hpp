@@ -87,8 +87,7 @@ struct socket_unit {
 
   /// Returns how often traffic may start the service. Without a limit unless the unit sets one.
   [[nodiscard]] rate_limit trigger_limit() const noexcept {
-    if (!trigger_limit_interval && !trigger_limit_burst) return {period::zero(), 0};
-    return {trigger_limit_interval.value_or(std::chrono::seconds(2)), trigger_limit_burst.value_or(accept ? 200 : 20)};
+    return {trigger_limit_interval, trigger_limit_burst, std::chrono::seconds(2), accept ? 200U : 20U};
   }
 };
 

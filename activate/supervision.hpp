@@ -59,7 +59,15 @@ class rate_limit {
  public:
   using clock = std::chrono::steady_clock;
 
+  rate_limit() noexcept = default;
   rate_limit(period interval, unsigned burst) noexcept : interval_(interval), burst_(burst) {}
+  /// A limit of a unit. Without a limit if the unit sets neither the interval nor the burst.
+  rate_limit(std::optional<period> interval, std::optional<unsigned> burst, period default_interval,
+             unsigned default_burst) noexcept {
+    if (!interval && !burst) return;
+    interval_ = interval.value_or(default_interval);
+    burst_ = burst.value_or(default_burst);
+  }
 
   [[nodiscard]] bool is_set() const noexcept { return interval_ != period::zero() && burst_ != 0; }
   [[nodiscard]] period interval() const noexcept { return interval_; }
@@ -69,8 +77,8 @@ class rate_limit {
   [[nodiscard]] bool admits(clock::time_point now) noexcept;
 
  private:
-  period interval_;
-  unsigned burst_;
+  period interval_ = period::zero();
+  unsigned burst_ = 0;
   std::optional<clock::time_point> begin_;  ///< of the current interval
   unsigned count_ = 0;
 };
