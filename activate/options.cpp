@@ -42,9 +42,10 @@ Examples:
   sd-activate -a --inetd -l 7 -- cat            a process for each connection
 
 Signals:
-  SIGHUP         starts the service again, and stops the old process when the new one is ready
+  SIGHUP           restarts the service, without an interruption if it stores no descriptors
   SIGTERM, SIGINT  stop the service and end sd-activate; a second one kills the service
-  SIGUSR1, SIGUSR2, SIGQUIT, SIGWINCH  are forwarded to the service
+  SIGUSR1          reloads the service if its unit says how, and is forwarded otherwise
+  SIGUSR2, SIGQUIT, SIGWINCH  are forwarded to the service
 
 Exit status:
   0  stopped by a signal        2  the command line is wrong
@@ -287,7 +288,7 @@ options parse_options(int argc, char** argv) {
   app.add_option("--stop-idle", stop_idle, "Stop the service when its sockets have not been used for that time")
       ->type_name("SEC");
   app.add_flag("--no-pid", omits_pid,
-               "Leave out LISTEN_PID, which a wrapper that starts the service in another process makes wrong");
+               "Leave out LISTEN_PID and the like, for a wrapper that starts the service in another process");
   app.add_flag("--keep-environment", result.keeps_environment, "Pass the environment on to the service of a unit file");
   app.add_flag("--check", result.checks, "Check the units, and exit");
   app.add_flag("--strict", result.is_strict, "Treat warnings about units as errors");
