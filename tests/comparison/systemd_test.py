@@ -192,8 +192,8 @@ def clients_of_each_socket(seen):
 
 
 def more_clients_than_allowed(sources):
+    @holding
     def scenario(seen):
-        seen.reports.hold()
         for source in sources:
             seen.connect(('127.0.0.1', 8020), (source, 0))
             seen.add_report()
@@ -205,8 +205,8 @@ def more_clients_than_allowed(sources):
     return scenario
 
 
+@holding
 def datagrams_for_service_that_does_not_read(seen):
-    seen.reports.hold()
     seen.add_report()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(('127.0.0.1', 8022))
