@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -28,6 +29,7 @@ using testing::HasSubstr;
 using recovery = sd::activate::test::web;
 
 constexpr int exit_failure = 1;
+constexpr const char* follows = "the next start follows in ";  // without a client
 
 /// Kills a service without a handler of its own, and returns the pid of the one that follows it.
 int kill_and_await_next(activator& program, int pid, int signal) {
@@ -47,31 +49,33 @@ TEST_F(recovery, killed_service_is_started_again_without_a_client) {
 }
 
 TEST_F(recovery, service_that_ends_as_its_policy_excludes_waits_for_a_client) {
-  activator program({"-q", write("Restart=on-abort\n")});
+  activator program({"-v", write("Restart=on-abort\n")});
   const auto where = program.address();
   const auto first = ask(where, "pid");
   program.event("started");
   EXPECT_EQ(ask(where, "exit 3"), "");
   program.event("exited");
-  // The next start is that of this client. Otherwise its pid would be another one.
   const auto second = ask(where, "pid");
-  EXPECT_EQ(std::to_string(program.event("started").value("pid", 0)), second);
   EXPECT_NE(second, first);
+  EXPECT_EQ(count(program.errors(), follows), 0U) << program.errors();
+  EXPECT_EQ(std::to_string(program.event("started").value("pid", 0)), second);
   EXPECT_NE(kill_and_await_next(program, std::stoi(second), SIGKILL), 0);
+  EXPECT_EQ(count(program.errors(), follows), 1U) << program.errors();
 }
 
 TEST_F(recovery, exit_statuses_override_the_policy) {
   const auto unit = write("Restart=on-failure\nRestartSec=0\nRestartPreventExitStatus=3\nRestartForceExitStatus=0\n");
-  activator program({"-q", unit});
+  activator program({"-v", unit});
   const auto where = program.address();
   EXPECT_NE(ask(where, "pid"), "");
   program.event("started");
   EXPECT_EQ(ask(where, "exit 0"), "");
   program.event("started");
+  EXPECT_EQ(count(program.errors(), follows), 1U) << program.errors();
   EXPECT_EQ(ask(where, "exit 3"), "");
   program.event("exited");
-  const auto pid = ask(where, "pid");
-  EXPECT_EQ(std::to_string(program.event("started").value("pid", 0)), pid);
+  EXPECT_NE(ask(where, "pid"), "");
+  EXPECT_EQ(count(program.errors(), follows), 1U) << program.errors();
 }
 
 TEST_F(recovery, client_waits_while_restart_sec_runs) {
@@ -220,7 +224,10 @@ TEST_F(recovery, watchdog_that_is_fed_leaves_the_service_alone) {
   const auto where = program.address();
   const auto pid = ask(where, "pid");
   const auto end = std::chrono::steady_clock::now() + 3s;
-  while (std::chrono::steady_clock::now() < end) EXPECT_EQ(ask(where, "notify WATCHDOG=1"), "done");
+  while (std::chrono::steady_clock::now() < end) {
+    EXPECT_EQ(ask(where, "notify WATCHDOG=1"), "done");
+    std::this_thread::sleep_for(50ms);
+  }
   EXPECT_EQ(ask(where, "pid"), pid);
 }
 
@@ -238,9 +245,9 @@ TEST_F(recovery, service_triggers_its_watchdog) {
 }
 
 TEST_F(recovery, service_that_ignores_the_signal_of_its_watchdog_is_killed) {
-  activator program(
-      {"-q", "--now",
-       write("WatchdogSec=100ms\nTimeoutAbortSec=100ms\nTimeoutStopSec=1h\n", {"--ignore", std::to_string(SIGABRT)})});
+  activator program({"-q", "--now",
+                     write("Type=notify\nWatchdogSec=100ms\nTimeoutAbortSec=100ms\nTimeoutStopSec=1h\n",
+                           {"--ignore", std::to_string(SIGABRT), "--ready"})});
   EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGKILL);
 }
 
@@ -260,13 +267,6 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_start_in_time_is_ended
   }
 }
 
-TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended) {
-  const struct {
-    const char* settings;
-    int signal;
-  } rows[] = {{"TimeoutStopFailureMode=abort\n", SIGABRT},
-              {"TimeoutStopFailureMode=kill\n", SIGKILL},
-              {"FinalKillSignal=SIGUSR2\n", SIGUSR2}};
 TEST_F(recovery, service_extends_its_timeout_by_any_time) {
   const struct {
     const char* timeout;
@@ -284,6 +284,13 @@ TEST_F(recovery, service_extends_its_timeout_by_any_time) {
   }
 }
 
+TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended) {
+  const struct {
+    const char* settings;
+    int signal;
+  } rows[] = {{"TimeoutStopFailureMode=abort\n", SIGABRT},
+              {"TimeoutStopFailureMode=kill\n", SIGKILL},
+              {"FinalKillSignal=SIGUSR2\n", SIGUSR2}};
   for (const auto& [settings, signal] : rows) {
     activator program({"-q", write(std::string("TimeoutStopSec=100ms\n") + settings, {"--ignore", "15"})});
     EXPECT_NE(ask(program.address(), "pid"), "");
