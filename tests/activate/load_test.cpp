@@ -9,6 +9,7 @@
 #include "accepting.hpp"
 #include "check.hpp"
 #include "client.hpp"
+#include "descriptor_limit.hpp"
 #include "directory.hpp"
 #include "process.hpp"
 #include "running.hpp"
@@ -17,7 +18,6 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -52,9 +52,11 @@ namespace {
 using namespace std::chrono_literals;
 using sd::unique_fd;
 using sd::activate::test::activator;
+using sd::activate::test::count_descriptors;
 using sd::activate::test::eventually;
 using sd::activate::test::is_running;
 using sd::test::check;
+using sd::test::descriptor_limit;
 using clock = std::chrono::steady_clock;
 
 constexpr auto patience = 20s;  // with the clients that are left at the end
@@ -279,11 +281,6 @@ std::size_t count_descendants(int ancestor) {
   return found.size() - 1;
 }
 
-std::size_t count_descriptors(int pid) {
-  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
 /// Returns the memory of a process that is not that of files, in kB.
 int anonymous_memory(int pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
@@ -294,14 +291,6 @@ int anonymous_memory(int pid) {
 }
 
 // --- tests -----------------------------------------------------------------------------------------------------------
-
-/// For clients that wait at once.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 struct kind {
   const char* name;
@@ -314,7 +303,6 @@ std::ostream& operator<<(std::ostream& stream, const kind& value) { return strea
 class under_load : public testing::TestWithParam<kind> {
  protected:
   void SetUp() override {
-    raise_descriptor_limit();
     std::ofstream(there_ / "echo.socket")
         << "[Socket]\nListenStream=" << (GetParam().is_unix ? there_ / "socket" : "127.0.0.1:0") << '\n';
     write_service();
@@ -353,6 +341,7 @@ class under_load : public testing::TestWithParam<kind> {
   }
 
   sd::test::directory there_;
+  const descriptor_limit raised_{descriptor_limit::current().rlim_max};  ///< for clients that wait at once
   const int per_second_ = number_from("SD_RATE", 300);
 };
 
@@ -451,7 +440,7 @@ TEST(soak, memory_and_descriptors_do_not_grow) {
   const auto end = clock::now() + std::chrono::seconds(number_from("SD_SOAK_SECONDS", 1));
   const int per_second = number_from("SD_RATE", 300);
   const bool prints = std::getenv("SD_SOAK_SECONDS") != nullptr;
-  raise_descriptor_limit();
+  const descriptor_limit raised(descriptor_limit::current().rlim_max);
   const sd::test::directory there;
   std::ofstream(there / "own.socket") << "[Socket]\nAccept=yes\nMaxConnections=4096\nListenStream=" << there / "own"
                                       << '\n';
@@ -479,7 +468,7 @@ TEST(soak, memory_and_descriptors_do_not_grow) {
     clients.stop();
     EXPECT_EQ(clients.count(outcome::refused), 0U);
     served += clients.count(outcome::answered);
-    lost += clients.lost().size();
+    return clients.lost().size();
   };
   // More processes at once than later, when the machine may be busy for a moment: the memory for them may stay.
   for (const auto* const name : {"plain", "own"}) {
@@ -500,7 +489,9 @@ TEST(soak, memory_and_descriptors_do_not_grow) {
       while (program.event("exited").value("status", 128 + SIGKILL) != 128 + SIGKILL) continue;
       clients.wait_for_answer();
     }
-    for (auto* const each : {&clients, &with_process, &with_processes}) add(*each);
+    lost += add(clients);
+    EXPECT_EQ(add(with_process), 0U);
+    EXPECT_EQ(add(with_processes), 0U);
     program.event("idle");
     if (prints) std::cout << served << " clients, " << lost << " lost by " << kills << " kills";
     for (auto& each : all) {

@@ -17,7 +17,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -68,6 +70,11 @@ bool is_running(int pid) {
   std::getline(file, text);
   const auto end = text.rfind(')');
   return end != std::string::npos && text.size() > end + 2 && text[end + 2] != 'Z' && text[end + 2] != 'X';
+}
+
+std::size_t count_descriptors(int pid) {
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 bool has_ipv6() {

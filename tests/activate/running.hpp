@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -23,6 +24,8 @@ bool eventually(const std::function<bool()>& condition);
 
 /// Returns whether there is a process with this id that has not ended.
 bool is_running(int pid);
+
+std::size_t count_descriptors(int pid);
 
 bool has_ipv6();
 

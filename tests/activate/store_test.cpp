@@ -1,30 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Descriptors that a service stores in sd-activate, and examples/keep-connections, which lives on that.
+// Descriptors that a service stores in sd-activate.
 #include "client.hpp"
 #include "running.hpp"
 #include "web.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 
-#include <algorithm>
 #include <csignal>
-#include <cstddef>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <set>
-#include <sstream>
 #include <string>
-#include <system_error>
-#include <vector>
 
 namespace {
 
 using sd::activate::test::activator;
 using sd::activate::test::count;
+using sd::activate::test::count_descriptors;
 using sd::activate::test::eventually;
 using sd::activate::test::web;
 using sd::test::ask;
@@ -51,28 +43,6 @@ std::string names_after_crash(activator& program, const std::string& where) {
   ::kill(std::stoi(pid), SIGKILL);
   EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGKILL);
   return ask(where, "variable LISTEN_FDNAMES");
-}
-
-std::ptrdiff_t descriptors_of(int pid) {
-  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
-  return std::distance(begin(all), end(all));
-}
-
-/// Returns how many connections of TCP a process has open.
-std::size_t connections_of(int pid) {
-  std::set<std::string> established;
-  std::ifstream table("/proc/net/tcp");
-  for (std::string line; std::getline(table, line);) {
-    std::istringstream words(line);
-    const std::vector<std::string> fields(std::istream_iterator<std::string>(words), {});
-    if (fields.size() > 9 && fields[3] != "0A") established.insert("socket:[" + fields[9] + ']');
-  }
-  std::size_t number = 0;
-  for (const auto& each : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-    std::error_code closed;
-    if (established.count(std::filesystem::read_symlink(each, closed)) != 0) ++number;
-  }
-  return number;
 }
 
 TEST_F(store, descriptors_follow_the_sockets_with_their_names) {
@@ -130,12 +100,12 @@ TEST_F(store, connection_that_hangs_up_is_removed_unless_it_is_not_watched) {
   activator program({"-q", write_storing()});
   const auto where = program.address();
   EXPECT_NE(ask(where, "pid"), "");
-  const auto before = descriptors_of(program.pid());
+  const auto before = count_descriptors(program.pid());
   ask(where, "store-end a");
   ask(where, "store-unpolled b");
-  EXPECT_EQ(descriptors_of(program.pid()), before + 2);
+  EXPECT_EQ(count_descriptors(program.pid()), before + 2);
   ask(where, "close-ends");
-  EXPECT_TRUE(eventually([&] { return descriptors_of(program.pid()) == before + 1; }));
+  EXPECT_TRUE(eventually([&] { return count_descriptors(program.pid()) == before + 1; }));
   EXPECT_THAT(names_after_restart(program, where), testing::MatchesRegex("web.socket:[^:]*b"));
 }
 
@@ -180,9 +150,9 @@ TEST_F(store, service_without_a_store_keeps_nothing) {
   activator program({"-q", write("NotifyAccess=main\nRestart=always\nRestartSec=0\n")});
   const auto where = program.address();
   EXPECT_EQ(ask(where, "variable FDSTORE"), "(unset)");
-  const auto before = descriptors_of(program.pid());
+  const auto before = count_descriptors(program.pid());
   for (int i = 0; i < 10; ++i) ask(where, "send FDSTORE=1");
-  EXPECT_EQ(descriptors_of(program.pid()), before);
+  EXPECT_EQ(count_descriptors(program.pid()), before);
   EXPECT_EQ(names_after_crash(program, where), "web.socket");
 }
 
@@ -192,9 +162,9 @@ TEST_F(store, other_processes_store_nothing) {
   activator program({"-q", unit});
   const auto where = program.address();
   EXPECT_NE(ask(where, "pid"), "");
-  const auto before = descriptors_of(program.pid());
+  const auto before = count_descriptors(program.pid());
   ask(where, "send-from-child FDSTORE=1");
-  EXPECT_EQ(descriptors_of(program.pid()), before);
+  EXPECT_EQ(count_descriptors(program.pid()), before);
   EXPECT_EQ(names_after_restart(program, where), "web.socket");
 }
 
@@ -202,13 +172,13 @@ TEST_F(store, no_descriptor_leaks) {
   activator program({"-q", write_storing()});
   const auto where = program.address();
   ask(where, "pid");
-  const auto before = descriptors_of(program.pid());
+  const auto before = count_descriptors(program.pid());
   for (int i = 0; i < 20; ++i) {
     for (const auto* const request : {"send FDSTORE=1+FDNAME=a", "send FDSTORE=1+FDNAME=a:", "send X=1",
                                       "store-again a", "send FDSTORE=1+FDNAME=a", "send FDSTORE=1+FDNAME=a"}) {
       ask(where, request);
     }
-    EXPECT_LE(descriptors_of(program.pid()), before + 3);
+    EXPECT_LE(count_descriptors(program.pid()), before + 3);
     ask(where, "send FDSTOREREMOVE=1+FDNAME=a");
     ask(where, "send FDSTOREREMOVE=1+FDNAME=stored");
     ask(where, "forget a");
@@ -216,7 +186,7 @@ TEST_F(store, no_descriptor_leaks) {
     program.event("restarted");
   }
   EXPECT_EQ(ask(where, "variable LISTEN_FDNAMES"), "web.socket");
-  EXPECT_EQ(descriptors_of(program.pid()), before);
+  EXPECT_EQ(count_descriptors(program.pid()), before);
 }
 
 TEST_F(store, client_waits_while_the_service_is_stopped_and_started) {
@@ -230,105 +200,6 @@ TEST_F(store, client_waits_while_the_service_is_stopped_and_started) {
   const auto next = program.event("restarted").value("pid", 0);
   EXPECT_NE(std::to_string(next), pid);
   EXPECT_EQ(sd::test::converse(client, "pid"), std::to_string(next));
-}
-
-// --- examples/keep-connections ---------------------------------------------------------------------------------------
-
-/// The example with its own units, but for the path of the program and the port.
-class keep_connections : public testing::Test {
- protected:
-  keep_connections() {
-    for (const auto* const name : {"keep-connections.socket", "keep-connections.service"}) {
-      std::ifstream source(std::string(KEEP_CONNECTIONS_UNITS "/") + name);
-      std::ofstream copy(there_ / name);
-      for (std::string line; std::getline(source, line);) {
-        if (line.rfind("ExecStart=", 0) == 0) line = "ExecStart=" KEEP_CONNECTIONS;
-        if (line.rfind("ListenStream=", 0) == 0) line = "ListenStream=127.0.0.1:0";
-        copy << line << '\n';
-      }
-    }
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-
-  sd::test::directory there_;
-};
-
-/// Returns what arrives up to the end of the line, or less if the connection is closed or nothing arrives in time.
-std::string receive_line(const sd::unique_fd& client) {
-  std::string text;
-  for (char next = 0; next != '\n' && ::recv(client.get(), &next, 1, 0) == 1;) text += next;
-  return text;
-}
-
-/// Waits until sd-activate has this number of accepted connections open: those that the service has stored.
-bool eventually_stores(const activator& program, std::size_t connections) {
-  return eventually([&] { return connections_of(program.pid()) == connections; });
-}
-
-/// The clients of the chat.
-class conversation {
- public:
-  conversation(std::size_t size, const std::string& where) : clients_(sd::test::connect_many(size, where)) {}
-
-  /// Sends a line in two parts with this action in between, and checks that all clients receive it.
-  template <class Action>
-  void talk(std::size_t sender, const Action& action) {
-    const auto line = "line " + std::to_string(++lines_) + '\n';
-    sd::test::send(clients_[sender], line.substr(0, 3));
-    action();
-    sd::test::send(clients_[sender], line.substr(3));
-    for (std::size_t i = 0; i < clients_.size(); ++i) {
-      auto received = receive_line(clients_[i]);
-      // A service that is killed before it has removed a line from its sender's socket sends it again.
-      if (received == last_) received = receive_line(clients_[i]);
-      ASSERT_EQ(received, line) << "client " << i << " of " << clients_.size();
-    }
-    last_ = line;
-  }
-
- private:
-  std::vector<sd::unique_fd> clients_;
-  std::size_t lines_ = 0;
-  std::string last_;
-};
-
-TEST_F(keep_connections, clients_stay_connected_across_restarts_and_crashes) {
-  for (const std::size_t size : {200U, 1000U}) {
-    activator program({"-q", there_ / "keep-connections.socket"});
-    conversation chat(size, program.address());
-    int pid = program.event("ready").value("pid", 0);
-    EXPECT_TRUE(eventually_stores(program, size));
-    for (std::size_t i = 0; i < 5 && !HasFatalFailure(); ++i) {
-      chat.talk(i, [&] {
-        program.send(SIGHUP);
-        const int next = program.event("restarted").value("pid", 0);
-        EXPECT_NE(next, pid);
-        pid = next;
-      });
-      chat.talk(size - 1 - i, [&] {
-        ::kill(pid, SIGKILL);
-        pid = program.event("ready").value("pid", 0);
-      });
-    }
-    EXPECT_TRUE(eventually_stores(program, size));
-    EXPECT_EQ(program.stop(), 0);
-  }
-}
-
-TEST_F(keep_connections, connections_that_clients_close_are_dropped) {
-  activator program({"-q", there_ / "keep-connections.socket"});
-  const auto where = program.address();
-  conversation chat(1, where);
-  EXPECT_TRUE(eventually_stores(program, 1));
-  {
-    const conversation more(100, where);
-    EXPECT_TRUE(eventually_stores(program, 101));
-  }
-  EXPECT_TRUE(eventually_stores(program, 1));
-  chat.talk(0, [] {});
 }
 
 }  // namespace
