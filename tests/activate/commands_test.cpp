@@ -37,7 +37,7 @@ command command_of(const std::string& value) {
 }
 
 /// Returns the problems of a service whose third line is this command.
-words problems_of(const std::string& value) {
+words problems_in(const std::string& value) {
   return read_service("[Service]\nType=oneshot\nExecStart=" + value + '\n').problems;
 }
 
@@ -104,25 +104,25 @@ TEST(commands, empty_assignment_clears_the_list) {
 }
 
 TEST(commands, malformed_ones_are_reported) {
-  EXPECT_THAT(problems_of("bin/a"), ElementsAre("3:11: error: ExecStart=bin/a: the program is neither an absolute path "
+  EXPECT_THAT(problems_in("bin/a"), ElementsAre("3:11: error: ExecStart=bin/a: the program is neither an absolute path "
                                                 "nor a name without a slash"));
-  EXPECT_THAT(problems_of("/bin/a ; ./b"),
+  EXPECT_THAT(problems_in("/bin/a ; ./b"),
               ElementsAre("3:20: error: ExecStart=/bin/a ; ./b: the program is neither an absolute path nor a name "
                           "without a slash"));
-  EXPECT_THAT(problems_of("-"), ElementsAre("3:11: error: ExecStart=-: there is no program"));
-  EXPECT_THAT(problems_of("\"\" x"), ElementsAre("3:11: error: ExecStart=\"\" x: there is no program"));
-  EXPECT_THAT(problems_of("@/bin/a"), ElementsAre("3:11: error: ExecStart=@/bin/a: with the prefix \"@\", the word "
+  EXPECT_THAT(problems_in("-"), ElementsAre("3:11: error: ExecStart=-: there is no program"));
+  EXPECT_THAT(problems_in("\"\" x"), ElementsAre("3:11: error: ExecStart=\"\" x: there is no program"));
+  EXPECT_THAT(problems_in("@/bin/a"), ElementsAre("3:11: error: ExecStart=@/bin/a: with the prefix \"@\", the word "
                                                   "after the program is its name, and there is none"));
-  EXPECT_THAT(problems_of("/bin/a 'b"), ElementsAre("3:18: error: ExecStart=/bin/a 'b: the quote is not closed"));
+  EXPECT_THAT(problems_in("/bin/a 'b"), ElementsAre("3:18: error: ExecStart=/bin/a 'b: the quote is not closed"));
 }
 
 TEST(commands, unknown_specifiers_are_reported_where_they_are) {
-  EXPECT_THAT(problems_of("/bin/a b%Zc"), ElementsAre("3:19: error: ExecStart=/bin/a b%Zc: unknown specifier \"%Z\"; "
+  EXPECT_THAT(problems_in("/bin/a b%Zc"), ElementsAre("3:19: error: ExecStart=/bin/a b%Zc: unknown specifier \"%Z\"; "
                                                       "write \"%%\" for a percent sign"));
-  EXPECT_THAT(problems_of("/bin/a \"b %Z\""),
+  EXPECT_THAT(problems_in("/bin/a \"b %Z\""),
               ElementsAre("3:21: error: ExecStart=/bin/a \"b %Z\": unknown specifier \"%Z\"; "
                           "write \"%%\" for a percent sign"));
-  EXPECT_THAT(problems_of("/bin/a b\\x41%Z"),
+  EXPECT_THAT(problems_in("/bin/a b\\x41%Z"),
               ElementsAre("3:23: error: ExecStart=/bin/a b\\x41%Z: unknown specifier \"%Z\"; "
                           "write \"%%\" for a percent sign"));
 }
@@ -141,7 +141,7 @@ TEST(commands, problem_in_a_continuation_line_is_reported_there) {
 
 // --- variables -------------------------------------------------------------------------------------------------------
 
-words expanded(const std::string& value) {
+words words_with_variables(const std::string& value) {
   const std::map<std::string, std::string> variables = {
       {"A", "one"}, {"TWO", "a  b"}, {"EMPTY", ""}, {"QUOTED", "'a b' c"}, {"DOLLAR", "$A"}, {"APOSTROPHE", "'tis x"}};
   return expand_variables(command_of(value), [&](const std::string& name) -> std::optional<std::string> {
@@ -151,42 +151,44 @@ words expanded(const std::string& value) {
 }
 
 TEST(variables, word_that_is_a_variable_is_split) {
-  EXPECT_THAT(expanded("/bin/x $A $TWO"), ElementsAre("/bin/x", "one", "a", "b"));
-  EXPECT_THAT(expanded("/bin/x $QUOTED"), ElementsAre("/bin/x", "a b", "c"));
+  EXPECT_THAT(words_with_variables("/bin/x $A $TWO"), ElementsAre("/bin/x", "one", "a", "b"));
+  EXPECT_THAT(words_with_variables("/bin/x $QUOTED"), ElementsAre("/bin/x", "a b", "c"));
 }
 
 TEST(variables, word_that_is_an_unset_or_empty_variable_vanishes) {
-  EXPECT_THAT(expanded("/bin/x $UNSET $EMPTY y"), ElementsAre("/bin/x", "y"));
+  EXPECT_THAT(words_with_variables("/bin/x $UNSET $EMPTY y"), ElementsAre("/bin/x", "y"));
 }
 
-TEST(variables, value_with_an_unclosed_quote_does_not_vanish) { EXPECT_GT(expanded("/bin/x $APOSTROPHE").size(), 1U); }
+TEST(variables, value_with_an_unclosed_quote_does_not_vanish) {
+  EXPECT_GT(words_with_variables("/bin/x $APOSTROPHE").size(), 1U);
+}
 
 TEST(variables, braces_keep_the_value_together) {
-  EXPECT_THAT(expanded("/bin/x ${TWO} a${A}b${TWO}c"), ElementsAre("/bin/x", "a  b", "aoneba  bc"));
-  EXPECT_THAT(expanded("/bin/x ${QUOTED}"), ElementsAre("/bin/x", "'a b' c"));
+  EXPECT_THAT(words_with_variables("/bin/x ${TWO} a${A}b${TWO}c"), ElementsAre("/bin/x", "a  b", "aoneba  bc"));
+  EXPECT_THAT(words_with_variables("/bin/x ${QUOTED}"), ElementsAre("/bin/x", "'a b' c"));
 }
 
 TEST(variables, unset_one_in_braces_is_empty) {
-  EXPECT_THAT(expanded("/bin/x ${UNSET} a${EMPTY}b"), ElementsAre("/bin/x", "", "ab"));
+  EXPECT_THAT(words_with_variables("/bin/x ${UNSET} a${EMPTY}b"), ElementsAre("/bin/x", "", "ab"));
 }
 
 TEST(variables, doubled_dollar_sign_stands_for_one) {
-  EXPECT_THAT(expanded("/bin/x $$A $${A} a$$ $$$$"), ElementsAre("/bin/x", "$A", "${A}", "a$", "$$"));
+  EXPECT_THAT(words_with_variables("/bin/x $$A $${A} a$$ $$$$"), ElementsAre("/bin/x", "$A", "${A}", "a$", "$$"));
 }
 
 TEST(variables, other_dollar_signs_stay) {
-  EXPECT_THAT(expanded("/bin/x $ a$A ${ ${} ${A ${1} $1 $A- ${A-x}"),
+  EXPECT_THAT(words_with_variables("/bin/x $ a$A ${ ${} ${A ${1} $1 $A- ${A-x}"),
               ElementsAre("/bin/x", "$", "a$A", "${", "${}", "${A", "${1}", "$1", "$A-", "${A-x}"));
 }
 
 TEST(variables, replaced_text_is_not_expanded_again) {
-  EXPECT_THAT(expanded("/bin/x ${DOLLAR} $DOLLAR"), ElementsAre("/bin/x", "$A", "$A"));
+  EXPECT_THAT(words_with_variables("/bin/x ${DOLLAR} $DOLLAR"), ElementsAre("/bin/x", "$A", "$A"));
 }
 
 TEST(variables, colon_prefix_keeps_them) {
-  EXPECT_THAT(expanded(":/bin/x $A ${A} $$"), ElementsAre("/bin/x", "$A", "${A}", "$$"));
+  EXPECT_THAT(words_with_variables(":/bin/x $A ${A} $$"), ElementsAre("/bin/x", "$A", "${A}", "$$"));
 }
 
-TEST(variables, program_is_never_one) { EXPECT_THAT(expanded("$A x"), ElementsAre("$A", "x")); }
+TEST(variables, program_is_never_one) { EXPECT_THAT(words_with_variables("$A x"), ElementsAre("$A", "x")); }
 
 }  // namespace

@@ -24,6 +24,7 @@ namespace {
 using sd::activate::test::activator;
 using sd::activate::test::circumstances;
 using sd::activate::test::eventually;
+using sd::activate::test::exit_failure;
 using sd::activate::test::run;
 using sd::activate::test::service;
 using sd::activate::test::with_service;
@@ -34,7 +35,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-constexpr int exit_failure = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_invalid_unit = 3;
 

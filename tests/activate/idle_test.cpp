@@ -202,13 +202,13 @@ TEST_P(stop_idle_race, loses_no_client) {
     std::this_thread::sleep_for(delay + some_time());
     std::array<std::string, 2> replies;
     try {
-      std::array<sd::unique_fd, 2> connections;
-      for (auto& each : connections) {
+      std::array<sd::unique_fd, 2> pair;
+      for (auto& each : pair) {
         each = sd::test::connect(where);
         sd::test::send(each, "variable LISTEN_PID");
         std::this_thread::sleep_for(some_time());
       }
-      for (std::size_t j = 0; j < connections.size(); ++j) replies.at(j) = reply_on(connections.at(j));
+      for (std::size_t j = 0; j < pair.size(); ++j) replies.at(j) = reply_on(pair.at(j));
     } catch (const std::exception& error) {
       lost.emplace_back(error.what());
       continue;

@@ -32,8 +32,8 @@ std::size_t connections_of(int pid) {
   std::set<std::string> established;
   std::ifstream table("/proc/net/tcp");
   for (std::string line; std::getline(table, line);) {
-    std::istringstream words(line);
-    const std::vector<std::string> fields(std::istream_iterator<std::string>(words), {});
+    std::istringstream row(line);
+    const std::vector<std::string> fields(std::istream_iterator<std::string>(row), {});
     if (fields.size() > 9 && fields[3] != "0A") established.insert("socket:[" + fields[9] + ']');
   }
   std::size_t number = 0;

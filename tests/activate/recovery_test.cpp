@@ -20,6 +20,7 @@ using sd::activate::test::activator;
 using sd::activate::test::count;
 using sd::activate::test::create;
 using sd::activate::test::eventually;
+using sd::activate::test::exit_failure;
 using sd::activate::test::pid_in;
 using sd::activate::test::run;
 using sd::test::accepts_connections;
@@ -28,7 +29,6 @@ using testing::HasSubstr;
 
 using recovery = sd::activate::test::web;
 
-constexpr int exit_failure = 1;
 constexpr const char* follows = "the next start follows in ";  // without a client
 
 /// Kills a service without a handler of its own, and returns the pid of the one that follows it.

@@ -19,6 +19,8 @@ namespace sd::activate::test {
 
 using words = std::vector<std::string>;
 
+constexpr int exit_failure = 1;  ///< the exit status of sd-activate if a socket cannot be opened, for example
+
 /// Returns whether the condition holds, at last after a time that is long enough for slow machines.
 bool eventually(const std::function<bool()>& condition);
 

@@ -297,10 +297,10 @@ TEST_F(notify, exceptions_name_the_cause) {
                                                               {"", "", EAFNOSUPPORT},
                                                               {"a\"b\n", R"(a\"b\x0a)", EAFNOSUPPORT}}) {
     ::setenv("NOTIFY_SOCKET", where.c_str(), 1);
-    std::string all = "NOTIFY_SOCKET=\"";
-    all.append(shown).append(1, '"').append(message(number));
-    EXPECT_EQ(what([] { sd::notify({state::ready()}); }), all);
-    EXPECT_EQ(what([] { sd::notify_barrier(1h); }), all);
+    std::string expected = "NOTIFY_SOCKET=\"";
+    expected.append(shown).append(1, '"').append(message(number));
+    EXPECT_EQ(what([] { sd::notify({state::ready()}); }), expected);
+    EXPECT_EQ(what([] { sd::notify_barrier(1h); }), expected);
   }
   ::unsetenv("NOTIFY_SOCKET");
   EXPECT_EQ(what([] { sd::notify({}); }), "no state to send" + message(EINVAL));

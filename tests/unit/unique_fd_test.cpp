@@ -17,7 +17,7 @@ static_assert(std::is_nothrow_move_constructible_v<sd::unique_fd> && std::is_not
 static_assert(!std::is_convertible_v<int, sd::unique_fd> && !std::is_convertible_v<sd::unique_fd, int>);
 static_assert(!std::is_convertible_v<sd::unique_fd, bool>);
 
-int open_null() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+int open_number() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
 TEST(unique_fd, default_owns_nothing) {
@@ -28,7 +28,7 @@ TEST(unique_fd, default_owns_nothing) {
 }
 
 TEST(unique_fd, destructor_closes) {
-  const int fd = open_null();
+  const int fd = open_number();
   {
     const sd::unique_fd owner(fd);
     EXPECT_TRUE(owner);
@@ -53,13 +53,13 @@ TEST(unique_fd, owns_descriptor_0) {
 }
 
 TEST(unique_fd, move_transfers_ownership) {
-  const int fd = open_null();
+  const int fd = open_number();
   sd::unique_fd a(fd);
   sd::unique_fd b(std::move(a));
   EXPECT_FALSE(a);  // NOLINT(bugprone-use-after-move): a moved-from object owns nothing, and that is documented
   EXPECT_EQ(b.get(), fd);
 
-  const int other = open_null();
+  const int other = open_number();
   sd::unique_fd c(other);
   c = std::move(b);
   EXPECT_EQ(c.get(), fd);
@@ -68,7 +68,7 @@ TEST(unique_fd, move_transfers_ownership) {
 }
 
 TEST(unique_fd, self_move_keeps_the_descriptor) {
-  const int fd = open_null();
+  const int fd = open_number();
   sd::unique_fd a(fd);
   sd::unique_fd& same = a;
   a = std::move(same);
@@ -77,7 +77,7 @@ TEST(unique_fd, self_move_keeps_the_descriptor) {
 }
 
 TEST(unique_fd, release_returns_the_open_descriptor) {
-  const int fd = open_null();
+  const int fd = open_number();
   int released = -1;
   {
     sd::unique_fd owner(fd);
@@ -90,8 +90,8 @@ TEST(unique_fd, release_returns_the_open_descriptor) {
 }
 
 TEST(unique_fd, reset_closes_the_former_descriptor) {
-  const int first = open_null();
-  const int second = open_null();
+  const int first = open_number();
+  const int second = open_number();
   sd::unique_fd owner(first);
   owner.reset(second);
   EXPECT_FALSE(is_open(first));
@@ -103,8 +103,8 @@ TEST(unique_fd, reset_closes_the_former_descriptor) {
 }
 
 TEST(unique_fd, swap_exchanges_the_descriptors) {
-  const int first = open_null();
-  const int second = open_null();
+  const int first = open_number();
+  const int second = open_number();
   sd::unique_fd a(first);
   sd::unique_fd b(second);
   swap(a, b);
@@ -113,7 +113,7 @@ TEST(unique_fd, swap_exchanges_the_descriptors) {
 }
 
 TEST(unique_fd, reset_keeps_errno) {
-  sd::unique_fd owner(open_null());
+  sd::unique_fd owner(open_number());
   errno = EILSEQ;
   owner.reset();
   EXPECT_EQ(errno, EILSEQ);
@@ -125,7 +125,7 @@ TEST(unique_fd_death, double_close_fails_an_assertion) {
 #else
   EXPECT_DEATH(
       {
-        const sd::unique_fd owner(open_null());
+        const sd::unique_fd owner(open_number());
         ::close(owner.get());
       },
       "other code closed");
@@ -138,7 +138,7 @@ TEST(unique_fd_death, reset_to_its_own_descriptor_fails_an_assertion) {
 #else
   EXPECT_DEATH(
       {
-        sd::unique_fd owner(open_null());
+        sd::unique_fd owner(open_number());
         owner.reset(owner.get());
       },
       "fd != fd_");
