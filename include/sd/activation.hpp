@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Passes file descriptors to a program, as a service manager does.
+///
+/// For wrappers, supervisors, and parents that drop privileges.
+
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 
@@ -12,9 +17,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-// Passes file descriptors to a program, as a service manager does. For wrappers, supervisors, and parents that drop
-// privileges.
 
 #if SD_HAS_EXCEPTIONS
 
@@ -94,7 +96,9 @@ class activation {
   /// @par Errors
   /// Those of fork(2) and `exec()`. `ECANCELED` if the child was killed before it executed the program.
   SD_EXPORT int spawn(std::error_code& ec) noexcept;
-  /// As above, but throws `std::system_error`, with a message that names the program.
+  /// Does the same as the overload with `ec`, and throws errors.
+  ///
+  /// @throws std::system_error whose `what()` names the program.
   SD_EXPORT int spawn();
 
   /// Starts the program in a child process, which first calls a function, for example to drop privileges.
@@ -115,7 +119,9 @@ class activation {
     static_assert(std::is_nothrow_invocable_v<Preparation&>, "the preparation must be noexcept");
     return start([](void* argument) noexcept { return (*static_cast<Preparation*>(argument))(); }, &prepare, ec);
   }
-  /// As above, but throws `std::system_error`, with a message that names the program.
+  /// Does the same as the overload with `ec`, and throws errors.
+  ///
+  /// @throws std::system_error whose `what()` names the program.
   template <class Preparation, class = std::enable_if_t<std::is_invocable_v<Preparation&>>>
   int spawn(Preparation prepare) {
     std::error_code ec;

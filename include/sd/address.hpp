@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Parses, prints and compares the addresses of sockets.
+
 #include <sd/config.hpp>
 
 #include <cstddef>
@@ -28,13 +31,13 @@ class address {
   constexpr address() noexcept = default;
 
 #if SD_HAS_EXCEPTIONS
-  /// Parses an address.
+  /// Parses `text`.
   ///
   /// @throws std::system_error with one of the errors of the other constructor. Its `what()` contains the text.
   SD_EXPORT explicit address(std::string_view text);
 #endif
 
-  /// Parses an address. It is empty after an error.
+  /// Parses `text`. The address is empty after an error.
   ///
   /// @par Errors
   /// `errc::port_out_of_range` for an internet port above 65535; `errc::host_name` for `NAME:PORT`;
@@ -43,7 +46,7 @@ class address {
   /// on platforms without these sockets.
   address(std::string_view text, std::error_code& ec) noexcept { ec = assign(text); }
 
-  /// Parses an address, for callers that do not need the reason of a failure.
+  /// Parses `text`, for callers that do not need the reason of a failure.
   ///
   /// @returns Nothing on any error.
   [[nodiscard]] static std::optional<address> parse(std::string_view text) noexcept {
@@ -52,11 +55,12 @@ class address {
     return ec ? std::nullopt : std::optional<address>(parsed);
   }
 
-  /// Returns the address of a port on all addresses of the host, as the text `PORT` does. It is empty on platforms
+  /// Returns the address of `port` on all addresses of the host, as the text `PORT` does. It is empty on platforms
   /// without these sockets.
   [[nodiscard]] SD_EXPORT static address any(std::uint16_t port) noexcept;
 
-  /// Copies a `sockaddr` of `size` bytes. Bytes beyond the size of a `sockaddr_storage` are cut off.
+  /// Copies `sockaddr`, the address of a system call, which has `size` bytes. Bytes beyond the size of a
+  /// `sockaddr_storage` are cut off.
   [[nodiscard]] SD_EXPORT static address from_sockaddr(const void* sockaddr, std::size_t size) noexcept;
 
   /// Returns the `sockaddr` to pass to system calls, of `size()` bytes.
@@ -93,7 +97,7 @@ class address {
   std::size_t size_ = 0;
 };
 
-/// Returns the address in the form that `address` parses. The names of unix sockets are not escaped.
+/// Returns `where` in the form that `address` parses. The names of unix sockets are not escaped.
 [[nodiscard]] SD_EXPORT std::string to_string(const address& where);
 
 /// Writes `to_string(where)`. The caller includes `<ostream>`.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-// For Asio and for Boost.Asio. This header works on the objects of both and includes neither.
+/// @file
+/// Hands passed sockets to Asio and Boost.Asio.
+///
+/// The header works on the objects of both libraries and includes neither.
 
 #include <sd/config.hpp>
 #include <sd/error.hpp>
@@ -107,9 +110,9 @@ void assign(Object& object, unique_fd&& fd, std::error_code& ec) {
 }
 
 #if SD_HAS_EXCEPTIONS
-/// Assigns a file descriptor to an object of Asio or Boost.Asio, as the overload with `ec` does.
+/// Does the same as the overload with `ec`, and throws errors.
 ///
-/// @throws std::system_error on an error. Its `what()` describes the descriptor.
+/// @throws std::system_error whose `what()` describes the descriptor.
 template <class Object>
 void assign(Object& object, unique_fd&& fd) {
   std::error_code ec;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Finds out whether the system was booted with systemd.
+
 #include <sd/config.hpp>
 
 namespace sd {

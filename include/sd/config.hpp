@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-// What the compiler and the build offer, tested in one place.
-//
+/// @file
+/// Finds out what the compiler offers.
+
 // The public names are in the inline namespace sd::v0, so that a program linked with an incompatible version fails to
 // link instead of misbehaving. Write sd::listen_fds, not sd::v0::listen_fds.
 
@@ -27,15 +28,15 @@
 #define SD_EXPORT SD_VISIBLE
 #endif
 
-/// Marks a parameter to which the result refers. Clang then warns if the result outlives a temporary argument.
+// Marks a parameter to which the result refers. Clang then warns if the result outlives a temporary argument.
 #if defined(__clang__)
 #define SD_LIFETIMEBOUND [[clang::lifetimebound]]
 #else
 #define SD_LIFETIMEBOUND
 #endif
 
-/// Marks a private member that some platforms do not use. Clang warns of those, and gcc before 11 warns of the
-/// attribute.
+// Marks a private member that some platforms do not use. Clang warns of those, and gcc before 11 warns of the
+// attribute.
 #if defined(__clang__)
 #define SD_UNUSED_MEMBER [[maybe_unused]]
 #else

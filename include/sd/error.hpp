@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Names the errors that no system call reports.
+///
+/// A function that can fail because of its environment has two forms. The form with a parameter `std::error_code& ec`
+/// sets `ec` to the error, or clears it on success. The form without `ec` throws `std::system_error` with the same
+/// error.
+
 #include <sd/config.hpp>
 
 #include <system_error>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Lets a service that nobody uses exit, without losing a client.
+
 #include <sd/config.hpp>
 #include <sd/take_or_bind.hpp>
 
@@ -46,6 +49,7 @@ class idle_exit {
   /// It must be destroyed before the `idle_exit` that it came from.
   class work {
    public:
+    /// Keeps no service busy.
     work() noexcept = default;
     work(work&& other) noexcept : idle_(std::exchange(other.idle_, nullptr)) {}
     work& operator=(work&& other) noexcept {
@@ -58,6 +62,7 @@ class idle_exit {
     ~work() {
       if (idle_ != nullptr) idle_->end();
     }
+    /// Returns whether the object keeps a service busy.
     [[nodiscard]] explicit operator bool() const noexcept { return idle_ != nullptr; }
 
    private:
@@ -76,7 +81,7 @@ class idle_exit {
   /// In debug builds, asserts that no work exists.
   ~idle_exit() { assert(state_ <= 0 && "sd::idle_exit: destroyed while work exists"); }
 
-  /// Adds a socket that the service accepts clients from.
+  /// Adds `socket`, which the service accepts clients from.
   ///
   /// The object keeps the number of the descriptor and does not own it. The descriptor must stay open under this number
   /// until the last call of `try_stop()`. Call this before `server_socket::release_fd()`. A socket that `take()`

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Takes the file descriptors that the service manager passed.
+
 #include <sd/config.hpp>
 #include <sd/error.hpp>
 #include <sd/unique_fd.hpp>
@@ -49,6 +52,7 @@ constexpr listen_options& operator|=(listen_options& a, listen_options b) noexce
 
 /// Takes ownership of the file descriptors that the service manager passed to this process.
 ///
+/// @param options See `listen_options`.
 /// @returns One entry per descriptor, in the order in which they were passed: entry i was descriptor 3 + i, or
 ///          `LISTEN_FDS_FIRST_FD` + i if that variable is set. All are open and close-on-exec. The list is empty if
 ///          nothing was passed to this process, if the descriptors were taken before, and on platforms without the
@@ -62,17 +66,15 @@ constexpr listen_options& operator|=(listen_options& a, listen_options b) noexce
 /// @see sd_listen_fds(3)
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
 
-/// Takes ownership of the passed file descriptors, without options.
+/// Does the same as the overload with `options`, without options.
 [[nodiscard]] inline std::vector<listen_fd> listen_fds(std::error_code& ec) {
   return listen_fds(listen_options::none, ec);
 }
 
 #if SD_HAS_EXCEPTIONS
-/// Takes ownership of the file descriptors that the service manager passed to this process.
+/// Does the same as the overload with `ec`, and throws errors.
 ///
-/// @returns As the form with `std::error_code&`.
-/// @throws std::system_error with the errors of that form. `what()` names the variable and its value.
-/// @threadsafety As the form with `std::error_code&`.
+/// @throws std::system_error whose `what()` names the variable and its value.
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options = listen_options::none);
 #endif
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Sends messages to the service manager, such as `READY=1`.
+
 #include <sd/array_view.hpp>
 #include <sd/config.hpp>
 
@@ -31,6 +34,7 @@ inline namespace v0 {
 /// @see sd_notify(3) of systemd 262
 class state {
  public:
+  /// The unit of the times in messages.
   using microseconds = std::chrono::microseconds;
 
   /// Reports that the service has started, or has finished reloading its configuration.
@@ -40,35 +44,35 @@ class state {
   [[nodiscard]] SD_EXPORT static state reloading() noexcept;
   /// Reports that the service begins to stop. It cannot take this back.
   [[nodiscard]] static state stopping() noexcept { return {"STOPPING=", "1"}; }
-  /// Sets the line that `systemctl status` shows, in UTF-8.
+  /// Sets the line that `systemctl status` shows to `text`, in UTF-8.
   [[nodiscard]] static state status(std::string_view text SD_LIFETIMEBOUND) noexcept { return {"STATUS=", text}; }
   template <class Text, detail::if_temporary_string<Text> = 0>
   static state status(Text&& text) = delete;
 
-  /// Reports that the service failed with an errno.
+  /// Reports that the service failed with an errno, `error`.
   [[nodiscard]] static state failed(int error) noexcept { return {"ERRNO=", std::int64_t{error}}; }
-  /// Reports that the service failed with a D-Bus error.
+  /// Reports that the service failed with the D-Bus error `name`.
   [[nodiscard]] static state bus_error(std::string_view name SD_LIFETIMEBOUND) noexcept { return {"BUSERROR=", name}; }
   template <class Text, detail::if_temporary_string<Text> = 0>
   static state bus_error(Text&& name) = delete;
-  /// Reports that the service failed with a Varlink error.
+  /// Reports that the service failed with the Varlink error `name`.
   [[nodiscard]] static state varlink_error(std::string_view name SD_LIFETIMEBOUND) noexcept {
     return {"VARLINKERROR=", name};
   }
   template <class Text, detail::if_temporary_string<Text> = 0>
   static state varlink_error(Text&& name) = delete;
-  /// Reports the exit status of what the sender manages, such as a virtual machine or a container.
+  /// Reports `status`, the exit status of what the sender manages, such as a virtual machine or a container.
   [[nodiscard]] static state exit_status(int status) noexcept { return {"EXIT_STATUS=", std::int64_t{status}}; }
 
-  /// Makes another process the main process of the service.
+  /// Makes the process `pid` the main process of the service.
   [[nodiscard]] static state main_pid(int pid) noexcept { return {"MAINPID=", std::int64_t{pid}}; }
-  /// Names the inode number of the main process's pidfd, so that a reused pid is not mistaken for that process. Sent
-  /// together with `main_pid()`.
+  /// Names `inode`, the inode number of the main process's pidfd, so that a reused pid is not mistaken for that
+  /// process. Sent together with `main_pid()`.
   [[nodiscard]] static state main_pidfd_id(std::uint64_t inode) noexcept { return {"MAINPIDFDID=", inode}; }
   /// Makes the process of the attached pidfd the main process. Exactly one descriptor must be attached.
   [[nodiscard]] static state main_pidfd() noexcept { return {"MAINPIDFD=", "1"}; }
-  /// Sets which processes of the service may send messages from now on: "none", "main", "exec" or "all", as in
-  /// `NotifyAccess=`.
+  /// Sets to `access` which processes of the service may send messages from now on: "none", "main", "exec" or "all", as
+  /// in `NotifyAccess=`.
   [[nodiscard]] static state notify_access(std::string_view access SD_LIFETIMEBOUND) noexcept {
     return {"NOTIFYACCESS=", access};
   }
@@ -79,9 +83,9 @@ class state {
   [[nodiscard]] static state watchdog() noexcept { return {"WATCHDOG=", "1"}; }
   /// Asks the service manager to act as if the watchdog had expired.
   [[nodiscard]] static state watchdog_trigger() noexcept { return {"WATCHDOG=", "trigger"}; }
-  /// Sets a new period for the watchdog.
+  /// Sets the period of the watchdog to `period`.
   [[nodiscard]] static state watchdog_period(microseconds period) noexcept { return {"WATCHDOG_USEC=", period}; }
-  /// Extends the time limit of the current start, run or stop by this time from now.
+  /// Extends the time limit of the current start, run or stop to `time` from now.
   [[nodiscard]] static state extend_timeout(microseconds time) noexcept { return {"EXTEND_TIMEOUT_USEC=", time}; }
   /// Resets the restart counter of the service.
   [[nodiscard]] static state restart_reset() noexcept { return {"RESTART_RESET=", "1"}; }
@@ -91,14 +95,14 @@ class state {
   [[nodiscard]] static state fdstore() noexcept { return {"FDSTORE=", "1"}; }
   /// Asks the service manager to drop the descriptors that it keeps under the name given by `fdname()`.
   [[nodiscard]] static state fdstore_remove() noexcept { return {"FDSTOREREMOVE=", "1"}; }
-  /// Names the descriptors to keep or to drop.
+  /// Sets the `name` of the descriptors to keep or to drop.
   [[nodiscard]] static state fdname(std::string_view name SD_LIFETIMEBOUND) noexcept { return {"FDNAME=", name}; }
   template <class Text, detail::if_temporary_string<Text> = 0>
   static state fdname(Text&& name) = delete;
   /// Asks the service manager to keep the descriptors even if they hang up.
   [[nodiscard]] static state fdpoll_off() noexcept { return {"FDPOLL=", "0"}; }
 
-  /// Holds `KEY=value` lines that have no function here. They are sent unchanged and unchecked.
+  /// Holds `lines`, `KEY=value` lines that have no function here. They are sent unchanged and unchecked.
   [[nodiscard]] static state raw(std::string_view lines SD_LIFETIMEBOUND) noexcept { return {"", lines}; }
   template <class Text, detail::if_temporary_string<Text> = 0>
   static state raw(Text&& lines) = delete;
@@ -139,9 +143,11 @@ enum class notify_result {
 
 /// Sends states to the service manager, in one message.
 ///
-/// Takes one state, a list such as `{state::ready(), state::status("up")}`, or a container of states, up to 21. The
-/// service manager does not confirm the message: it may ignore it. Blocks while the manager's queue is full.
+/// The service manager does not confirm the message: it may ignore it. Blocks while the manager's queue is full.
 ///
+/// @param states  One state, a list such as `{state::ready(), state::status("up")}`, or a container of states, up
+/// to 21.
+/// @param options What to send along.
 /// @returns Whether the message was sent. On an error, `notify_result::no_listener`.
 /// @par Errors
 /// The arguments are checked in any case, with a service manager or without one: `EINVAL` for no state, for text of
@@ -154,6 +160,7 @@ enum class notify_result {
 ///               no memory.
 /// @see sd_notify(3)
 SD_EXPORT notify_result notify(array_view<state> states, const notify_options& options, std::error_code& ec) noexcept;
+/// Does the same as the overload with `options`, without options.
 inline notify_result notify(array_view<state> states, std::error_code& ec) noexcept { return notify(states, {}, ec); }
 
 /// Waits until the service manager has processed all messages that this process has sent before.
@@ -167,10 +174,13 @@ inline notify_result notify(array_view<state> states, std::error_code& ec) noexc
 SD_EXPORT notify_result notify_barrier(std::chrono::microseconds timeout, std::error_code& ec) noexcept;
 
 #if SD_HAS_EXCEPTIONS
-/// Does the same, and throws errors.
+/// Does the same as the overload with `ec`, and throws errors.
 ///
 /// @throws std::system_error whose `what()` names the argument that is invalid, or else `NOTIFY_SOCKET` and its value.
 SD_EXPORT notify_result notify(array_view<state> states, const notify_options& options = {});
+/// Does the same as the overload with `ec`, and throws errors.
+///
+/// @throws std::system_error whose `what()` names `NOTIFY_SOCKET` and its value.
 SD_EXPORT notify_result notify_barrier(std::chrono::microseconds timeout);
 #endif
 

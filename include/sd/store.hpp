@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Keeps file descriptors in the service manager across a restart.
+///
+/// The service manager passes the descriptors to the next instance of the service.
+
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/notify.hpp>
@@ -9,9 +14,6 @@
 #include <string_view>
 #include <system_error>
 #include <vector>
-
-// The file descriptor store: the service manager keeps descriptors, and passes them to the next instance of the
-// service.
 
 namespace sd {
 inline namespace v0 {
@@ -29,17 +31,20 @@ enum class store_poll {
 ///
 /// @param name The name to find the descriptor by: at most 248 ASCII characters, without ":" and control characters. It
 ///             need not be unique.
+/// @param fd   The descriptor.
+/// @param poll When the manager drops the descriptor on its own.
 /// @returns Whether the message was sent. On an error, `notify_result::no_listener`.
 /// @par Errors
 /// Those of `notify()`; `EBADF` for a negative descriptor.
 /// @threadsafety As for `notify()`.
 /// @see sd_notify(3), systemd.service(5)
 SD_EXPORT notify_result store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept;
+/// Does the same as the overload with `poll`, which is `store_poll::on`.
 inline notify_result store(std::string_view name, int fd, std::error_code& ec) noexcept {
   return store(name, fd, store_poll::on, ec);
 }
 
-/// Makes the service manager drop all descriptors that it keeps under this name. The caller's own stay open.
+/// Makes the service manager drop all descriptors that it keeps under `name`. The caller's own stay open.
 ///
 /// @returns Whether the message was sent. On an error, `notify_result::no_listener`.
 /// @par Errors
@@ -47,7 +52,7 @@ inline notify_result store(std::string_view name, int fd, std::error_code& ec) n
 /// @threadsafety As for `notify()`.
 SD_EXPORT notify_result forget(std::string_view name, std::error_code& ec) noexcept;
 
-/// Removes the stored descriptors from the list and returns them.
+/// Removes the stored descriptors from `fds`, the list that `listen_fds()` returned, and returns them.
 ///
 /// @returns The descriptors that `store()` gave to the service manager, in the order in which they were passed, with
 ///          the names that were given to `store()`. The descriptors that stay in the list are those of socket units.
@@ -63,10 +68,13 @@ SD_EXPORT notify_result forget(std::string_view name, std::error_code& ec) noexc
 [[nodiscard]] SD_EXPORT std::optional<unsigned> store_limit() noexcept;
 
 #if SD_HAS_EXCEPTIONS
-/// Does the same, and throws errors.
+/// Does the same as the overload with `ec`, and throws errors.
 ///
 /// @throws std::system_error whose `what()` names the descriptor and the name.
 SD_EXPORT notify_result store(std::string_view name, int fd, store_poll poll = store_poll::on);
+/// Does the same as the overload with `ec`, and throws errors.
+///
+/// @throws std::system_error whose `what()` names the name.
 SD_EXPORT notify_result forget(std::string_view name);
 #endif
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Selects passed descriptors by name, address and kind.
+
 #include <sd/address.hpp>
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
@@ -29,7 +32,7 @@ class selector {
  public:
   /// Selects every descriptor.
   selector() = default;
-  /// Selects the sockets that are bound to an address.
+  /// Selects the sockets that are bound to `where`.
   selector(const address& where) : where_(where) {}  // NOLINT(google-explicit-constructor): an address is a selector
 
   /// Returns the selector with the additional condition that the socket is bound to `where`.
@@ -51,7 +54,7 @@ class selector {
   std::optional<address> where_;
 };
 
-/// Selects the descriptors with this name.
+/// Selects the descriptors with the name `name`.
 [[nodiscard]] inline selector named(std::string name) {
   selector result;
   result.name_ = std::move(name);
@@ -63,6 +66,9 @@ class selector {
 /// The other descriptors stay in the list, so that it finally holds what was passed and not used: see
 /// `require_all_taken()`.
 ///
+/// @param fds    The list that `listen_fds()` returned.
+/// @param wanted The kind that the descriptor must have.
+/// @param which  Selects the descriptor. A selector without conditions selects every descriptor.
 /// @returns The descriptor and its name.
 /// @par Errors
 ///   `errc::not_passed` if there is no such descriptor, `errc::wrong_kind` if the name or address was passed, but not
@@ -71,26 +77,32 @@ class selector {
 /// @see systemd.socket(5)
 [[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which,
                                        std::error_code& ec);
-/// Takes the only descriptor of this kind.
+/// Does the same as the overload with `which`, with a selector that selects every descriptor.
 [[nodiscard]] inline listen_fd take(std::vector<listen_fd>& fds, kind wanted, std::error_code& ec) {
   return take(fds, wanted, {}, ec);
 }
 
 /// Takes the one descriptor of this kind that the selector selects out of the list, if it was passed.
 ///
+/// @param fds    The list that `listen_fds()` returned.
+/// @param wanted The kind that the descriptor must have.
+/// @param which  Selects the descriptor.
 /// @returns The descriptor and its name, or nothing if there is no such descriptor.
 /// @par Errors
 ///   Those of `take()` except `errc::not_passed`.
 /// @threadsafety Distinct lists may be used from different threads.
 [[nodiscard]] SD_EXPORT std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted,
                                                           const selector& which, std::error_code& ec);
-/// Takes the only descriptor of this kind, if one was passed.
+/// Does the same as the overload with `which`, with a selector that selects every descriptor.
 [[nodiscard]] inline std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted, std::error_code& ec) {
   return try_take(fds, wanted, {}, ec);
 }
 
 /// Takes all descriptors of this kind that the selector selects out of the list.
 ///
+/// @param fds    The list that `listen_fds()` returned.
+/// @param wanted The kind that the descriptors must have.
+/// @param which  Selects the descriptors.
 /// @returns The descriptors in the order in which they were passed; an empty list if there is none.
 /// @throws std::bad_alloc The list is unchanged then.
 /// @threadsafety Distinct lists may be used from different threads.
@@ -102,26 +114,30 @@ class selector {
 /// Call it at the end of the set-up. A socket that was passed and not taken accepts connections that are never served,
 /// and a mismatch between the socket unit and the service is otherwise easy to miss.
 ///
+/// @param fds The list that `listen_fds()` returned.
 /// @par Errors
 ///   `errc::not_taken` if the list is not empty.
 /// @threadsafety Distinct lists may be used from different threads.
 SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds, std::error_code& ec) noexcept;
 
 #if SD_HAS_EXCEPTIONS
-/// @copydoc take()
-/// @throws std::system_error with the errors above. `what()` names what was asked for, what was passed, and what to
+/// Does the same as the overload with `ec`, and throws errors.
+///
+/// @throws std::system_error whose `what()` names what was asked for, what was passed, and what to
 ///         write in the socket unit.
 [[nodiscard]] SD_EXPORT listen_fd take(std::vector<listen_fd>& fds, kind wanted, const selector& which = {});
-/// @copydoc try_take()
+/// Does the same as the overload with `ec`, and throws errors.
+///
 /// @throws std::system_error as `take()` does.
 [[nodiscard]] SD_EXPORT std::optional<listen_fd> try_take(std::vector<listen_fd>& fds, kind wanted,
                                                           const selector& which = {});
-/// @copydoc require_all_taken()
+/// Does the same as the overload with `ec`, and throws errors.
+///
 /// @throws std::system_error whose `what()` lists the descriptors.
 SD_EXPORT void require_all_taken(const std::vector<listen_fd>& fds);
 #endif
 
-/// Returns the list as text for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
+/// Returns `fds` as text for a log: `3 "web" stream inet 127.0.0.1:80, 4 fifo /run/x`, or `nothing`.
 [[nodiscard]] SD_EXPORT std::string to_string(const std::vector<listen_fd>& fds);
 
 }  // namespace v0

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Takes the passed socket for an address, or opens one.
+
 #include <sd/address.hpp>
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
@@ -87,9 +90,10 @@ class server_socket {
  public:
   /// Holds no socket.
   server_socket() noexcept = default;
-  /// Takes ownership of a descriptor that the service manager passed.
+  /// Takes ownership of `fd`, a descriptor that the service manager passed.
   explicit server_socket(unique_fd fd) noexcept : fd_(std::move(fd)), origin_(sd::origin::passed) {}
-  /// Takes ownership of a socket that this process has bound.
+  /// Takes ownership of `fd`, a socket that this process has bound, and of its `path`. Only `take_or_bind()` can call
+  /// it.
   server_socket(unique_fd fd, detail::bound_path path) noexcept : fd_(std::move(fd)), path_(std::move(path)) {}
 
   /// Returns the descriptor, still owned by this object, or -1.
@@ -125,7 +129,11 @@ enum class nonblocking {
 };
 
 /// `IPV6_V6ONLY` of a socket that is bound to `[::]`: `BindIPv6Only=`.
-enum class bind_ipv6_only { system_default, both, ipv6_only };
+enum class bind_ipv6_only {
+  system_default,  ///< `default`: as the system is configured, see ipv6(7).
+  both,            ///< `both`: the socket serves IPv4 as well.
+  ipv6_only,       ///< `ipv6-only`: the socket serves IPv6 alone.
+};
 
 /// Describes how `take_or_bind()` opens a socket that was not passed. Where a member has the name of a directive, it
 /// has the directive's meaning and default.
@@ -133,12 +141,12 @@ enum class bind_ipv6_only { system_default, both, ipv6_only };
 struct bind_options {
   sd::kind kind = kind::stream;  ///< `stream`, `seqpacket` or `datagram`.
   int backlog = -1;              ///< Length of the connection queue; -1: as long as the system allows.
-  bind_ipv6_only ipv6 = bind_ipv6_only::system_default;
-  unsigned socket_mode = 0666;                       ///< Access mode of a unix socket's path.
-  std::optional<unsigned> socket_uid{};              ///< Owner of a unix socket's path; default: this process's.
-  std::optional<unsigned> socket_gid{};              ///< Group of a unix socket's path; default: this process's.
-  unsigned directory_mode = 0755;                    ///< Access mode of parent directories that are created.
-  sd::nonblocking nonblocking = nonblocking::leave;  ///< Applies to passed sockets as well.
+  bind_ipv6_only ipv6 = bind_ipv6_only::system_default;  ///< Which protocols `[::]` serves: `BindIPv6Only=`.
+  unsigned socket_mode = 0666;                           ///< Access mode of a unix socket's path.
+  std::optional<unsigned> socket_uid{};                  ///< Owner of a unix socket's path; default: this process's.
+  std::optional<unsigned> socket_gid{};                  ///< Group of a unix socket's path; default: this process's.
+  unsigned directory_mode = 0755;                        ///< Access mode of parent directories that are created.
+  sd::nonblocking nonblocking = nonblocking::leave;      ///< Applies to passed sockets as well.
 };
 
 /// Takes the selected socket out of the list of passed descriptors, or opens one at `where`.
@@ -147,7 +155,10 @@ struct bind_options {
 /// are created, a path that a dead server has left behind is replaced, and no client can connect before owner and mode
 /// are right. A passed socket is left as it is, except for `bind_options::nonblocking`.
 ///
-/// @param which Selects the passed socket; `where` is used only if no passed socket is selected.
+/// @param fds     The list that `listen_fds()` returned.
+/// @param which   Selects the passed socket.
+/// @param where   The address at which to open a socket if no passed one is selected.
+/// @param options How to open it.
 /// @returns The socket. Keep it for as long as the socket is served: its destructor unlinks the path.
 /// @par Errors
 ///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the
@@ -167,8 +178,9 @@ struct bind_options {
 }
 
 #if SD_HAS_EXCEPTIONS
-/// @copydoc take_or_bind()
-/// @throws std::system_error with the errors above. `what()` names the step that failed, its subject, and what was
+/// Does the same as the overload with `ec`, and throws errors.
+///
+/// @throws std::system_error whose `what()` names the step that failed, its subject, and what was
 ///         passed.
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options = {});

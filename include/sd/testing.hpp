@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-// For the tests of activated services. Link `sd::testing`. Needs exceptions.
+/// @file
+/// Tests activated services without a service manager.
+///
+/// Link `sd::testing`. Needs exceptions.
 
 #include <sd/config.hpp>
 #include <sd/listen_fds.hpp>
@@ -35,7 +38,7 @@ namespace sd::testing {
 /// @see systemd.socket(5)
 [[nodiscard]] listen_fd open(kind type, const std::string& where, std::optional<std::string> name = std::nullopt);
 
-/// Opens a connection as `Accept=yes` passes it.
+/// Opens a connection as `Accept=yes` passes it, with the name `name`.
 ///
 /// @returns The descriptor to pass, and the end of the client. Both are close-on-exec.
 /// @throws std::system_error if there are no free descriptors.
@@ -78,7 +81,7 @@ class process {
   int wait() noexcept;
   /// Sends SIGTERM, and does what `wait()` does.
   int stop() noexcept;
-  /// Sends a signal, and does what `wait()` does.
+  /// Sends `signal`, and does what `wait()` does.
   int stop(int signal) noexcept;
 
  private:

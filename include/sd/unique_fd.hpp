@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Owns a file descriptor.
+
 #include <sd/config.hpp>
 
 #include <cassert>

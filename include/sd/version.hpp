@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-// The version of the library. CMake reads it from here.
+/// @file
+/// States the version of the library. CMake reads it from here.
 
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): for the preprocessor
 #define SD_LISTEN_FDS_VERSION_MAJOR 0  ///< Changes with incompatible changes, from 1 on.

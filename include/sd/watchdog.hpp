@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+/// @file
+/// Reports to the service manager that the service is alive.
+
 #include <sd/config.hpp>
 
 #include <chrono>
@@ -36,6 +39,7 @@ inline namespace v0 {
 /// @see sd_watchdog_enabled(3), sd_notify(3)
 class watchdog {
  public:
+  /// Starts to report within `period`, which `watchdog_period()` returns. Nothing is sent if it is `nullopt`.
   SD_EXPORT explicit watchdog(std::optional<std::chrono::microseconds> period) noexcept;
 
   /// Returns half of the period, at least a millisecond: how often a timer must call `keep_alive()`. `nullopt` if there
@@ -55,7 +59,7 @@ class watchdog {
 };
 
 #if SD_HAS_EXCEPTIONS
-/// Does the same, and throws errors.
+/// Does the same as the overload with `ec`, and throws errors.
 ///
 /// @throws std::system_error whose `what()` names the variable and its value.
 [[nodiscard]] SD_EXPORT std::optional<std::chrono::microseconds> watchdog_period();
