@@ -38,16 +38,16 @@ enum class kind {
 
 /// Describes a file descriptor. Members that do not apply to its kind are zero, empty or false.
 struct description {
-  sd::kind kind = kind::other;  ///< what the descriptor is
-  int family = 0;               ///< `AF_INET`, ...
-  int type = 0;                 ///< `SOCK_STREAM`, ...
-  int protocol = 0;             ///< `IPPROTO_TCP`, ..., or 0 if there is none or it is unknown
-  address local;                ///< the address that the socket is bound to
-  address peer;                 ///< the address that the socket is connected to
-  std::string path;             ///< the path that a file of any kind was opened by, if the system can tell
-  bool nonblocking = false;     ///< `O_NONBLOCK`, which all processes that hold the socket share
-  bool v6only = false;          ///< `IPV6_V6ONLY`: an `AF_INET6` socket that does not serve IPv4
-  bool reuse_port = false;      ///< `SO_REUSEPORT`: other sockets may be bound to the same address
+  sd::kind kind = sd::kind::other;  ///< what the descriptor is
+  int family = 0;                   ///< `AF_INET`, ...
+  int type = 0;                     ///< `SOCK_STREAM`, ...
+  int protocol = 0;                 ///< `IPPROTO_TCP`, ..., or 0 if there is none or it is unknown
+  address local;                    ///< the address that the socket is bound to
+  address peer;                     ///< the address that the socket is connected to
+  std::string path;                 ///< the path that a file of any kind was opened by, if the system can tell
+  bool nonblocking = false;         ///< `O_NONBLOCK`, which all processes that hold the socket share
+  bool v6only = false;              ///< `IPV6_V6ONLY`: an `AF_INET6` socket that does not serve IPv4
+  bool reuse_port = false;          ///< `SO_REUSEPORT`: other sockets may be bound to the same address
 };
 
 /// Describes a file descriptor without changing it.

@@ -139,14 +139,14 @@ enum class bind_ipv6_only {
 /// has the directive's meaning and default.
 /// @see systemd.socket(5)
 struct bind_options {
-  sd::kind kind = kind::stream;  ///< `stream`, `seqpacket` or `datagram`.
-  int backlog = -1;              ///< Length of the connection queue; -1: as long as the system allows.
+  sd::kind kind = sd::kind::stream;  ///< `stream`, `seqpacket` or `datagram`.
+  int backlog = -1;                  ///< Length of the connection queue; -1: as long as the system allows.
   bind_ipv6_only ipv6 = bind_ipv6_only::system_default;  ///< Which protocols `[::]` serves: `BindIPv6Only=`.
   unsigned socket_mode = 0666;                           ///< Access mode of a unix socket's path.
   std::optional<unsigned> socket_uid{};                  ///< Owner of a unix socket's path; default: this process's.
   std::optional<unsigned> socket_gid{};                  ///< Group of a unix socket's path; default: this process's.
   unsigned directory_mode = 0755;                        ///< Access mode of parent directories that are created.
-  sd::nonblocking nonblocking = nonblocking::leave;      ///< Applies to passed sockets as well.
+  sd::nonblocking nonblocking = sd::nonblocking::leave;  ///< Applies to passed sockets as well.
 };
 
 /// Takes the selected socket out of the list of passed descriptors, or opens one at `where`.
