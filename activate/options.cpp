@@ -243,18 +243,15 @@ std::string usage_error(std::string_view problem) {
   return fmt::format("sd-activate: {}\nTry 'sd-activate --help'.\n", problem);
 }
 
-}  // namespace
+// --- the options -----------------------------------------------------------------------------------------------------
 
-options parse_options(int argc, char** argv) {
-  options result;
-  if (argc == 2 && std::string_view(argv[1]) == "show") {
-    result.shows = true;
-    return result;
-  }
-  CLI::App app(description, "sd-activate");
-  app.footer(footer);
-  app.formatter(std::make_shared<help_formatter>());
-  app.prefix_command(false);
+/// What CLI11 reads from the command line, except what it stores in `result`.
+struct command_line {
+  explicit command_line(options& result);
+
+  CLI::App app{description, "sd-activate"};
+  CLI::Option* listen;
+  CLI::Option* socket;
   std::vector<std::string> words;
   std::vector<std::string> fd_names;
   bool omits_pid = false;
@@ -263,14 +260,19 @@ options parse_options(int argc, char** argv) {
   bool is_verbose = false;
   std::vector<std::string> addresses;
   std::vector<std::string> settings;
-  auto* const listen =
-      app.add_option("-l,--listen", addresses,
-                     "Listen on an address: /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, vsock:CID:PORT")
-          ->type_name("ADDRESS")
-          ->allow_extra_args(false);
-  auto* const socket = app.add_option("-s,--socket", settings, "Listen as these settings of systemd.socket(5) describe")
-                           ->type_name("SETTINGS")
-                           ->allow_extra_args(false);
+};
+
+command_line::command_line(options& result) {
+  app.footer(footer);
+  app.formatter(std::make_shared<help_formatter>());
+  app.prefix_command(false);
+  listen = app.add_option("-l,--listen", addresses,
+                          "Listen on an address: /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, vsock:CID:PORT")
+               ->type_name("ADDRESS")
+               ->allow_extra_args(false);
+  socket = app.add_option("-s,--socket", settings, "Listen as these settings of systemd.socket(5) describe")
+               ->type_name("SETTINGS")
+               ->allow_extra_args(false);
   app.add_flag("-d,--datagram", result.is_datagram, "Make the sockets of -l datagram sockets")->needs(listen);
   app.add_flag("--seqpacket", result.is_seqpacket, "Make the sockets of -l sequential-packet sockets")->needs(listen);
   app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l")
@@ -294,7 +296,7 @@ options parse_options(int argc, char** argv) {
   app.add_flag("--strict", result.is_strict, "Treat warnings about units as errors");
   app.add_option("--json", result.json_fd, "Write events as JSON to a descriptor")
       ->type_name("FD")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::NonNegativeNumber.description(""));
   app.add_flag("-q,--quiet", is_quiet, "Report errors and warnings only");
   app.add_flag("-v,--verbose", is_verbose, "Report more");
   app.set_version_flag("--version", fmt::format("sd-activate {}.{}.{}", SD_LISTEN_FDS_VERSION_MAJOR,
@@ -302,24 +304,35 @@ options parse_options(int argc, char** argv) {
   app.add_option("words", words)->group("");
   app.positionals_at_end();
   app.failure_message([](const CLI::App*, const CLI::Error& error) { return usage_error(error.what()); });
+}
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    result.exits = true;
-    result.exit_status = app.exit(error) == 0 ? exit_success : exit_usage;
+}  // namespace
+
+options parse_options(int argc, char** argv) {
+  options result;
+  if (argc == 2 && std::string_view(argv[1]) == "show") {
+    result.shows = true;
     return result;
   }
-  take_units(result, std::move(words));
-  for (auto address = addresses.begin(), setting = settings.begin(); const auto *const option : app.parse_order()) {
-    if (option == listen) result.sockets.push_back({socket_argument::address, *address++});
-    if (option == socket) result.sockets.push_back({socket_argument::settings, *setting++});
+  command_line line(result);
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    result.exits = true;
+    result.exit_status = line.app.exit(error) == 0 ? exit_success : exit_usage;
+    return result;
   }
-  for (const auto& names : fd_names) {
+  take_units(result, std::move(line.words));
+  for (auto address = line.addresses.begin(), setting = line.settings.begin();
+       const auto *const option : line.app.parse_order()) {
+    if (option == line.listen) result.sockets.push_back({socket_argument::address, *address++});
+    if (option == line.socket) result.sockets.push_back({socket_argument::settings, *setting++});
+  }
+  for (const auto& names : line.fd_names) {
     for (auto& name : CLI::detail::split(names, ':')) result.fd_names.push_back(std::move(name));
   }
-  if (omits_pid) result.pid = listen_pid::omit;
-  result.level = is_verbose ? verbosity::verbose : is_quiet ? verbosity::quiet : verbosity::normal;
+  if (line.omits_pid) result.pid = listen_pid::omit;
+  result.level = line.is_verbose ? verbosity::verbose : line.is_quiet ? verbosity::quiet : verbosity::normal;
 
   const auto* problem = "";
   result.passed = listen_fds();
@@ -328,12 +341,13 @@ options parse_options(int argc, char** argv) {
   if (has_sockets && result.units.empty() && result.command.empty() && !result.checks) problem = "there is no command";
   if (result.has_misplaced_option) problem = "options must precede units";
   if (result.is_datagram && result.is_seqpacket) problem = "--datagram and --seqpacket exclude each other";
-  if (result.is_inetd && !result.accepts && addresses.size() > 1) problem = "--inetd takes one socket, or --accept";
+  if (result.is_inetd && !result.accepts && line.addresses.size() > 1)
+    problem = "--inetd takes one socket, or --accept";
   if (std::any_of(result.variables.begin(), result.variables.end(),
                   [](const auto& each) { return !is_variable(each); }))
     problem = "--setenv takes NAME or NAME=VALUE";
-  if (stop_idle) {
-    const auto time = parse_period(*stop_idle);
+  if (line.stop_idle) {
+    const auto time = parse_period(*line.stop_idle);
     result.stop_idle = time.value_or(period::zero());
     if (result.stop_idle <= period::zero() || result.stop_idle == infinity)
       problem = "--stop-idle takes a time, such as 90 or 5min";
@@ -344,6 +358,20 @@ options parse_options(int argc, char** argv) {
     fmt::print(stderr, "{}", usage_error(problem));
     result.exits = true;
     result.exit_status = exit_usage;
+  }
+  return result;
+}
+
+std::vector<option_help> list_options() {
+  options unused;
+  const command_line line(unused);
+  std::vector<option_help> result;
+  for (const auto* const each : line.app.get_options()) {
+    if (each->nonpositional()) {
+      const auto& letters = each->get_snames();
+      result.push_back({letters.empty() ? "" : letters.front(), each->get_lnames().front(), each->get_type_name(),
+                        each->get_description(), each->get_expected_max() > 1});
+    }
   }
   return result;
 }

@@ -55,6 +55,16 @@ struct options {
 /// help.
 options parse_options(int argc, char** argv);
 
+/// What --help says about an option.
+struct option_help {
+  std::string letter;       ///< of the short option, empty if there is none
+  std::string name;         ///< without the hyphens
+  std::string value;        ///< a word for the value, empty if the option takes none
+  std::string description;  ///< the first letter is a capital
+  bool is_list;             ///< may be given several times
+};
+std::vector<option_help> list_options();
+
 /// Reads the units that the options name, makes units of the other options, and takes the descriptors from the options.
 /// Problems are reported.
 plan make_plan(options& chosen, diagnostics& problems);
