@@ -141,7 +141,7 @@ void write(char* variable, std::string_view name, std::uint64_t number) noexcept
   *end = '\0';
 }
 
-std::error_code failed(int error) noexcept { return {error, std::generic_category()}; }
+std::error_code error_code_of(int error) noexcept { return {error, std::generic_category()}; }
 
 }  // namespace
 
@@ -179,7 +179,7 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
   environment_.push_back(nullptr);
 }
 
-std::error_code activation::exec() noexcept { return failed(execute(fds_)); }
+std::error_code activation::exec() noexcept { return error_code_of(execute(fds_)); }
 
 int activation::execute(std::vector<int>& fds) noexcept {
   if (pid_offset_ != 0) write(&pid_variable_[pid_offset_], "", static_cast<std::uint64_t>(os::process_id()));
@@ -276,7 +276,7 @@ int detail::program_start::spawn(activation& program, const preparation& before,
   child.stack = program.stack_.get();
   const int pid = os::start(child);
   ec.clear();
-  if (pid < 0) ec = failed(-pid);
+  if (pid < 0) ec = error_code_of(-pid);
   return pid;
 }
 

@@ -53,7 +53,7 @@ int is_at(const os::file& file, const char* path) noexcept {
   return file.device == other.device && file.inode == other.inode ? 1 : 0;
 }
 
-bool is_internet(int family) noexcept { return family == AF_INET || family == AF_INET6; }
+bool is_internet_family(int family) noexcept { return family == AF_INET || family == AF_INET6; }
 
 unsigned port_of(const socket_address& address) noexcept {
   return ntohs(address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port);
@@ -116,11 +116,11 @@ int is_socket(int fd, int family, int type, int listening) noexcept {
 }
 
 int is_socket_inet(int fd, int family, int type, int listening, unsigned port) noexcept {
-  if (fd >= 0 && family != AF_UNSPEC && !is_internet(family)) return -EINVAL;
+  if (fd >= 0 && family != AF_UNSPEC && !is_internet_family(family)) return -EINVAL;
   if (const int result = is_socket(fd, family, type, listening); result <= 0) return result;
   socket_address local;
   if (const int result = local_address(fd, local); result < 0) return result;
-  if (!is_internet(local.family())) return 0;
+  if (!is_internet_family(local.family())) return 0;
   return port == 0 || port_of(local) == port ? 1 : 0;
 }
 

@@ -10,11 +10,12 @@
 
 #if defined(_WIN32)
 #include <io.h>
-#elif defined(__wasi__)
-#include <unistd.h>
 #else
-#include <fcntl.h>
 #include <unistd.h>
+#endif
+
+#if SD_HAS_DESCRIPTORS
+#include <fcntl.h>
 
 #include <cstdlib>
 #endif

@@ -3,9 +3,8 @@
 
 // The address of a vsock socket. musl comes without the kernel's headers, and its own do not define it.
 #if defined(__linux__)
-#if __has_include(<linux/vm_sockets.h>)
 #include <sys/socket.h>
-// The kernel's header needs the one above.
+#if __has_include(<linux/vm_sockets.h>)
 #include <linux/vm_sockets.h>
 #else
 // The layout of vsock(7).
