@@ -34,6 +34,7 @@ if(TARGET sd_testing)
   list(APPEND library_headers ${testing_headers})
 endif()
 install_libraries("${libraries}" ${CMAKE_INSTALL_INCLUDEDIR} ${library_headers})
+install(FILES include/sd/sd.cppm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sd) # the C++20 module
 if(TARGET sd_daemon_static)
   set(libraries sd_daemon_static)
   if(TARGET sd_daemon)
