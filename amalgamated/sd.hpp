@@ -611,16 +611,16 @@ enum class kind {
 
 /// Describes a file descriptor. Members that do not apply to its kind are zero, empty or false.
 struct description {
-  sd::kind kind = kind::other;  ///< what the descriptor is
-  int family = 0;               ///< `AF_INET`, ...
-  int type = 0;                 ///< `SOCK_STREAM`, ...
-  int protocol = 0;             ///< `IPPROTO_TCP`, ..., or 0 if there is none or it is unknown
-  address local;                ///< the address that the socket is bound to
-  address peer;                 ///< the address that the socket is connected to
-  std::string path;             ///< the path that a file of any kind was opened by, if the system can tell
-  bool nonblocking = false;     ///< `O_NONBLOCK`, which all processes that hold the socket share
-  bool v6only = false;          ///< `IPV6_V6ONLY`: an `AF_INET6` socket that does not serve IPv4
-  bool reuse_port = false;      ///< `SO_REUSEPORT`: other sockets may be bound to the same address
+  sd::kind kind = sd::kind::other;  ///< what the descriptor is
+  int family = 0;                   ///< `AF_INET`, ...
+  int type = 0;                     ///< `SOCK_STREAM`, ...
+  int protocol = 0;                 ///< `IPPROTO_TCP`, ..., or 0 if there is none or it is unknown
+  address local;                    ///< the address that the socket is bound to
+  address peer;                     ///< the address that the socket is connected to
+  std::string path;                 ///< the path that a file of any kind was opened by, if the system can tell
+  bool nonblocking = false;         ///< `O_NONBLOCK`, which all processes that hold the socket share
+  bool v6only = false;              ///< `IPV6_V6ONLY`: an `AF_INET6` socket that does not serve IPv4
+  bool reuse_port = false;          ///< `SO_REUSEPORT`: other sockets may be bound to the same address
 };
 
 /// Describes a file descriptor without changing it.
@@ -1188,14 +1188,14 @@ enum class bind_ipv6_only {
 /// has the directive's meaning and default.
 /// @see systemd.socket(5)
 struct bind_options {
-  sd::kind kind = kind::stream;  ///< `stream`, `seqpacket` or `datagram`.
-  int backlog = -1;              ///< Length of the connection queue; -1: as long as the system allows.
+  sd::kind kind = sd::kind::stream;  ///< `stream`, `seqpacket` or `datagram`.
+  int backlog = -1;                  ///< Length of the connection queue; -1: as long as the system allows.
   bind_ipv6_only ipv6 = bind_ipv6_only::system_default;  ///< Which protocols `[::]` serves: `BindIPv6Only=`.
   unsigned socket_mode = 0666;                           ///< Access mode of a unix socket's path.
   std::optional<unsigned> socket_uid{};                  ///< Owner of a unix socket's path; default: this process's.
   std::optional<unsigned> socket_gid{};                  ///< Group of a unix socket's path; default: this process's.
   unsigned directory_mode = 0755;                        ///< Access mode of parent directories that are created.
-  sd::nonblocking nonblocking = nonblocking::leave;      ///< Applies to passed sockets as well.
+  sd::nonblocking nonblocking = sd::nonblocking::leave;  ///< Applies to passed sockets as well.
 };
 
 /// Takes the selected socket out of the list of passed descriptors, or opens one at `where`.
