@@ -70,7 +70,7 @@ void observe_environment(observation& seen) {
     sd::test::observe(seen, name);
 }
 
-observation call(const library& library, const input& input) {
+observation receive_with(const library& library, const input& input) {
   arrange(input);
   char* none[] = {nullptr};
   char** names = none;
@@ -337,7 +337,7 @@ TEST_F(receive, documented_results) {
   generator inputs(pidfdid);
   for (int i = 0; i < 100'000; ++i) {
     const auto input = inputs.next();
-    ASSERT_EQ(call(ours, input), expected(input, pidfdid)) << describe(input);
+    ASSERT_EQ(receive_with(ours, input), expected(input, pidfdid)) << describe(input);
   }
   arrange({});
 }
@@ -348,8 +348,8 @@ TEST_F(receive_by_both, same_results) {
   comparison both;
   for (int i = 0; i < 100'000; ++i) {
     const auto input = inputs.next();
-    const auto our_result = call(ours, input);
-    const auto their_result = call(theirs, input);
+    const auto our_result = receive_with(ours, input);
+    const auto their_result = receive_with(theirs, input);
     both.compare([&] { return describe(input); }, their_result, our_result,
                  allowed(input, their_result, our_result, theirs.knows_pidfdid));
   }
