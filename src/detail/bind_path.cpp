@@ -132,10 +132,10 @@ bool bind_or_replace(int fd, const address& where, const std::string& path, fail
 
 /// The file of a socket that was just bound. The caller must hold the path's lock.
 ///
-/// Another user who can write to the directory may have replaced the path since, with a link to another file or with
-/// another socket of this user. So the file is identified once, and then changed by its descriptor. Where there are no
-/// such descriptors, as on macOS and the BSDs, symbolic links are not followed, but another file that takes the place
-/// of the socket is changed instead.
+/// A user with write access to the directory may since have replaced the path by a link to another file, or by another
+/// socket of this user. The file is therefore identified once, and then changed through a descriptor. Systems without
+/// such descriptors, such as macOS and the BSDs, do not follow symbolic links, but they change a file that has taken
+/// the place of the socket.
 class bound_file {
  public:
   explicit bound_file(const std::string& path) noexcept : path_(path) {}

@@ -21,7 +21,7 @@ struct message {
 };
 
 /// Sends a message to the service manager. Returns 1 if it was sent, 0 if there is no service manager, or the negated
-/// errno. What is wrong with the message is an error in both cases.
+/// errno. An invalid message causes an error even if there is no service manager.
 int notify(const message& message) noexcept;
 
 /// Waits until the service manager has processed all messages before, with the same results. A negative time is

@@ -54,9 +54,9 @@ int path_lock::open() noexcept {
   }
 }
 
-/// Gives a new lock file the owner and write permissions of its directory. If this process is killed, the processes of
-/// other users can lock the file that is left. A user who cannot write to the directory cannot open the file, because
-/// whoever can open it can hold the lock. Failures are ignored: the file stays private then.
+/// Gives a new lock file the owner and write permissions of its directory. If this process is killed, processes of
+/// other users can then lock the file that it leaves. Users without write access to the directory cannot open the file,
+/// and so cannot hold the lock. Failures are ignored: the file then stays private.
 void path_lock::share() noexcept {
   constexpr unsigned group_write = 0020;
   constexpr unsigned others_write = 0002;
