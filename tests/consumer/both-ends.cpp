@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A program of a user who has the two files of amalgamated/, or with -DMODULE the module. It binds a socket, starts
-// itself with that socket, connects, and prints the address that the started program saw.
+// Uses the two files of scripts/amalgamate, or with -DMODULE the module. The program binds a socket, starts itself with
+// that socket, and connects. The started program replies with the address of the socket, which the first one verifies.
 
 #include <sys/socket.h>
 #include <sys/wait.h>
