@@ -66,8 +66,8 @@ _sd_activate()
 
 constexpr std::string_view fish_script = R"(# Completes the command line of sd-activate in fish.
 
-# Prints the words of the command, the last of which is to be completed. Fails if no command has begun. It begins after
-# "--", or with a word that is neither an option nor a unit.
+# Prints the words of the command up to the cursor. Fails if there is no command. A command begins after "--", or with a
+# word that is neither an option nor a unit.
 function __sd_activate_command
     set -l words (commandline -opc)
     set -e words[1]

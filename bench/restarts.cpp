@@ -152,7 +152,7 @@ class load {
   }
 
   void finish(client& each, const char* result) {
-    // Closing is not enough while a child that is about to be another program has the descriptor, too.
+    // Closing is not enough: a child that has not executed its program yet still has the descriptor.
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, each.fd, nullptr);
     ::close(each.fd);
     --open_;

@@ -133,9 +133,9 @@ bool bind_or_replace(int fd, const address& where, const std::string& path, fail
 /// The file of a socket that was just bound. The caller must hold the path's lock.
 ///
 /// A user with write access to the directory may since have replaced the path by a link to another file, or by another
-/// socket of this user. The file is therefore identified once, and then changed through a descriptor. Systems without
-/// such descriptors, such as macOS and the BSDs, do not follow symbolic links, but they change a file that has taken
-/// the place of the socket.
+/// socket of this user. The file is therefore identified once, and then changed through a descriptor. On systems
+/// without such descriptors, such as macOS and the BSDs, symbolic links are not followed, but a file that has taken the
+/// place of the socket is changed.
 class bound_file {
  public:
   explicit bound_file(const std::string& path) noexcept : path_(path) {}
