@@ -97,8 +97,10 @@ def prose(document, text):
 
 
 def heading(document, level, title):
+    title = re.sub(r"</?code>|`", "", title)
     if len(level) == 1:
-        title = "Guides" if str(document) == "docs/README.md" else title
+        # The tree of the pages has no room for "take: selecting the passed descriptors".
+        title = "Guides" if str(document) == "docs/README.md" else title.split(": ")[0]
         return f"# {title} {{#{'mainpage' if str(document) == 'README.md' else page_id(document)}}}"
     return f"{level} {title} {{#{page_id(document)}_{anchor(title)}}}"
 
