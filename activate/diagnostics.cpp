@@ -32,7 +32,11 @@ std::string blank(std::string_view text) {
 }  // namespace
 
 void diagnostics::add(severity level, location at, std::string message) {
-  all_.push_back({level, std::move(at), std::move(message)});
+  const auto is_same_source = [&](const diagnostic& each) { return each.at.text == at.text; };
+  const auto precedes = [&](const diagnostic& each) { return is_same_source(each) && each.at.line <= at.line; };
+  auto place = std::find_if(all_.rbegin(), all_.rend(), precedes).base();
+  if (place == all_.begin()) place = std::find_if(all_.begin(), all_.end(), is_same_source);
+  all_.insert(place, {level, std::move(at), std::move(message)});
 }
 
 std::size_t diagnostics::errors() const noexcept {

@@ -29,7 +29,7 @@ struct diagnostic {
   std::string message;
 };
 
-/// Collects what is wrong with the sources, so that one run reports every problem.
+/// Collects what is wrong with the sources, so that one run reports every problem, in the order of the lines.
 class diagnostics {
  public:
   void error(location at, std::string message) { add(severity::error, std::move(at), std::move(message)); }

@@ -177,7 +177,7 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
                                       result.sockets.front().path));
   }
   auto written = std::make_shared<unit>(read_unit(path, problems));
-  if (problems.has_errors()) return;
+  if (!written->text) return;
   auto first = read_service_unit(*written, problems);
   if (result.sockets.front().accept) report_settings_without_effect(*written, first, problems);
   for (const auto* const list : {&first.start_pre, &first.start, &first.start_post, &first.stop, &first.stop_post}) {
@@ -399,10 +399,9 @@ plan make_plan(options& chosen, diagnostics& problems) {
                                                            : unit_of_address(text, chosen, next_name());
     result.sockets.push_back(read_socket_unit(written, problems));
   }
-  if (problems.has_errors()) return result;
   result.environment = inherited_environment(chosen);
   if (chosen.command.empty()) {
-    if (!chosen.units.empty()) add_service(result, chosen.checks, problems);
+    if (!chosen.units.empty() && !result.sockets.empty()) add_service(result, chosen.checks, problems);
   } else {
     auto service = service_of_command(chosen);
     check_program(service.start.front(), problems);

@@ -90,6 +90,21 @@ TEST(diagnostics, colors_surround_the_level_and_the_caret) {
             "      |  \033[1;35m^\033[0m\n");
 }
 
+TEST(diagnostics, problems_of_each_source_are_in_the_order_of_its_lines) {
+  const auto first = make_source("first", "a\nb\nc\n");
+  const auto second = make_source("second", "a\nb\n");
+  diagnostics problems;
+  problems.warning({first, 2, 1}, "2");
+  problems.error({second, 2, 1}, "5");
+  problems.error({first, 3, 1}, "3");
+  problems.error({second, 1, 1}, "4");
+  problems.error({first}, "1");
+  problems.warning({second, 2, 1}, "6");
+  std::string order;
+  for (const auto& each : problems.all()) order += each.message;
+  EXPECT_EQ(order, "123456");
+}
+
 TEST(diagnostics, errors_and_warnings_are_told_apart) {
   diagnostics none;
   EXPECT_FALSE(none.has_errors());

@@ -134,7 +134,8 @@ TEST_F(failure, unit_is_missing) {
 TEST_F(failure, unit_is_empty) {
   write("web.socket", "");
   expect({there_ / "web.socket"}, exit_invalid_unit,
-         "DIR/web.socket: error: nothing to listen on: there is no ListenStream= or the like\n");
+         "DIR/web.socket: error: nothing to listen on: there is no ListenStream= or the like\n"
+         "DIR/web.service: error: No such file or directory\n");
   expect(with_service({there_ / "web.socket"}), exit_invalid_unit,
          "DIR/web.socket: error: nothing to listen on: there is no ListenStream= or the like\n");
 }
@@ -168,7 +169,8 @@ TEST_F(failure, line_is_malformed) {
   expect({write("web.socket", "[Socket]\nListenStream=80\nfoo\n")}, exit_invalid_unit,
          "DIR/web.socket:3:1: error: neither NAME=VALUE nor [SECTION]\n"
          "    3 | foo\n"
-         "      | ^\n");
+         "      | ^\n"
+         "DIR/web.service: error: No such file or directory\n");
 }
 
 TEST_F(failure, every_problem_of_the_service_is_reported) {
@@ -178,12 +180,23 @@ TEST_F(failure, every_problem_of_the_service_is_reported) {
          "slash\n"
          "    2 | ExecStart=bin/x\n"
          "      |           ^\n"
-         "DIR/web.service:4:6: error: Nice=a: not a number from -20 to 19\n"
-         "    4 | Nice=a\n"
-         "      |      ^\n"
          "DIR/web.service:3:1: warning: not enforced: PrivateTmp=\n"
          "    3 | PrivateTmp=yes\n"
-         "      | ^\n");
+         "      | ^\n"
+         "DIR/web.service:4:6: error: Nice=a: not a number from -20 to 19\n"
+         "    4 | Nice=a\n"
+         "      |      ^\n");
+}
+
+TEST_F(failure, problems_of_both_units_are_reported) {
+  write("web.service", "[Service]\nExecStart=/bin/true\nNice=a\n");
+  expect({write("web.socket", "[Socket]\nListenStream=@a\nBacklog=b\n")}, exit_invalid_unit,
+         "DIR/web.socket:3:9: error: Backlog=b: not a number from 0 to 4294967295\n"
+         "    3 | Backlog=b\n"
+         "      |         ^\n"
+         "DIR/web.service:3:6: error: Nice=a: not a number from -20 to 19\n"
+         "    3 | Nice=a\n"
+         "      |      ^\n");
 }
 
 TEST_F(failure, sockets_belong_to_different_services) {
