@@ -12,12 +12,12 @@
 //   ready            sends READY=1
 //   notify TEXT      sends this text to the service manager
 //   send TEXT        sends this text, in which "+" stands for a line break, with a new descriptor
-//   send-and-exit TEXT    likewise, and exits at once without a reply
-//   send-from-child TEXT  likewise, from another process
+//   send-and-exit TEXT    the same, but exits at once without a reply
+//   send-from-child TEXT  the same, but from another process
 //   store NAME       stores a new descriptor
 //   store-again NAME stores the last one once more
 //   store-end NAME   stores an end of a new connection, whose other end stays with the service
-//   store-unpolled NAME   likewise, but the service manager does not watch it
+//   store-unpolled NAME   the same, but the service manager does not watch it
 //   close-ends       closes the other ends
 //   forget NAME      removes descriptors from the store
 //   exit STATUS      exits without a reply

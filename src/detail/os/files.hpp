@@ -76,7 +76,7 @@ int is_bound_to(int socket, int path_fd) noexcept;
 /// Changes the mode of the file that a path descriptor refers to. Without path descriptors it changes what is at
 /// `path`, and does not follow a symbolic link.
 int change_mode(int path_fd, const char* path, unsigned mode) noexcept;
-/// Changes the owner likewise.
+/// Changes the owner in the same way.
 int change_owner(int path_fd, const char* path, unsigned user, unsigned group) noexcept;
 
 }  // namespace sd::detail::os
