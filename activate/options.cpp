@@ -167,14 +167,16 @@ void report_settings_without_effect(const unit& written, const service_unit& rea
 
 /// Reads the service of the units. All of them must have the same one.
 void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
-  const auto path = service_path_of(result.sockets.front());
+  const auto& first_socket = result.sockets.front();
+  const auto path = service_path_of(first_socket);
   for (const auto& each : result.sockets) {
-    if (service_path_of(each) == path && each.accept == result.sockets.front().accept) continue;
+    if (service_path_of(each) == path && each.accept == first_socket.accept) continue;
+    // It may only seem so, because of an error in a unit.
+    if (problems.has_errors()) return;
     const auto text = std::make_shared<const source>(source{each.path, {}});
-    return problems.error({text},
-                          fmt::format("belongs to another service than {}: run them by separate sd-activates, or "
-                                      "give a command",
-                                      result.sockets.front().path));
+    return problems.error({text}, fmt::format("starts {}, but {} starts {}: set Service= in both, run each with its "
+                                              "own sd-activate, or give a command",
+                                              service_path_of(each), first_socket.path, path));
   }
   auto written = std::make_shared<unit>(read_unit(path, problems));
   if (!written->text) return;
@@ -189,7 +191,8 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
     const auto socket_path = fs::path(path).replace_filename(name).string();
     const auto is_there = [&](const socket_unit& each) { return each.name.full() == name; };
     if (std::any_of(result.sockets.begin(), result.sockets.end(), is_there)) continue;
-    result.sockets.push_back(read_socket_unit(read_unit(socket_path, problems), problems));
+    const auto other = read_unit(socket_path, problems);
+    if (other.text) result.sockets.push_back(read_socket_unit(other, problems));
   }
   result.names_instance = std::any_of(written->assignments.begin(), written->assignments.end(),
                                       [](const assignment& each) { return names_instance(each.value); });
@@ -338,6 +341,8 @@ options parse_options(int argc, char** argv) {
   result.passed = listen_fds();
   const bool has_sockets = !result.sockets.empty() || !result.units.empty() || !result.passed.empty();
   if (!has_sockets) problem = "nothing to listen on: give a socket unit, -l or -s";
+  if (!has_sockets && !result.command.empty() && fs::path(result.command.front()).extension() == ".service")
+    problem = "nothing to listen on: give the socket unit, not the service unit";
   if (has_sockets && result.units.empty() && result.command.empty() && !result.checks) problem = "there is no command";
   if (result.has_misplaced_option) problem = "options must precede units";
   if (result.is_datagram && result.is_seqpacket) problem = "--datagram and --seqpacket exclude each other";

@@ -242,7 +242,7 @@ std::vector<directive<service_unit>> honored() {
       {{"terminate", timeout_mode::terminate}, {"abort", timeout_mode::abort}, {"kill", timeout_mode::kill}});
   using unit = service_unit;
   return {
-      {"Service", "Type", "simple, exec, notify, notify-reload or oneshot",
+      {"Service", "Type", "simple, exec, notify, notify-reload, oneshot, or idle, which is the same as simple",
        store(&unit::type,
              convert::one_of<service_type>({{"simple", service_type::simple},
                                             {"exec", service_type::exec},
@@ -419,6 +419,7 @@ std::vector<directive_group> others() {
         "USBFunctionDescriptors",
         "USBFunctionStrings"}},
       {"Service", support::refused, "sd-activate does not evaluate conditions", {"ExecCondition"}},
+      {"Service", support::refused, "sd-activate looks for programs in /usr and /bin alone", {"ExecSearchPath"}},
       {"Service", support::not_enforced, "a service ends with its main process", {"ExitType"}},
       {"Service",
        support::not_enforced,
@@ -554,7 +555,7 @@ std::vector<directive_group> others() {
       {"Service",
        support::without_effect,
        "concerns what sd-activate does not do",
-       {"BusName", "ExecSearchPath", "GuessMainPID", "PIDFile", "TimeoutCleanSec"}},
+       {"BusName", "GuessMainPID", "PIDFile", "TimeoutCleanSec"}},
   };
 }
 

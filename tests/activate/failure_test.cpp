@@ -200,11 +200,22 @@ TEST_F(failure, problems_of_both_units_are_reported) {
 }
 
 TEST_F(failure, sockets_belong_to_different_services) {
-  expect(
-      {write("a.socket", "[Socket]\nListenStream=@a\n"), write("b.socket", "[Socket]\nListenStream=@b\n")},
-      exit_invalid_unit,
-      "DIR/b.socket: error: belongs to another service than DIR/a.socket: run them by separate sd-activates, or give "
-      "a command\n");
+  expect({write("a.socket", "[Socket]\nListenStream=@a\n"), write("b.socket", "[Socket]\nListenStream=@b\n")},
+         exit_invalid_unit,
+         "DIR/b.socket: error: starts DIR/b.service, but DIR/a.socket starts DIR/a.service: set Service= in both, run "
+         "each with its own sd-activate, or give a command\n");
+}
+
+TEST_F(failure, another_socket_unit_of_the_service_cannot_be_read) {
+  const auto unit = socket_unit();
+  write("web.service", "[Service]\nExecStart=/bin/true\nSockets=other.socket\n");
+  expect({"--check", unit}, exit_invalid_unit, "DIR/other.socket: error: No such file or directory\n");
+}
+
+TEST_F(failure, service_unit_in_place_of_the_socket_unit) {
+  expect({write("web.service", "[Service]\nExecStart=/bin/true\n")}, exit_usage,
+         "sd-activate: nothing to listen on: give the socket unit, not the service unit\n"
+         "Try 'sd-activate --help'.\n");
 }
 
 TEST_F(failure, check_reports_problems_and_starts_nothing) {
