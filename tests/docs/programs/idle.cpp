@@ -14,7 +14,7 @@
 #include <iostream>
 
 static void serve(const sd::unique_fd& client) {
-  const timeval patience{5, 0};  // with a client that neither sends nor reads
+  const timeval patience{5, 0};  // for a client that neither sends nor reads
   setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   char text[4096];
@@ -26,7 +26,7 @@ int main() {
   try {
     auto fds = sd::listen_fds();
     sd::bind_options options;
-    options.nonblocking = sd::nonblocking::on;  // accept4() must not wait if the client has disconnected again
+    options.nonblocking = sd::nonblocking::on;  // accept4() must not wait if the client has already disconnected
     const auto socket = sd::take_or_bind(fds, sd::address("1235"), options);
     sd::require_all_taken(fds);  // a passed socket with another address would never be served
 
