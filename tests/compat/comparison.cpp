@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 
@@ -18,19 +17,6 @@ std::string to_string(const observation& seen) {
 }
 
 }  // namespace
-
-void set(const char* name, const variable& value) {
-  if (value) {
-    ::setenv(name, value->c_str(), 1);
-  } else {
-    ::unsetenv(name);
-  }
-}
-
-void observe(observation& seen, const char* name) {
-  const char* const value = std::getenv(name);
-  seen[name] = value != nullptr ? '"' + std::string(value) + '"' : "not set";
-}
 
 void comparison::compare(const std::function<std::string()>& call, const observation& theirs, const observation& ours,
                          const std::optional<documented>& allowed) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include "calls.hpp"
+
 #include <functional>
 #include <map>
 #include <optional>
@@ -8,23 +10,6 @@
 #include <string>
 
 namespace sd::test {
-
-/// The result of a call, and everything else that can be observed about it.
-using observation = std::map<std::string, std::string>;
-
-/// The value of an environment variable; `nullopt` if it is not set.
-using variable = std::optional<std::string>;
-
-void set(const char* name, const variable& value);
-
-/// Adds the current value of the variable, under its name.
-void observe(observation& seen, const char* name);
-
-/// A difference that docs/sd-daemon.md lists, in the words of its table.
-struct documented {
-  std::string difference;
-  std::optional<int> result = std::nullopt;  ///< our result, if it is fixed
-};
 
 /// Checks that the libraries differ only in the ways that the page lists.
 class comparison {

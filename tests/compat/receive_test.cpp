@@ -6,206 +6,27 @@
 #include "libraries.hpp"
 #include "process.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
-#include <climits>
-#include <cstdlib>
+#include <cstdint>
+#include <optional>
 #include <random>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
 namespace {
 
 using sd::test::comparison;
-using sd::test::documented;
-using sd::test::library;
-using sd::test::observation;
+using sd::test::receive_call;
 using sd::test::variable;
 
-constexpr int first = SD_LISTEN_FDS_START;
-constexpr int last = 16;
-
-struct input {
-  variable pid, pidfdid, count, first_fd, names;
-  int open = 0;   // how many descriptors are open, from the first one on
-  int hole = -1;  // the one among them that is closed
-  bool close_on_exec = false;
-
-  int unset_environment = 0;
-  enum { without_names, null_names, wants_names } form = without_names;
-};
-
-void arrange(const input& input) {
-  sd::test::set("LISTEN_PID", input.pid);
-  sd::test::set("LISTEN_PIDFDID", input.pidfdid);
-  sd::test::set("LISTEN_FDS", input.count);
-  sd::test::set("LISTEN_FDS_FIRST_FD", input.first_fd);
-  sd::test::set("LISTEN_FDNAMES", input.names);
-  for (int fd = first; fd <= last; ++fd) {
-    if (fd < first + input.open && fd != input.hole) {
-      ::dup3(STDIN_FILENO, fd, input.close_on_exec ? O_CLOEXEC : 0);
-    } else {
-      ::close(fd);
-    }
-  }
-}
-
-/// Returns a character per descriptor: x for close-on-exec, o for open without it, . for closed.
-std::string descriptors() {
-  std::string text;
-  for (int fd = first; fd <= last; ++fd) {
-    const int flags = ::fcntl(fd, F_GETFD);
-    text += flags < 0 ? '.' : (flags & FD_CLOEXEC) != 0 ? 'x' : 'o';
-  }
-  return text;
-}
-
-void observe_environment(observation& seen) {
-  for (const char* name : {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"})
-    sd::test::observe(seen, name);
-}
-
-observation receive_with(const library& library, const input& input) {
-  arrange(input);
-  char* none[] = {nullptr};
-  char** names = none;
-  const int result = input.form == input::without_names ? library.listen_fds(input.unset_environment)
-                     : input.form == input::null_names ? library.listen_fds_with_names(input.unset_environment, nullptr)
-                                                       : library.listen_fds_with_names(input.unset_environment, &names);
-  observation seen;
-  seen["result"] = std::to_string(result);
-  if (names == none) {
-    seen["names"] = "untouched";
-  } else {
-    for (char** name = names; *name != nullptr; ++name) {
-      seen["names"] += '[' + std::string(*name) + ']';
-      std::free(*name);
-    }
-    std::free(static_cast<void*>(names));
-  }
-  seen["descriptors"] = descriptors();
-  observe_environment(seen);
-  // What the next caller receives.
-  seen["again"] = std::to_string(library.listen_fds(0));
-  return seen;
-}
-
-std::string describe(const input& input) {
-  std::string text = input.form == input::without_names ? "sd_listen_fds(" : "sd_listen_fds_with_names(";
-  text += std::to_string(input.unset_environment);
-  text += input.form == input::without_names ? ")" : input.form == input::null_names ? ", NULL)" : ", &names)";
-  arrange(input);
-  observation environment;
-  observe_environment(environment);
-  for (const auto& [name, value] : environment) text.append(" ").append(name).append(": ").append(value);
-  return text + " descriptors: " + descriptors();
-}
-
-// The results that the page documents.
-
-/// Reads a decimal number that consists of digits only.
-int read(const variable& text, std::uint64_t most, std::uint64_t& number) {
-  if (text->empty() || text->find_first_not_of("0123456789") != std::string::npos) return -EINVAL;
-  errno = 0;
-  number = std::strtoull(text->c_str(), nullptr, 10);
-  return errno == ERANGE || number > most ? -ERANGE : 0;
-}
-
-std::vector<std::string> split(const std::string& names) {
-  std::vector<std::string> result{""};
-  for (const char c : names) {
-    if (c == ':') {
-      result.emplace_back();
-    } else {
-      result.back() += c;
-    }
-  }
-  return result;
-}
-
-int expected_result(const input& input, std::uint64_t pidfdid) {
-  std::uint64_t number = 0;
-  if (!input.pid || !input.count) return 0;
-  if (const int error = read(input.pid, INT_MAX, number); error != 0) return error;
-  if (number != static_cast<std::uint64_t>(::getpid())) return 0;
-  if (input.pidfdid) {
-    if (const int error = read(input.pidfdid, UINT64_MAX, number); error != 0) return error;
-    if (pidfdid != 0 && number != pidfdid) return 0;
-  }
-  if (const int error = read(input.count, INT_MAX - first, number); error != 0) return error;
-  const auto count = static_cast<int>(number);
-  number = first;
-  if (input.first_fd) {
-    if (const int error = read(input.first_fd, INT_MAX, number); error != 0) return error;
-    if (number < first || number + static_cast<unsigned>(count) > INT_MAX) return -ERANGE;
-  }
-  if (count == 0) return -EINVAL;
-  const auto begin = static_cast<int>(number);
-  const auto end = begin + count;
-  if (end > first + input.open || (input.hole >= begin && input.hole < end)) return -EBADF;
-  if (begin != first) return -EINVAL;
-  const bool wants_names = input.form == input::wants_names && input.names;
-  return wants_names && split(*input.names).size() != static_cast<std::size_t>(count) ? -EINVAL : count;
-}
-
-observation expected(const input& input, std::uint64_t pidfdid) {
-  const int result = expected_result(input, pidfdid);
-  arrange(input);
-  observation seen;
-  seen["result"] = std::to_string(result);
-  seen["names"] = "untouched";
-  if (result > 0 && input.form == input::wants_names) {
-    auto names =
-        input.names ? split(*input.names) : std::vector<std::string>(static_cast<std::size_t>(result), "unknown");
-    seen["names"].clear();
-    for (const auto& name : names) seen["names"] += '[' + name + ']';
-  }
-  seen["descriptors"] = descriptors();
-  for (int i = 0; i < result; ++i) seen["descriptors"][static_cast<std::size_t>(i)] = 'x';
-  const bool unset = input.unset_environment != 0 && result >= 0;
-  if (unset) arrange({});
-  observe_environment(seen);
-  auto again = input;
-  again.form = input::without_names;
-  seen["again"] = unset ? "0" : std::to_string(expected_result(again, pidfdid));
-  return seen;
-}
-
-/// Whether it is a plain decimal number in this range.
-bool is_plain(const variable& text, std::uint64_t least, std::uint64_t most) {
-  std::uint64_t number = 0;
-  if (!text) return true;
-  return read(text, most, number) == 0 && number >= least && (text->size() == 1 || text->front() != '0');
-}
-
-/// Returns the difference that the page allows for this input.
-std::optional<documented> allowed(const input& input, const observation& theirs, const observation& ours,
-                                  bool knows_pidfdid) {
-  const auto& result = ours.at("result");
-  if (input.pidfdid && !knows_pidfdid) return documented{"`LISTEN_PIDFDID`, compared with libsystemd before 259"};
-  if (result == "0" && theirs.at("result").front() == '-') {
-    return documented{"malformed variables that are for another process, or without `LISTEN_FDS`"};
-  }
-  const bool starts_elsewhere = input.first_fd && input.first_fd != std::to_string(first);
-  if ((starts_elsewhere && result.front() == '-') || (input.first_fd && input.unset_environment != 0)) {
-    return documented{"`LISTEN_FDS_FIRST_FD`"};
-  }
-  if (!is_plain(input.pid, 1, INT_MAX) || !is_plain(input.pidfdid, 0, UINT64_MAX) ||
-      !is_plain(input.count, 0, INT_MAX - first)) {
-    return documented{"a number that is not plain decimal or is too large"};
-  }
-  if (result.front() == '-' && theirs.at("result") == result) {
-    return documented{"an error of `sd_listen_fds()`"};
-  }
-  const bool has_backslash = input.names && input.names->find('\\') != std::string::npos;
-  if (has_backslash && input.form == input::wants_names) return documented{"a name with a backslash"};
-  return std::nullopt;
-}
+constexpr int first = receive_call::first;
+constexpr int last = receive_call::last;
 
 /// Generates inputs. Most are well-formed, and the others nearly are.
 class generator {
@@ -283,8 +104,8 @@ class generator {
                std::nullopt};
   }
 
-  input next() {
-    input result;
+  receive_call next() {
+    receive_call result;
     result.pid = often() ? pids_.front() : one_of(pids_);
     if (!often()) result.pidfdid = often() ? pidfdids_[1] : one_of(pidfdids_);
     const int count = 1 + below(6);
@@ -299,8 +120,8 @@ class generator {
       for (int i = 0; i < names; ++i) *result.names += (i > 0 ? ":" : "") + one_of(names_);
     }
     result.unset_environment = below(3) - 1;
-    result.form = std::array{input::without_names, input::null_names, input::wants_names,
-                             input::wants_names}[static_cast<std::size_t>(below(4))];
+    result.form = std::array{receive_call::without_names, receive_call::null_names, receive_call::wants_names,
+                             receive_call::wants_names}[static_cast<std::size_t>(below(4))];
     return result;
   }
 
@@ -337,9 +158,9 @@ TEST_F(receive, documented_results) {
   generator inputs(pidfdid);
   for (int i = 0; i < 100'000; ++i) {
     const auto input = inputs.next();
-    ASSERT_EQ(receive_with(ours, input), expected(input, pidfdid)) << describe(input);
+    ASSERT_EQ(input.of(ours), input.expected(pidfdid)) << input.text();
   }
-  arrange({});
+  receive_call().arrange();
 }
 
 TEST_F(receive_by_both, same_results) {
@@ -348,12 +169,12 @@ TEST_F(receive_by_both, same_results) {
   comparison both;
   for (int i = 0; i < 100'000; ++i) {
     const auto input = inputs.next();
-    const auto our_result = receive_with(ours, input);
-    const auto their_result = receive_with(theirs, input);
-    both.compare([&] { return describe(input); }, their_result, our_result,
-                 allowed(input, their_result, our_result, theirs.knows_pidfdid));
+    const auto our_result = input.of(ours);
+    const auto their_result = input.of(theirs);
+    both.compare([&] { return input.text(); }, their_result, our_result,
+                 allowed(input, their_result, our_result, theirs));
   }
-  arrange({});
+  receive_call().arrange();
   std::set<std::string> differences{
       "malformed variables that are for another process, or without `LISTEN_FDS`",
       "a number that is not plain decimal or is too large",
@@ -366,13 +187,13 @@ TEST_F(receive_by_both, same_results) {
 }
 
 TEST_F(receive, one_of_several_threads_that_unset_the_environment_receives) {
-  input input;
+  receive_call input;
   input.pid = std::to_string(::getpid());
   input.count = "3";
   input.open = 3;
   input.unset_environment = 1;
   for (int i = 0; i < 200; ++i) {
-    arrange(input);
+    input.arrange();
     std::atomic<int> ready{0};
     std::array<int, 4> results{};
     std::vector<std::thread> threads;
@@ -388,22 +209,22 @@ TEST_F(receive, one_of_several_threads_that_unset_the_environment_receives) {
     std::sort(results.begin(), results.end());
     ASSERT_EQ(results, (std::array{0, 0, 0, 3}));
   }
-  arrange({});
+  receive_call().arrange();
 }
 
 TEST_F(receive, all_threads_receive_if_the_environment_stays) {
-  input input;
+  receive_call input;
   input.pid = std::to_string(::getpid());
   input.count = "3";
   input.open = 3;
-  arrange(input);
+  input.arrange();
   std::array<int, 4> results{};
   std::vector<std::thread> threads;
   threads.reserve(results.size());
   for (auto& result : results) threads.emplace_back([&] { result = ours.listen_fds(0); });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(results, (std::array{3, 3, 3, 3}));
-  arrange({});
+  receive_call().arrange();
 }
 
 }  // namespace

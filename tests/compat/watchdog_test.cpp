@@ -6,37 +6,17 @@
 
 #include <unistd.h>
 
-#include <climits>
-#include <cstdlib>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace {
 
 using sd::test::comparison;
-using sd::test::documented;
-using sd::test::library;
-using sd::test::observation;
 using sd::test::variable;
+using sd::test::watchdog_call;
 
 class watchdog : public sd::test::both_libraries {};
-
-observation observe(const library& library, const variable& usec, const variable& pid, int unset, bool wants_usec) {
-  sd::test::set("WATCHDOG_USEC", usec);
-  sd::test::set("WATCHDOG_PID", pid);
-  std::uint64_t period = 4711;
-  observation seen;
-  seen["result"] = std::to_string(library.watchdog_enabled(unset, wants_usec ? &period : nullptr));
-  seen["usec"] = std::to_string(period);
-  for (const char* name : {"WATCHDOG_USEC", "WATCHDOG_PID"}) sd::test::observe(seen, name);
-  return seen;
-}
-
-/// Whether it is a decimal number without leading zeros, and no larger than this.
-bool is_plain(const variable& text, std::uint64_t most) {
-  if (!text) return true;
-  if (text->empty() || text->front() == '0' || text->find_first_not_of("0123456789") != std::string::npos) return false;
-  return text->size() < 20 && std::strtoull(text->c_str(), nullptr, 10) <= most;
-}
 
 TEST_F(watchdog, same_results) {
   const std::string self = std::to_string(::getpid());
@@ -73,19 +53,10 @@ TEST_F(watchdog, same_results) {
     for (const auto& pid : values) {
       for (const int unset : {0, 1, -1}) {
         for (const bool wants_usec : {true, false}) {
-          const auto our_result = observe(ours, usec, pid, unset, wants_usec);
-          const auto their_result = observe(theirs, usec, pid, unset, wants_usec);
-          std::optional<documented> allowed;
-          if (our_result.at("result") == "0" && their_result.at("result").front() == '-') {
-            allowed = documented{"malformed variables that are for another process, or without `LISTEN_FDS`"};
-          } else if (!is_plain(usec, INT64_MAX) || !is_plain(pid, INT_MAX)) {
-            allowed = documented{"a number that is not plain decimal or is too large"};
-          }
-          both.compare(
-              [&] {
-                return "WATCHDOG_USEC=" + usec.value_or("(not set)") + " WATCHDOG_PID=" + pid.value_or("(not set)");
-              },
-              their_result, our_result, allowed);
+          const watchdog_call call{usec, pid, unset, wants_usec};
+          const auto our_result = call.of(ours);
+          const auto their_result = call.of(theirs);
+          both.compare([&] { return call.text(); }, their_result, our_result, allowed(call, their_result, our_result));
         }
       }
     }
