@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Reads any text as units of both types. The part after the first NUL is their drop-in.
+// Reads any text as units of both types. What follows a line "---" is a drop-in, and a comment in the first line names
+// the unit. Reads the text as one with specifiers and as an environment file, too.
 #include "commands.hpp"
 #include "diagnostics.hpp"
+#include "environment_file.hpp"
+#include "input.hpp"
 #include "service_unit.hpp"
 #include "socket_unit.hpp"
+#include "specifiers.hpp"
 #include "unit.hpp"
 #include "unit_file.hpp"
+#include "values.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -18,10 +22,7 @@
 namespace {
 
 using namespace sd::activate;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
+using sd::fuzz::require;
 
 /// Requires that the place of a diagnostic is in its source, or at the end of a line.
 void check(const diagnostic& problem) {
@@ -40,34 +41,64 @@ void check(const command& line) {
   for (const auto& each : words) require(each.find('\0') == std::string::npos);
 }
 
-unit unit_of(std::string_view name, std::string_view text, diagnostics& problems) {
+/// A unit whose file and drop-ins are the parts of the text.
+unit unit_of(const unit_name& name, std::string_view text, diagnostics& problems) {
   unit whole;
-  whole.name = parse_unit_name(name).value();
-  whole.path = "/etc/units/" + std::string(name);
-  const auto end = text.find('\0');
-  whole.text = make_source(whole.path, text.substr(0, end));
-  whole.assignments = parse(whole.text, problems);
-  if (end == std::string_view::npos) return whole;
-  auto added = parse(make_source("drop-in", text.substr(end + 1)), problems);
-  whole.assignments.insert(whole.assignments.end(), std::make_move_iterator(added.begin()),
-                           std::make_move_iterator(added.end()));
+  whole.name = name;
+  whole.path = "/etc/units/" + name.full();
+  for (const auto part : sd::fuzz::split(text, "\n---\n")) {
+    const auto source = make_source(whole.text ? "drop-in" : whole.path, part);
+    if (!whole.text) whole.text = source;
+    auto assignments = parse(source, problems);
+    std::move(assignments.begin(), assignments.end(), std::back_inserter(whole.assignments));
+  }
   return whole;
+}
+
+/// Returns the name that the first line has, if it has one, or another one.
+unit_name name_in(std::string_view text, const std::string& type, std::string_view otherwise) {
+  const auto line = text.substr(0, text.find('\n'));
+  const auto name = parse_unit_name(std::string(line.starts_with("# ") ? line.substr(2) : otherwise) + '.' + type);
+  if (!name) return parse_unit_name(std::string(otherwise) + '.' + type).value();
+  const auto again = parse_unit_name(name->full());
+  require(again && again->full() == name->full());
+  return *name;
+}
+
+void check_specifiers(std::string_view text, const unit_name& name) {
+  require(unescape_unit_name(escape_unit_name(text)) == text);
+  const auto escaped = escape_unit_name(text.substr(0, 60));
+  if (!escaped.empty()) require(parse_unit_name(escaped + ".service").has_value());
+  const auto result = expand(text, name, "/etc/units/" + name.full());
+  require(result.problem.empty() ? text.find('%') != std::string_view::npos || result.text == text
+                                 : text.substr(result.offset, 1) == "%");
+}
+
+void check_environment(std::string_view text) {
+  for (const auto& [name, value] : parse_environment_file(text)) {
+    require(is_variable_name(name));
+    require(value.size() <= text.size());
+  }
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto text = sd::fuzz::text_of(data, size);
   diagnostics problems;
-  const auto socket = read_socket_unit(unit_of("web@8080.socket", text, problems), problems);
+  const auto socket_name = name_in(text, "socket", "web@8080");
+  const auto socket = read_socket_unit(unit_of(socket_name, text, problems), problems);
   for (const auto* const list : {&socket.start_pre, &socket.start_post, &socket.stop_pre, &socket.stop_post}) {
     for (const auto& line : *list) check(line);
   }
-  const auto service = read_service_unit(unit_of("web@a-b\\x2dc.service", text, problems), problems);
+  const auto service_name = name_in(text, "service", "web@a-b\\x2dc");
+  const auto service = read_service_unit(unit_of(service_name, text, problems), problems);
   for (const auto* const list :
        {&service.start, &service.start_pre, &service.start_post, &service.stop, &service.stop_post}) {
     for (const auto& line : *list) check(line);
   }
   for (const auto& each : problems.all()) check(each);
+  check_specifiers(text, service_name);
+  check_environment(text);
   return 0;
 }
