@@ -93,7 +93,7 @@ int open_pidfd(int pid) noexcept { return negated_errno(static_cast<int>(::sysca
 int is_pidfs(int pidfd) noexcept {
   constexpr std::uint32_t pidfs_magic = 0x50494446;
   struct statfs fs;
-  if (::fstatfs(pidfd, &fs) < 0) return -errno;
+  if (const int result = uninterrupted([&] { return ::fstatfs(pidfd, &fs); }); result < 0) return result;
   return static_cast<std::uint32_t>(fs.f_type) == pidfs_magic ? 1 : 0;
 }
 int inode(int fd, std::uint64_t& number) noexcept {

@@ -92,7 +92,7 @@ int link_status(const char* path, file& result) noexcept {
 int is_message_queue(int fd) noexcept {
   constexpr std::uint32_t mqueue_magic = 0x19800202;
   struct statfs fs;
-  if (::fstatfs(fd, &fs) < 0) return -errno;
+  if (const int result = uninterrupted([&] { return ::fstatfs(fd, &fs); }); result < 0) return result;
   struct stat status;
   if (::fstat(fd, &status) < 0) return -errno;
   return static_cast<std::uint32_t>(fs.f_type) == mqueue_magic && S_ISREG(status.st_mode) ? 1 : 0;
@@ -115,23 +115,22 @@ int remove_directory(const char* path) noexcept { return negated_errno(::rmdir(p
 int remove(const char* path) noexcept { return negated_errno(::unlink(path)); }
 
 int create_file(const char* path) noexcept {
-  return negated_errno(::open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  return uninterrupted([&] { return ::open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR); });
 }
 int open_file(const char* path) noexcept {
-  return negated_errno(::open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  return uninterrupted([&] { return ::open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); });
 }
 int change_mode(int fd, unsigned mode) noexcept { return negated_errno(::fchmod(fd, permissions(mode))); }
 int change_owner(int fd, unsigned user, unsigned group) noexcept { return negated_errno(::fchown(fd, user, group)); }
 int lock(int fd) noexcept {
-  while (::flock(fd, LOCK_EX) < 0) {
-    if (errno != EINTR) return -errno;
-  }
-  return 0;
+  return uninterrupted([&] { return ::flock(fd, LOCK_EX); });
 }
 int unlock(int fd) noexcept { return negated_errno(::flock(fd, LOCK_UN)); }
 
 #if defined(__linux__)
-int open_path(const char* path) noexcept { return negated_errno(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)); }
+int open_path(const char* path) noexcept {
+  return uninterrupted([&] { return ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC); });
+}
 int open_bound_file(int socket) noexcept {
   // SIOCUNIXFILE of <linux/un.h>, which cannot be included together with <sys/un.h>.
   constexpr int siocunixfile = 0x89e0;

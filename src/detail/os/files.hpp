@@ -53,7 +53,7 @@ int change_mode(int fd, unsigned mode) noexcept;
 /// fchown(2). An id of `same_id` stays as it is.
 int change_owner(int fd, unsigned user, unsigned group) noexcept;
 inline constexpr unsigned same_id = static_cast<unsigned>(-1);
-/// flock(LOCK_EX). Retries on EINTR.
+/// flock(LOCK_EX)
 int lock(int fd) noexcept;
 /// flock(LOCK_UN). Releases the lock even if a forked child has a copy of the descriptor.
 int unlock(int fd) noexcept;

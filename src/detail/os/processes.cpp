@@ -81,7 +81,9 @@ int pidfd_inode(int pidfd, std::uint64_t& number) noexcept {
 #else
 int pidfd_inode(int, std::uint64_t&) noexcept { return -EOPNOTSUPP; }
 #endif
-int duplicate_to(int fd, int number) noexcept { return negated_errno(::dup2(fd, number)); }
+int duplicate_to(int fd, int number) noexcept {
+  return uninterrupted([&] { return ::dup2(fd, number); });
+}
 char** environment() noexcept { return environ; }
 int execute(const char* path, char* const* arguments, char* const* environment) noexcept {
   return negated_errno(::execve(path, arguments, environment));

@@ -96,10 +96,8 @@ int bind(int fd, const void* address, std::size_t size) noexcept {
 }
 int listen(int fd, int backlog) noexcept { return negated_errno(::listen(fd, backlog)); }
 int connect(int fd, const void* address, std::size_t size) noexcept {
-  while (::connect(fd, static_cast<const sockaddr*>(address), static_cast<socklen_t>(size)) < 0) {
-    if (errno != EINTR) return -errno;
-  }
-  return 0;
+  const auto* const to = static_cast<const sockaddr*>(address);
+  return uninterrupted([&] { return ::connect(fd, to, static_cast<socklen_t>(size)); });
 }
 int send_message(int fd, const piece* pieces, std::size_t piece_count, const void* address, std::size_t size,
                  const int* fds, std::size_t fd_count, int pid) noexcept {

@@ -40,7 +40,7 @@ int peer_address(int fd, void* address, std::size_t size) noexcept;
 int open_socket(int family, int type, int protocol = 0) noexcept;
 int bind(int fd, const void* address, std::size_t size) noexcept;
 int listen(int fd, int backlog) noexcept;
-/// connect(2). Retries on EINTR.
+/// connect(2)
 int connect(int fd, const void* address, std::size_t size) noexcept;
 /// sendmsg(2) without SIGPIPE. Retries on EINTR. If the address is null, the message goes to the peer of a connected
 /// socket. If `pid` is not 0, SCM_CREDENTIALS of that process are attached. -EMSGSIZE for more than `most_pieces`.
