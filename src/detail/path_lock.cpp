@@ -29,7 +29,9 @@ int path_lock::acquire(const std::string& path) noexcept {
     os::file there;
     if (const int result = os::status(file_.get(), locked); result < 0) return result;
     // The former holder may have removed the file that is locked now. Later processes would lock a new one.
-    if (os::link_status(name_, there) == 0 && os::is_same(locked, there)) return 0;
+    const int result = os::link_status(name_, there);
+    if (result == 0 && os::is_same(locked, there)) return 0;
+    if (result < 0 && result != -ENOENT) return result;
   }
 }
 
