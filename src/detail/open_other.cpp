@@ -28,29 +28,40 @@ struct sockaddr_nl {
 #endif
 
 #include <cerrno>
+#include <utility>
 
 namespace sd::detail {
 
 namespace {
 
 using os::negated_errno;
+using os::uninterrupted;
 
 constexpr mode_t owner_only = S_IRUSR | S_IWUSR;
+
+int open_existing_fifo(const std::string& path) noexcept {
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+  const int result = uninterrupted([&] { return ::open(path.c_str(), flags); });
+  if (result < 0) return result;
+  unique_fd fd(result);
+  struct stat status;
+  if (::fstat(fd.get(), &status) < 0) return -errno;
+  return S_ISFIFO(status.st_mode) ? fd.release() : -EEXIST;
+}
 
 }  // namespace
 
 int open_fifo(const std::string& path, bool& is_new) noexcept {
   is_new = ::mkfifo(path.c_str(), owner_only) == 0;
   if (!is_new && errno != EEXIST) return -errno;
-  unique_fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
-  if (!fd) return -errno;
-  struct stat status;
-  if (::fstat(fd.get(), &status) < 0) return -errno;
-  return S_ISFIFO(status.st_mode) ? fd.release() : -EEXIST;
+  const int result = open_existing_fifo(path);
+  if (result < 0 && std::exchange(is_new, false)) ::unlink(path.c_str());
+  return result;
 }
 
 int open_special(const std::string& path, bool is_writable) noexcept {
-  return negated_errno(::open(path.c_str(), (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW));
+  const int flags = (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
+  return uninterrupted([&] { return ::open(path.c_str(), flags); });
 }
 
 #if defined(__linux__)

@@ -11,7 +11,8 @@
 // negated errno.
 namespace sd::detail {
 
-/// Opens a FIFO for reading and writing, nonblocking, and creates it unless it exists. `is_new` tells which.
+/// Opens a FIFO for reading and writing, nonblocking, and creates it unless it exists. `is_new` tells which. A FIFO
+/// that was created is removed again if it cannot be opened.
 int open_fifo(const std::string& path, bool& is_new) noexcept;
 
 /// Opens a special file.
