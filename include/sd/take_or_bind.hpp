@@ -164,7 +164,8 @@ struct bind_options {
 ///   Those of `take()` except `errc::not_passed`; the errno of a failed system call, such as `EADDRINUSE` if the
 ///   address is being served; `EINVAL` for a kind that cannot be bound; `EISDIR` for a path that can only be a
 ///   directory's; `ESTALE` if another process has replaced the path right after it was bound. The list is unchanged
-///   then, and no socket, path or new directory is left behind.
+///   then, and no socket, path or new directory is left behind, except for the lock file and its directories if that
+///   file can be created but not locked, examined or removed.
 /// @threadsafety Distinct lists may be used from different threads. Blocks while another process that uses this library
 ///               binds the same path.
 /// @see systemd.socket(5), bind(2), unix(7)
