@@ -9,6 +9,12 @@ namespace sd::test {
 
 std::atomic<std::size_t> largest_allocation{0};
 std::atomic<int> allocations_left{-1};
+void (*before_allocation)() = nullptr;
+
+bool fails_to_allocate() {
+  if (before_allocation != nullptr) before_allocation();
+  return allocations_left >= 0 && allocations_left-- == 0;
+}
 
 }  // namespace sd::test
 
@@ -16,8 +22,9 @@ std::atomic<int> allocations_left{-1};
 void* operator new(std::size_t size) {
   using namespace sd::test;
   largest_allocation = std::max(largest_allocation.load(), size);
-  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
-  if (void* const memory = std::malloc(size)) return memory;
+  if (fails_to_allocate()) throw std::bad_alloc();
+  // Not malloc(3), which the tests of failures replace.
+  if (void* const memory = std::realloc(nullptr, size)) return memory;
   throw std::bad_alloc();
 }
 void operator delete(void* memory) noexcept { std::free(memory); }

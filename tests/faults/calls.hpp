@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// The system calls that can fail, and what each of them can fail with.
+namespace sd::test {
+
+/// One system call as a tracer sees it.
+struct system_call {
+  int process = 0;  ///< 0 for the traced process, and its children from 1 on, in the order in which they were created
+  int index = 0;    ///< counts the calls of the process
+  int phase = 0;
+  long number = 0;
+  std::array<std::uint64_t, 6> arguments{};
+  std::string path;  ///< the path that it was called with, if any
+};
+
+/// Returns the call as text without numbers that differ from run to run: `openat s.sd-lock`, `fcntl F_GETFD`.
+std::string text_of(const system_call& call);
+
+/// Returns the errnos that the manual pages list for this call, for arguments that are valid. Empty for a call that
+/// cannot fail then.
+/// @throws std::out_of_range for a call that the table does not have
+const std::vector<int>& errors_of(const system_call& call);
+
+/// Returns the index of the argument that is a path, or -1.
+int path_argument(long number);
+
+/// Whether the kernel has carried out what it reports this errno for: close(2) closes the descriptor in any case, and
+/// wait4(2) finds no child if another thread has waited for it.
+bool is_carried_out(const system_call& call, int error);
+
+/// Whether a child may make the call between fork(2) and execve(2): it is made by an async-signal-safe function.
+bool is_allowed_in_child(const system_call& call);
+
+/// Returns the name of an errno, such as `EMFILE`.
+std::string name_of_error(int error);
+
+}  // namespace sd::test

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <system_error>
+#include <vector>
+
+// Runs each scenario once for each failure that it can meet, and checks what is left of it.
+namespace sd::test {
+
+using words = std::vector<std::string>;
+
+/// What of a process a failure must not change: descriptors, environment, signals, children, and the files below its
+/// working directory. Each has a name, such as `fd 3` or `path s`.
+using state_of_process = std::map<std::string, std::string>;
+
+/// One run of a scenario, in a process of its own. Its working directory is empty.
+class run {
+ public:
+  run(std::string directory, int report, int allocation)
+      : directory_(std::move(directory)), report_(report), allocation_(allocation) {}
+
+  [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+  /// Returns a path in the working directory.
+  std::string operator/(const std::string& name) const { return directory_ + '/' + name; }
+  /// The descriptor that takes the report. A program that takes the place of this process writes to it.
+  [[nodiscard]] int report() const noexcept { return report_; }
+
+  /// Calls the function under test.
+  ///
+  /// @param tested  Returns what the function under test returns. It calls `returned()` if results are destroyed that
+  ///                are more than memory.
+  /// @param checked Returns the result in place of "ok", after it has waited for children, for example.
+  void test(const std::function<std::string()>& tested, const std::function<std::string()>& checked = nullptr);
+  /// Marks that the function under test has returned.
+  static void returned();
+
+ private:
+  std::string directory_;
+  int report_;
+  int allocation_;
+};
+
+/// Returns the error as text: `EMFILE`, `sd:not passed`, or `ok`.
+std::string text_of(const std::error_code& ec);
+
+/// What the failure of a call may lead to besides the usual thing: that the function fails with that errno, or nothing
+/// if close(2) fails, if the results are being destroyed, or if the call is made again after EINTR.
+struct exception {
+  std::string call;   ///< the text of the call, or its beginning followed by "*"; "cleanup: " precedes it in that phase
+  std::string error;  ///< the errno that is injected. Empty for any
+  std::string results;  ///< what the function may return, separated by "|": `same` is that errno, and `usual` is what
+                        ///< it returns if nothing fails. Empty if this failure is left out
+  words changes = {};   ///< what has changed then. Empty for nothing, or for the usual changes with the usual result
+};
+
+/// Appends the lists to each other.
+std::vector<exception> operator+(std::vector<exception> a, const std::vector<exception>& b);
+
+struct scenario {
+  std::string name;
+  std::function<void(run&)> body;
+  std::string result = "ok";  ///< what it returns if nothing is injected
+  words changes = {};         ///< what it changes then
+  std::vector<exception> exceptions = {};
+  bool is_unprivileged = false;  ///< whether it runs as another user than root
+};
+
+/// Runs all scenarios, and prints what does not hold and how much was tried.
+///
+///   PROGRAM [--quick] [--list] [SCENARIO...]
+///
+/// @returns The exit status: 77 if the tests cannot run here.
+int enumerate(const std::vector<scenario>& all, int argc, char** argv);
+
+/// Returns what has changed between two states: `+fd 3`, `-env LISTEN_PID`, `~path s`.
+words changes_between(const state_of_process& before, const state_of_process& after);
+state_of_process read_state();
+
+/// Marks that this process must not allocate memory or lock a mutex in its children.
+void forbid_in_children();
+
+}  // namespace sd::test

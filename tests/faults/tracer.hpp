@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include "calls.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Runs a process under ptrace(2), lists its system calls, and makes one of them fail.
+namespace sd::test {
+
+/// Why the tests cannot trace here. Empty if they can.
+std::string reason_not_to_trace();
+
+/// The failure of one system call.
+struct fault {
+  int process;
+  int index;
+  int error;
+};
+
+/// What the traced process announces with `announce()`.
+enum phase : int {
+  function = 1,   ///< the function under test begins
+  cleanup = 2,    ///< it has returned, and its results are about to be destroyed
+  finished = 3,   ///< the results are destroyed; the process is no longer traced
+  forbidden = 4,  ///< a child allocates memory or locks a mutex
+};
+
+/// Called by the process to be traced, with `function` first: the process stops until the tracer is ready.
+void announce(phase phase);
+
+/// What a tracer has seen.
+struct trace {
+  std::vector<system_call> calls;
+  std::vector<std::string> violations;  ///< what no process may ever do, such as closing a descriptor twice
+  std::optional<system_call> injected;  ///< the call that failed
+  int status = 0;                       ///< as waitpid(2) returns it
+};
+
+/// Runs a function in a child process, and the function's children with it until they execute a program. The calls
+/// count that are made between the phases `function` and `finished`.
+trace run_traced(const std::function<void()>& body, const std::optional<fault>& fault, const std::string& directory);
+
+}  // namespace sd::test
