@@ -130,11 +130,11 @@ class enumerator {
     std::vector<bool> used(which.exceptions.size());
     std::set<std::string> seen;
     for (const auto& call : usual.seen.calls) {
-      const auto& errors = errors_of(call);
-      if (errors.empty() || (is_quick_ && !seen.insert(sd::test::text_of(call)).second)) continue;
+      const auto& possible = errors_of(call);
+      if (possible.empty() || (is_quick_ && !seen.insert(sd::test::text_of(call)).second)) continue;
       ++calls_;
       std::size_t tried = 0;
-      for (const int error : errors) {
+      for (const int error : possible) {
         if (is_quick_ && ++tried > 1 && error != EINTR) continue;
         inject(which, usual, call, error, used);
       }
