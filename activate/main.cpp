@@ -5,6 +5,7 @@
 #include "diagnostics.hpp"
 #include "events.hpp"
 #include "options.hpp"
+#include "process.hpp"
 #include "show.hpp"
 
 #include <fcntl.h>
@@ -56,6 +57,7 @@ int main(int argc, char** argv) try {
   if (options.checks) return exit_success;
   // A reader of the events may leave.
   std::signal(SIGPIPE, SIG_IGN);
+  keep_descriptors_from_services();
   if (options.json_fd >= 0 && ::fcntl(options.json_fd, F_SETFD, FD_CLOEXEC) < 0) {
     fmt::print(stderr, "sd-activate: --json {}: {}\n", options.json_fd, std::generic_category().message(errno));
     return exit_usage;

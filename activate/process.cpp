@@ -4,6 +4,7 @@
 #include <sd/activation.hpp>
 #include <sd/unique_fd.hpp>
 
+#include "detail/os/descriptors.hpp"
 #include "detail/program_start.hpp"
 #include "environment_file.hpp"
 #include "sockets.hpp"
@@ -26,6 +27,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -281,6 +283,16 @@ void raise_descriptor_limit() noexcept {
   limit_of_services = limit;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void keep_descriptors_from_services() noexcept {
+  if (detail::os::set_close_on_exec_range(STDERR_FILENO + 1, INT_MAX) >= 0) return;
+  // Before Linux 5.11.
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd", ec)) {
+    const auto fd = parse_number(entry.path().filename().string(), INT_MAX);
+    if (fd && *fd > STDERR_FILENO) detail::os::set_close_on_exec(static_cast<int>(*fd), true);
+  }
 }
 
 process_starter::process_starter(service_unit unit, environment_map inherited, listen_pid pid)

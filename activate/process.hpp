@@ -31,6 +31,10 @@ std::string random_id();
 /// Raises the number of descriptors that this process may have as far as possible. Services keep the limit of before.
 void raise_descriptor_limit() noexcept;
 
+/// Makes all descriptors of this process close-on-exec but for the standard streams, so that services, which may run as
+/// other users, do not inherit what this process has inherited.
+void keep_descriptors_from_services() noexcept;
+
 /// Starts processes as a service unit describes them.
 ///
 /// Each process is the leader of a session of its own, and is killed if sd-activate is.

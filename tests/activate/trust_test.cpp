@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What sd-activate keeps from services, and from other users who can change files that it reads or send it messages.
+#include <sd/notify.hpp>
+#include <sd/unique_fd.hpp>
+
+#include "check.hpp"
+#include "client.hpp"
+#include "running.hpp"
+#include "web.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+using sd::activate::test::activator;
+using sd::activate::test::circumstances;
+using sd::activate::test::create;
+using sd::activate::test::eventually;
+using sd::activate::test::exit_failure;
+using sd::activate::test::is_running;
+using sd::activate::test::run;
+using sd::activate::test::with_service;
+using sd::activate::test::without;
+using sd::test::ask;
+using sd::test::check;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr unsigned nobody = 65534;
+constexpr int exit_strict = 3;
+
+class trust : public sd::activate::test::web {};
+
+/// Only root can give files to another user, and start services as one.
+class trust_of_root : public trust {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: not root";
+  }
+
+  /// Makes a symbolic link of the user nobody.
+  static void make_foreign_link(const std::string& target, const std::string& path) {
+    fs::create_symlink(target, path);
+    check(::lchown(path.c_str(), nobody, nobody), "lchown");
+  }
+
+  /// Writes the units of a service that runs a shell command as the user nobody. Returns the path of the socket unit.
+  [[nodiscard]] std::string write_of_nobody(const std::string& command, const std::string& settings = "") const {
+    auto unit = write("");
+    std::ofstream(there_ / "web.service")
+        << "[Service]\nUser=" << nobody << "\nStandardOutput=journal\nExecStart=/bin/sh -c '" << command << "'\n"
+        << settings;
+    return unit;
+  }
+
+  /// Returns a name for a directory in /run.
+  static std::string runtime_name() { return "sd-activate-test-" + std::to_string(::getpid()); }
+};
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// --- what a service inherits -----------------------------------------------------------------------------------------
+
+TEST_F(trust, service_does_not_inherit_what_sd_activate_has_inherited) {
+  circumstances how;
+  how.program = {"/bin/sh", "-c", R"(exec 9</dev/null; exec "$0" "$@")", SD_ACTIVATE};
+  activator program(with_service({"-l", "127.0.0.1:0"}), how);
+  EXPECT_EQ(ask(program.address(), "descriptors"), "3 4");  // the socket and the connection
+}
+}  // namespace
