@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <pwd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -132,10 +133,16 @@ struct preparation {
   }
 
   [[nodiscard]] bool set_identity() const noexcept {
+    const bool is_other_user = has_user && user != ::geteuid();
     if (has_user) {
       if (begin(fails(set_groups, groups->size(), groups->data()), "set the groups")) return true;
       if (begin(fails(set_group, group, group, group), "set the group")) return true;
       if (begin(fails(set_user, user, user, user), "set the user")) return true;
+    }
+    if (is_other_user) {
+      // Which another user has no right to. Containers may forbid keyrings, and old kernels lack ambient capabilities.
+      fails(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+      ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     }
     // A change of user clears it.
     if (begin(::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0, "set the parent-death signal")) return true;

@@ -91,4 +91,34 @@ TEST_F(trust, service_does_not_inherit_what_sd_activate_has_inherited) {
   activator program(with_service({"-l", "127.0.0.1:0"}), how);
   EXPECT_EQ(ask(program.address(), "descriptors"), "3 4");  // the socket and the connection
 }
+
+TEST_F(trust_of_root, service_of_another_user_does_not_inherit_keys) {
+  const auto unit = write_of_nobody("cat /proc/keys");
+  const char* const name = "sd-activate-test";
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 ||
+      ::syscall(SYS_add_key, "user", name, "x", 1, KEY_SPEC_SESSION_KEYRING) < 0 ||
+      contents("/proc/keys").find(name) == std::string::npos) {
+    GTEST_SKIP() << "SKIPPED: there are no keyrings";
+  }
+  const auto ended = run({"-q", "--once", "--now", unit});
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_THAT(ended.output, Not(HasSubstr(name)));
+}
+
+TEST_F(trust_of_root, service_of_another_user_does_not_inherit_capabilities) {
+  const auto unit = write_of_nobody("grep CapAmb /proc/self/status");
+  fs::permissions(there_.path(), fs::perms(0755));
+  circumstances how;
+  how.program = {"setpriv",
+                 "--reuid=daemon",
+                 "--regid=daemon",
+                 "--clear-groups",
+                 "--inh-caps=+setuid,+setgid",
+                 "--ambient-caps=+setuid,+setgid",
+                 SD_ACTIVATE};
+  how.has_events = false;
+  const auto ended = run({"-q", "--once", "--now", unit}, how);
+  EXPECT_EQ(ended.errors, "");
+  EXPECT_EQ(ended.output, "CapAmb:\t0000000000000000\n");
+}
 }  // namespace
