@@ -5,10 +5,12 @@
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/descriptors.hpp"
+#include "detail/os/sockets.hpp"
 #include "detail/program_start.hpp"
 #include "environment_file.hpp"
 #include "sockets.hpp"
 #include "specifiers.hpp"
+#include "trusted_file.hpp"
 #include "values.hpp"
 
 #include <fcntl.h>
@@ -32,10 +34,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <random>
-#include <sstream>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -237,8 +237,10 @@ class standard_streams {
 
   int open_file(const std::string& path, int flags) {
     constexpr mode_t mode = 0666;
-    files_.emplace_back(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, mode));
+    // A FIFO would wait for a process at its other end.
+    files_.push_back(open_trusted(path, flags | O_NOCTTY | O_NONBLOCK, mode));
     if (!files_.back()) fail(errno, path);
+    detail::os::set_nonblocking(files_.back().get(), false);
     return files_.back().get();
   }
 
@@ -258,15 +260,11 @@ class standard_streams {
 
 // --- environment -----------------------------------------------------------------------------------------------------
 
-void read_environment_file(const environment_file& file, environment_map& variables) {
-  std::ifstream input(file.path);
-  if (!input) {
-    if (file.may_be_missing) return;
-    fail(errno, "EnvironmentFile=" + file.path);
-  }
-  std::ostringstream text;
-  text << input.rdbuf();
-  for (auto& [name, value] : parse_environment_file(text.str())) variables[name] = std::move(value);
+void read_environment_file(const environment_file& file, environment_map& variables) try {
+  const auto contents = read_trusted(file.path);
+  for (auto& [name, value] : parse_environment_file(contents.text)) variables[name] = std::move(value);
+} catch (const std::system_error& error) {
+  if (!file.may_be_missing) fail(error.code().value(), "EnvironmentFile=" + file.path);
 }
 
 // --- users -----------------------------------------------------------------------------------------------------------
@@ -352,12 +350,12 @@ void process_starter::make_directories() {
                                          "CONFIGURATION_DIRECTORY"};
   for (const auto& [kind, name] : unit_.directories) {
     const auto path = *root_of[kind] + '/' + name;
-    std::error_code ec;
-    const bool is_new = fs::create_directories(path, ec);
-    if (ec) throw std::system_error(ec, "make directory " + path);
+    bool is_new = false;
+    // The user of the service may have put a symbolic link in the place of one of its directories.
+    const auto where = make_directory(*root_of[kind], name, is_new);
+    if (!where) fail(errno, "make directory " + path);
     if (is_new || kind != service_directory::configuration) {
-      // The user of the service may have put a symbolic link in the place of its directory.
-      const unique_fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      const unique_fd directory(::openat(where.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!directory) fail(errno, "open " + path);
       if (::fchmod(directory.get(), unit_.directory_modes[kind]) < 0) fail(errno, "change the mode of " + path);
       if (has_user_ && ::fchown(directory.get(), user_, group_) < 0) fail(errno, "change the owner of " + path);
@@ -371,10 +369,7 @@ void process_starter::make_directories() {
 
 void process_starter::remove_runtime_directories() const noexcept {
   if (unit_.keeps_runtime_directory) return;
-  for (const auto& path : runtime_directories_) {
-    std::error_code stays;
-    fs::remove_all(path, stays);
-  }
+  for (const auto& path : runtime_directories_) remove_directory(path);
 }
 
 environment_map process_starter::variables_for(const process_details& details) const {

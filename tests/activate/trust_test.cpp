@@ -121,4 +121,90 @@ TEST_F(trust_of_root, service_of_another_user_does_not_inherit_capabilities) {
   EXPECT_EQ(ended.errors, "");
   EXPECT_EQ(ended.output, "CapAmb:\t0000000000000000\n");
 }
+
+// --- files that others can change ------------------------------------------------------------------------------------
+
+// --- symbolic links of others ----------------------------------------------------------------------------------------
+
+TEST_F(trust_of_root, output_does_not_follow_a_link_of_another_user) {
+  std::ofstream(there_ / "file") << "before\n";
+  fs::create_directory(there_ / "directory");
+  make_foreign_link(there_ / "file", there_ / "link");
+  make_foreign_link(there_ / "directory", there_ / "other");
+  for (const auto* const last : {"link", "other/file"}) {
+    const std::string name = last;
+    const auto ended =
+        run({"-q", "--once", "--now", write_of_nobody("echo text", "StandardOutput=append:" + (there_ / name) + '\n')});
+    EXPECT_EQ(ended.status, exit_failure);
+    EXPECT_EQ(without(there_.path(), ended.errors),
+              "sd-activate: error: web.service: DIR/" + name + ": Too many levels of symbolic links\n");
+  }
+  EXPECT_EQ(contents(there_ / "file"), "before\n");
+  EXPECT_TRUE(fs::is_empty(there_ / "directory"));
+}
+
+TEST_F(trust, output_follows_links_of_root_and_of_its_own_user) {
+  fs::create_directory(there_ / "directory");
+  fs::create_symlink("directory", there_ / "other");
+  fs::create_symlink("../other/./file", there_ / "directory/link");
+  const auto unit = write("");
+  for (const std::string& path : {there_ / "directory/link", std::string("/proc/self/fd/1")}) {
+    std::ofstream(there_ / "web.service")
+        << "[Service]\nExecStart=/bin/echo text\nStandardOutput=append:" << path << '\n';
+    const auto ended = run({"-q", "--once", "--now", unit});
+    EXPECT_EQ(ended.errors, "");
+    EXPECT_EQ(path == "/proc/self/fd/1" ? ended.output : contents(there_ / "directory/file"), "text\n");
+  }
+}
+
+TEST_F(trust, output_to_a_fifo_does_not_wait_for_a_reader) {
+  check(::mkfifo((there_ / "fifo").c_str(), 0600), "mkfifo");
+  EXPECT_EQ(run({"-q", "--once", "--now", write("StandardOutput=file:" + (there_ / "fifo") + '\n')}).status,
+            exit_failure);
+}
+
+TEST_F(trust_of_root, environment_file_is_not_read_through_a_link_of_another_user) {
+  std::ofstream(there_ / "secret") << "SECRET=1\n";
+  make_foreign_link(there_ / "secret", there_ / "variables");
+  const auto ended = run({"-q", "--once", "--now", write("EnvironmentFile=" + (there_ / "variables") + '\n')});
+  EXPECT_EQ(without(there_.path(), ended.errors),
+            "sd-activate: error: EnvironmentFile=DIR/variables: Too many levels of symbolic links\n");
+}
+
+TEST_F(trust, environment_file_that_is_a_fifo_does_not_wait_for_a_writer) {
+  check(::mkfifo((there_ / "fifo").c_str(), 0600), "mkfifo");
+  activator program({"-q", write("EnvironmentFile=" + (there_ / "fifo") + '\n')});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+}
+
+TEST_F(trust_of_root, directories_are_not_made_and_changed_behind_a_link_of_another_user) {
+  const auto name = runtime_name();
+  const auto path = "/run/" + name;
+  fs::create_directory(path);
+  check(::chown(path.c_str(), nobody, nobody), "chown");
+  fs::create_directories(there_ / "victim/b");
+  make_foreign_link(there_ / "victim", path + "/a");
+  const auto ended =
+      run({"-q", "--once", "--now", write_of_nobody("true", "RuntimeDirectory=" + name + ' ' + name + "/a/b\n")});
+  EXPECT_EQ(ended.status, exit_failure);
+  EXPECT_EQ(ended.errors, "sd-activate: error: make directory " + path + "/a/b: Too many levels of symbolic links\n");
+  struct stat status {};
+  check(::stat((there_ / "victim/b").c_str(), &status), "stat");
+  EXPECT_EQ(status.st_uid, 0U);
+  fs::remove_all(path);
+}
+
+TEST_F(trust_of_root, directories_are_not_removed_behind_a_link_of_another_user) {
+  const auto name = runtime_name();
+  const auto path = "/run/" + name;
+  fs::create_directory(path);
+  fs::create_directories(there_ / "victim/b");
+  activator program({"-q", write("RuntimeDirectory=" + name + "/a/b\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  fs::remove_all(path + "/a");
+  make_foreign_link(there_ / "victim", path + "/a");
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_TRUE(fs::exists(there_ / "victim/b"));
+  fs::remove_all(path);
+}
 }  // namespace
