@@ -6,10 +6,12 @@
 
 #include "service_unit.hpp"
 #include "socket_unit.hpp"
+#include "trusted_file.hpp"
 #include "unit.hpp"
 #include "values.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -186,6 +188,12 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
     for (const auto& line : *list) {
       if (!chosen_checks) check_program(line, problems);
     }
+  }
+  for (const auto& file : first.environment_files) {
+    const auto fd = open_trusted(file.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto others = fd ? other_writers(fd.get()) : "";
+    if (others.empty()) continue;
+    problems.warning({written->text}, fmt::format("EnvironmentFile={}: can be changed by {}", file.path, others));
   }
   for (const auto& name : first.sockets) {
     const auto socket_path = fs::path(path).replace_filename(name).string();

@@ -45,7 +45,7 @@ std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& n
 void add_file(unit& whole, const std::string& path, diagnostics& problems) {
   std::shared_ptr<const source> text;
   try {
-    text = read_source(path);
+    text = read_source(path, problems);
   } catch (const std::system_error& error) {
     return problems.error({std::make_shared<const source>(source{path, {}})}, error.code().message());
   }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "unit_file.hpp"
 
+#include "trusted_file.hpp"
 #include "values.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <sstream>
-#include <system_error>
 #include <utility>
 
 namespace sd::activate {
@@ -153,13 +150,11 @@ std::shared_ptr<const source> make_source(std::string name, std::string_view tex
   return std::make_shared<const source>(std::move(result));
 }
 
-std::shared_ptr<const source> read_source(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (errno != 0) throw std::system_error(errno, std::generic_category(), path);
-  return make_source(path, text.str());
+std::shared_ptr<const source> read_source(const std::string& path, diagnostics& problems) {
+  const auto file = read_trusted(path);
+  auto text = make_source(path, file.text);
+  if (!file.other_writers.empty()) problems.warning({text}, fmt::format("can be changed by {}", file.other_writers));
+  return text;
 }
 
 std::vector<assignment> parse(const std::shared_ptr<const source>& text, diagnostics& problems) {

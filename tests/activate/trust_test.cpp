@@ -124,6 +124,41 @@ TEST_F(trust_of_root, service_of_another_user_does_not_inherit_capabilities) {
 
 // --- files that others can change ------------------------------------------------------------------------------------
 
+TEST_F(trust, unit_that_all_users_can_change_causes_a_warning) {
+  const auto unit = write("");
+  fs::create_directory(there_ / "web.socket.d");
+  create(there_ / "web.socket.d/a.conf");
+  for (const auto* const name : {"web.service", "web.socket.d/a.conf"}) {
+    fs::permissions(there_ / name, fs::perms(0666));
+    const auto warning = "DIR/" + std::string(name) + ": warning: can be changed by all users\n";
+    const auto checked = run({"--check", unit});
+    EXPECT_EQ(without(there_.path(), checked.errors), warning);
+    EXPECT_EQ(checked.status, 0);
+    EXPECT_EQ(run({"--check", "--strict", unit}).status, exit_strict);
+    fs::permissions(there_ / name, fs::perms(0644));
+  }
+  EXPECT_EQ(run({"--check", "--strict", unit}).errors, "");
+}
+
+TEST_F(trust, environment_file_that_all_users_can_change_causes_a_warning) {
+  create(there_ / "variables");
+  fs::permissions(there_ / "variables", fs::perms(0666));
+  const auto checked = run({"--check", write("EnvironmentFile=" + (there_ / "variables") + '\n')});
+  EXPECT_EQ(without(there_.path(), checked.errors),
+            "DIR/web.service: warning: EnvironmentFile=DIR/variables: can be changed by all users\n");
+}
+
+TEST_F(trust_of_root, unit_of_another_user_or_group_causes_a_warning) {
+  const auto unit = write("");
+  const auto service = there_ / "web.service";
+  fs::permissions(service, fs::perms(0664));
+  EXPECT_EQ(run({"--check", unit}).errors, "");  // the group is that of root
+  check(::chown(service.c_str(), 0, nobody), "chown");
+  EXPECT_THAT(run({"--check", unit}).errors, HasSubstr(": warning: can be changed by group 65534\n"));
+  check(::chown(service.c_str(), nobody, nobody), "chown");
+  EXPECT_THAT(run({"--check", unit}).errors, HasSubstr(": warning: can be changed by user 65534 and group 65534\n"));
+}
+
 // --- symbolic links of others ----------------------------------------------------------------------------------------
 
 TEST_F(trust_of_root, output_does_not_follow_a_link_of_another_user) {

@@ -198,7 +198,9 @@ TEST(unit_file, byte_order_mark_has_no_column) {
 TEST(unit_file, file_is_read_as_a_source) {
   const sd::test::directory there;
   std::ofstream(there / "x") << "[S]\r\na=b\n\nc";
-  const auto text = read_source(there / "x");
+  diagnostics problems;
+  const auto text = read_source(there / "x", problems);
+  EXPECT_TRUE(problems.all().empty());
   EXPECT_EQ(text->name, there / "x");
   EXPECT_THAT(text->lines, ElementsAre("[S]", "a=b", "", "c"));
 }
@@ -206,12 +208,14 @@ TEST(unit_file, file_is_read_as_a_source) {
 TEST(unit_file, empty_file_has_no_lines) {
   const sd::test::directory there;
   std::ofstream(there / "x").flush();
-  EXPECT_THAT(read_source(there / "x")->lines, IsEmpty());
+  diagnostics problems;
+  EXPECT_THAT(read_source(there / "x", problems)->lines, IsEmpty());
 }
 
 std::string failure(const std::string& path) {
   try {
-    read_source(path);
+    diagnostics problems;
+    read_source(path, problems);
   } catch (const std::system_error& error) {
     return error.what();
   }
