@@ -79,9 +79,14 @@ int option_of(int fd, int level, int name) {
   return detail::os::socket_option(fd, level, name, value) < 0 ? -1 : value;
 }
 
-/// Gives a file that is open to the owner of the unit's paths.
+/// Gives a file that is open, and that may have been there before, to the owner of the unit's paths.
 void set_owner(int fd, const socket_unit& unit, const std::string& where) {
   const auto [user, group] = owner_of(unit);
+  struct stat status {};
+  if (::fstat(fd, &status) < 0) fail(errno, where);
+  // Somebody else may have put it there, or linked to it, to read what clients send.
+  const bool is_own = status.st_uid == ::geteuid() || status.st_uid == user;
+  if (!is_own || status.st_nlink > 1) fail(EEXIST, fmt::format("{}, which belongs to user {}", where, status.st_uid));
   if ((user || group) && ::fchown(fd, user.value_or(UINT32_MAX), group.value_or(UINT32_MAX)) < 0) {
     fail(errno, "change the owner of " + where);
   }

@@ -242,4 +242,16 @@ TEST_F(trust_of_root, directories_are_not_removed_behind_a_link_of_another_user)
   EXPECT_TRUE(fs::exists(there_ / "victim/b"));
   fs::remove_all(path);
 }
+
+TEST_F(trust_of_root, fifo_of_another_user_is_refused) {
+  const auto path = there_ / "fifo";
+  check(::mkfifo(path.c_str(), 0600), "mkfifo");
+  check(::chown(path.c_str(), nobody, nobody), "chown");
+  const auto ended = run(with_service({"-s", "ListenFIFO=" + path}));
+  EXPECT_EQ(ended.status, exit_failure);
+  EXPECT_EQ(ended.errors, "sd-activate: error: " + path + ", which belongs to user 65534: File exists\n");
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms(0600));
+  activator program(with_service({"-s", "ListenFIFO=" + path + " SocketUser=65534"}));
+  EXPECT_EQ(program.event("listening").value("kind", ""), "fifo");
+}
 }  // namespace
