@@ -11,14 +11,6 @@ namespace sd::activate {
 
 namespace {
 
-/// Replaces control characters, which would confuse a terminal. A tab stays, so that the caret is below its column.
-std::string printable(std::string_view text) {
-  std::string result(text);
-  std::replace_if(
-      result.begin(), result.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 127; }, '?');
-  return result;
-}
-
 /// Returns white space as wide as the text.
 std::string blank(std::string_view text) {
   std::string result;
@@ -30,6 +22,26 @@ std::string blank(std::string_view text) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result(text);
+  int expected = 0;  // bytes that continue a character
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(result[i]);
+    const bool continues = byte >= 0x80U && byte < 0xC0U;
+    const bool is_of_c1 = continues && byte < 0xA0U && i != 0 && result[i - 1] == '\xC2';
+    const bool is_control = (byte < ' ' && byte != '\t') || byte == 127 || is_of_c1;
+    if (is_control || (continues && expected == 0)) result[i] = '?';
+    if (is_of_c1) result[i - 1] = '?';
+    expected = continues      ? std::max(expected - 1, 0)
+               : byte < 0xC2U ? 0
+               : byte < 0xE0U ? 1
+               : byte < 0xF0U ? 2
+               : byte < 0xF5U ? 3
+                              : 0;
+  }
+  return result;
+}
 
 void diagnostics::add(severity level, location at, std::string message) {
   const auto is_same_source = [&](const diagnostic& each) { return each.at.text == at.text; };

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sd::activate {
@@ -46,6 +47,10 @@ class diagnostics {
 
   std::vector<diagnostic> all_;
 };
+
+/// Returns a text in UTF-8 with a "?" for each control character but tabs, and for what is not UTF-8. They could change
+/// what a terminal shows, or forge lines.
+std::string printable(std::string_view text);
 
 /// Returns a diagnostic as `file:line:column: error: message`, with the line and a caret below it. Ends in a newline.
 std::string to_string(const diagnostic& what, bool with_colors = false);

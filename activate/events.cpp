@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "events.hpp"
 
+#include "diagnostics.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -34,7 +36,7 @@ void event_log::debug(const std::string& message) const {
 
 // NOLINTNEXTLINE(readability-convert-member-functions-to-static): like the other functions of the log
 void event_log::write(const char* level, const std::string& message) const {
-  write_all(STDERR_FILENO, fmt::format("sd-activate: {}{}\n", level, message));
+  write_all(STDERR_FILENO, fmt::format("sd-activate: {}{}\n", level, printable(message)));
 }
 
 void event_log::event(std::string_view name, std::initializer_list<event_member> members) const {

@@ -254,4 +254,14 @@ TEST_F(trust_of_root, fifo_of_another_user_is_refused) {
   activator program(with_service({"-s", "ListenFIFO=" + path + " SocketUser=65534"}));
   EXPECT_EQ(program.event("listening").value("kind", ""), "fifo");
 }
+
+// --- process numbers that are used again -----------------------------------------------------------------------------
+
+// --- messages --------------------------------------------------------------------------------------------------------
+
+TEST_F(trust, text_of_a_service_cannot_control_the_terminal) {
+  activator program({"-v", write("NotifyAccess=main\n")});
+  EXPECT_EQ(ask(program.address(), "notify STATUS=a\x1b[2J\xc2\x9b\x9b\u00e4z"), "done");
+  EXPECT_TRUE(program.reports("sd-activate: web.service: a?[2J???\u00e4z\n")) << program.errors();
+}
 }  // namespace
