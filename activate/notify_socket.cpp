@@ -73,7 +73,8 @@ std::optional<notification> notify_socket::receive() {
     if (size < 0) return std::nullopt;
     notification result;
     take_control_data(message, result);
-    if ((message.msg_flags & MSG_TRUNC) != 0 || result.pid == 0) continue;
+    result.lacks_descriptors = (message.msg_flags & MSG_CTRUNC) != 0;
+    if ((message.msg_flags & MSG_TRUNC) != 0) result.pid = 0;
     std::string_view rest(text.data(), static_cast<std::size_t>(size));
     while (!rest.empty()) {
       const auto end = rest.find('\n');

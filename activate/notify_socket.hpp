@@ -14,7 +14,8 @@ namespace sd::activate {
 
 /// A message of a service. To close its descriptors ends a barrier.
 struct notification {
-  int pid = 0;  ///< the sender
+  int pid = 0;                     ///< the sender, or 0 if that is unknown or the message is too long
+  bool lacks_descriptors = false;  ///< because this process cannot have more
   std::vector<unique_fd> fds;
   std::vector<std::pair<std::string, std::string>> fields;
 
@@ -32,7 +33,7 @@ class notify_socket {
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
   [[nodiscard]] int get() const noexcept { return fd_.get(); }
 
-  /// Returns the next message that has arrived. Empty optional if there is none. Malformed messages are skipped.
+  /// Returns the next message that has arrived. Empty optional if there is none.
   std::optional<notification> receive();
 
  private:

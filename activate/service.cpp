@@ -16,11 +16,17 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace sd::activate {
 
 namespace {
+
+/// How many messages are received before other events are handled: as many as can wait at a time. Every user can send
+/// some.
+constexpr int messages_at_once = 1000;
 
 constexpr auto group_period = std::chrono::milliseconds(20);  // between two looks whether processes remain
 
@@ -45,6 +51,14 @@ bool handles(int pid, int signal) {
     if ((std::stoull(value, nullptr, 16) >> (signal - 1) & 1) != 0) return true;
   }
   return !is_known;
+}
+
+/// Closes descriptors of another user, which may block for as long as that user likes: because of SO_LINGER, or of a
+/// file system in user space.
+void close_elsewhere(std::vector<unique_fd> fds) noexcept try {
+  if (fds.empty()) return;
+  std::thread([fds = std::move(fds)]() mutable { fds.clear(); }).detach();
+} catch (const std::system_error&) {  // too few resources; they are closed here
 }
 
 }  // namespace
@@ -445,7 +459,11 @@ void service::wait_for_notifications() {
 
 void service::receive_notifications() {
   if (!notify_) return;
-  while (auto message = notify_->receive()) handle(*message);
+  for (int i = 0; i < messages_at_once; ++i) {
+    auto message = notify_->receive();
+    if (!message) return;
+    handle(*message);
+  }
 }
 
 bool service::is_accepted(int pid) const noexcept {
@@ -460,9 +478,13 @@ bool service::is_accepted(int pid) const noexcept {
 }
 
 void service::handle(notification& message) {
-  if (!is_accepted(message.pid)) {
+  if (message.pid == 0 || !is_accepted(message.pid)) {
     log_.debug(fmt::format("{}: NotifyAccess= excludes a message of process {}", name_, message.pid));
+    close_elsewhere(std::move(message.fds));
     return;
+  }
+  if (message.lacks_descriptors) {
+    log_.warning(fmt::format("{}: descriptors of a message were lost: too many open files", name_));
   }
   if (const auto main_pid = message.find("MAINPID")) {
     const auto pid = parse_number(*main_pid, INT32_MAX);

@@ -264,4 +264,50 @@ TEST_F(trust, text_of_a_service_cannot_control_the_terminal) {
   EXPECT_EQ(ask(program.address(), "notify STATUS=a\x1b[2J\xc2\x9b\x9b\u00e4z"), "done");
   EXPECT_TRUE(program.reports("sd-activate: web.service: a?[2J???\u00e4z\n")) << program.errors();
 }
+
+TEST_F(trust, descriptors_that_were_lost_are_reported) {
+  circumstances how;
+  how.descriptor_limit = 40;
+  activator program({"-q", write("FileDescriptorStoreMax=100\n")}, how);
+  const auto where = program.address();
+  for (int i = 0; i < 28; ++i) EXPECT_EQ(ask(where, "send FDSTORE=1"), "done");
+  EXPECT_THAT(program.errors(),
+              HasSubstr("warning: web.service: descriptors of a message were lost: too many open files\n"));
+}
+
+/// Returns a connection with data that its peer does not read, which close(2) would wait for.
+sd::unique_fd make_lingering(sd::unique_fd& peer) {
+  const sd::unique_fd listener(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const where = reinterpret_cast<sockaddr*>(&address);
+  check(::bind(listener.get(), where, size), "bind");
+  check(::listen(listener.get(), 1), "listen");
+  check(::getsockname(listener.get(), where, &size), "getsockname");
+  sd::unique_fd client(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  check(::connect(client.get(), where, size), "connect");
+  peer.reset(check(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  const std::string data(65536, 'x');
+  while (::send(client.get(), data.data(), data.size(), MSG_DONTWAIT) > 0) continue;
+  const linger how{1, 3600};
+  check(::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &how, sizeof how), "SO_LINGER");
+  return client;
+}
+
+TEST_F(trust, descriptor_of_another_process_cannot_suspend_sd_activate) {
+  activator program({"-v", write("NotifyAccess=main\n")});
+  ::setenv("NOTIFY_SOCKET", ask(program.address(), "variable NOTIFY_SOCKET").c_str(), 1);
+  sd::unique_fd peer;
+  program.send(SIGSTOP);  // so that it is the last one to close the descriptor
+  {
+    const auto lingering = make_lingering(peer);
+    sd::notify(sd::state::raw("X=1"), {{lingering.get()}});
+  }
+  program.send(SIGCONT);
+  EXPECT_TRUE(program.reports("NotifyAccess= excludes a message of process " + std::to_string(::getpid())));
+  EXPECT_EQ(program.stop(), 0);
+}
+
 }  // namespace
