@@ -86,7 +86,7 @@ void plain_services::end_rest(int pid, instance& ended) {
 void plain_services::stop() {
   is_stopping_ = true;
   for (auto& [pid, each] : all_) {
-    ask_to_end(-pid, unit_.kill_signal, unit_);
+    ask_to_end(-pid, -1, unit_.kill_signal, unit_);
     each.killed_at = time_after(unit_.stop_timeout);
   }
   if (!all_.empty()) check_later();

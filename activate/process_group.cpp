@@ -4,9 +4,11 @@
 #include "service_unit.hpp"
 #include "values.hpp"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <exception>
@@ -89,10 +91,20 @@ bool suspend(int group) noexcept try {
 
 void resume(int group) noexcept { ::kill(-group, SIGCONT); }
 
-void ask_to_end(int target, int signal, const service_unit& unit) noexcept {
-  ::kill(target, signal);
-  ::kill(target, SIGCONT);
-  if (unit.send_sighup) ::kill(target, SIGHUP);
+bool send_signal(int target, int pidfd, int signal) noexcept {
+  constexpr unsigned process_group = 1U << 2U;  // PIDFD_SIGNAL_PROCESS_GROUP
+  const auto* const no_info = static_cast<siginfo_t*>(nullptr);
+  if (pidfd >= 0) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd, signal, no_info, target < 0 ? process_group : 0U) == 0) return true;
+    if (errno == ESRCH) return false;
+  }
+  return ::kill(target, signal) == 0;
+}
+
+void ask_to_end(int target, int pidfd, int signal, const service_unit& unit) noexcept {
+  send_signal(target, pidfd, signal);
+  send_signal(target, pidfd, SIGCONT);
+  if (unit.send_sighup) send_signal(target, pidfd, SIGHUP);
 }
 
 }  // namespace sd::activate

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "service.hpp"
 
+#include "detail/os/descriptors.hpp"
 #include "process_group.hpp"
 #include "sockets.hpp"
 #include "watcher.hpp"
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
@@ -52,6 +54,9 @@ bool handles(int pid, int signal) {
   }
   return !is_known;
 }
+
+/// Returns an empty descriptor if there is no pidfd.
+unique_fd open_pidfd(int pid) noexcept { return unique_fd(std::max(detail::os::open_pidfd(pid), -1)); }
 
 /// Closes descriptors of another user, which may block for as long as that user likes: because of SO_LINGER, or of a
 /// file system in user space.
@@ -175,6 +180,7 @@ void service::start_main_process() {
     return fail(error);
   }
   session_ = main_pid_;
+  leader_ = open_pidfd(main_pid_);
   log_.debug(fmt::format("{}: started as process {}", name_, main_pid_));
   log_.event("started", {{"unit", name_}, {"pid", main_pid_}});
   if (unit().type == service_type::simple || unit().type == service_type::exec) become_ready();
@@ -195,6 +201,21 @@ void service::after_start() {
   if (main_pid_ == 0) run_stop_post();
 }
 
+/// Takes another process of the session as the main one.
+void service::change_main_process(int pid) {
+  auto pidfd = open_pidfd(pid);
+  // After the pidfd was opened, so that it is that of the same process.
+  if (session_ == 0 || ::getsid(pid) != session_) return;
+  main_pid_ = pid;
+  main_pidfd_ = std::move(pidfd);
+}
+
+int service::pidfd_of(int target) const noexcept {
+  return target == session_ || target == -session_ ? leader_.get() : main_pidfd_.get();
+}
+
+bool service::send(int target, int signal) const noexcept { return send_signal(target, pidfd_of(target), signal); }
+
 void service::handle_main_exit(int status) {
   main_pid_ = 0;
   result_.main_status = status;
@@ -214,7 +235,7 @@ void service::handle_main_exit(int status) {
   }
   // What remains of the service ends with its main process.
   if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
-    ::kill(-session_, unit().kill_signal);
+    send(-session_, unit().kill_signal);
   }
   end_control_process();
   run_stop_post();
@@ -223,7 +244,7 @@ void service::handle_main_exit(int status) {
 void service::forward(int signal) {
   const auto self = shared_from_this();
   if (signal == SIGUSR1 && unit().can_reload()) return reload();
-  if (main_pid_ != 0) ::kill(main_pid_, signal);
+  if (main_pid_ != 0) send(main_pid_, signal);
 }
 
 // --- reloads ---------------------------------------------------------------------------------------------------------
@@ -239,7 +260,7 @@ void service::reload() {
   if (unit().type == service_type::notify_reload) {
     reload_ = reload_step::until_reloading;
     reload_begin_ = std::chrono::floor<period>(std::chrono::steady_clock::now().time_since_epoch());
-    ::kill(main_pid_, unit().reload_signal);
+    send(main_pid_, unit().reload_signal);
   }
   run_commands(unit().reload, &service::finish_reload);
 }
@@ -305,7 +326,7 @@ void service::end_processes(int signal, period timeout, step expired) {
   const bool whole_group = unit().kill == kill_mode::control_group;
   const int target = whole_group ? -session_ : main_pid_;
   if (unit().kill != kill_mode::none) {
-    ask_to_end(target, signal, unit());
+    ask_to_end(target, pidfd_of(target), signal, unit());
   }
   set_timeout(timeout, expired);
 }
@@ -322,7 +343,7 @@ void service::kill_processes() {
   const int signal = unit().final_kill_signal;
   if (result_.is_success()) set_result(outcome::timeout, 128 + signal, "did not stop in time");
   log_.warning(fmt::format("{}: {}, and is killed", name_, result_.description));
-  ::kill(unit().kill == kill_mode::process ? main_pid_ : -session_, signal);
+  send(unit().kill == kill_mode::process ? main_pid_ : -session_, signal);
   set_timeout(unit().stop_timeout, &service::run_stop_post);
 }
 
@@ -350,7 +371,7 @@ void service::expire_watchdog(std::string description) {
 
 void service::kill() const noexcept {
   if (control_pid_ != 0) ::kill(-control_pid_, SIGKILL);
-  if (session_ != 0) ::kill(-session_, SIGKILL);
+  if (session_ != 0) send(-session_, SIGKILL);
 }
 
 // --- the end ---------------------------------------------------------------------------------------------------------
@@ -376,7 +397,7 @@ void service::fail(const std::system_error& error) {
 void service::run_stop_post() {
   state_ = state::stopping;
   // Once the group is gone, its number may become that of another one.
-  if (session_ != 0 && ::kill(-session_, 0) < 0) session_ = 0;
+  if (session_ != 0 && !send(-session_, 0)) session_ = 0;
   set_timeout(unit().stop_timeout, &service::finish);
   details_.variables["SERVICE_RESULT"] = to_string(result_.how);
   if (result_.main_status) {
@@ -391,8 +412,8 @@ void service::run_stop_post() {
 /// The processes that the main process has started must have ended as well.
 void service::wait_for_group() {
   const bool is_stopped = unit().kill == kill_mode::control_group || unit().kill == kill_mode::mixed;
-  if (!is_stopped || session_ == 0 || ::kill(-session_, 0) < 0) return finish();
-  if (unit().kill == kill_mode::mixed) ::kill(-session_, SIGKILL);
+  if (!is_stopped || session_ == 0 || !send(-session_, 0)) return finish();
+  if (unit().kill == kill_mode::mixed) send(-session_, SIGKILL);
   group_timer_.expires_after(group_period);
   group_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
     if (!cancelled && self->state_ != state::ended) self->wait_for_group();
@@ -403,7 +424,7 @@ void service::finish() {
   if (state_ == state::ended) return;
   state_ = state::ended;
   end_control_process();
-  if (session_ != 0 && unit().kill != kill_mode::process && unit().kill != kill_mode::none) ::kill(-session_, SIGKILL);
+  if (session_ != 0 && unit().kill != kill_mode::process && unit().kill != kill_mode::none) send(-session_, SIGKILL);
   group_timer_.cancel();
   watchdog_timer_.cancel();
   timer_.cancel();
@@ -488,7 +509,7 @@ void service::handle(notification& message) {
   }
   if (const auto main_pid = message.find("MAINPID")) {
     const auto pid = parse_number(*main_pid, INT32_MAX);
-    if (pid && ::getsid(static_cast<int>(*pid)) == session_) main_pid_ = static_cast<int>(*pid);
+    if (pid) change_main_process(static_cast<int>(*pid));
   }
   if (const auto status = message.find("STATUS")) {
     log_.debug(fmt::format("{}: {}", name_, *status));

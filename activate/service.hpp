@@ -65,6 +65,9 @@ class service : public std::enable_shared_from_this<service> {
   void run_commands(const std::vector<command>& commands, step next);
   void run_next_command();
   void start_main_process();
+  void change_main_process(int pid);
+  [[nodiscard]] int pidfd_of(int target) const noexcept;
+  bool send(int target, int signal) const noexcept;
   void become_ready();
   void give_up_starting();
   void give_up_stop_commands();
@@ -110,7 +113,9 @@ class service : public std::enable_shared_from_this<service> {
   state state_ = state::starting;
   service_result result_;
   int main_pid_ = 0;
-  int session_ = 0;  ///< of the main process
+  int session_ = 0;       ///< of the main process
+  unique_fd leader_;      ///< the pidfd of its first process, if there are pidfds
+  unique_fd main_pidfd_;  ///< that of a main process that MAINPID= names
   /// With Type=notify-reload, what the service has still to send.
   enum class reload_step { none, until_reloading, until_ready, until_commands } reload_ = reload_step::none;
   std::chrono::microseconds reload_begin_{};  ///< of CLOCK_MONOTONIC

@@ -257,6 +257,48 @@ TEST_F(trust_of_root, fifo_of_another_user_is_refused) {
 
 // --- process numbers that are used again -----------------------------------------------------------------------------
 
+bool has_group_signals() {
+  constexpr unsigned process_group = 4;
+  const sd::unique_fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  return self && (::syscall(SYS_pidfd_send_signal, self.get(), 0, nullptr, process_group) == 0 || errno == ESRCH);
+}
+
+/// Starts a process with this number, which leads a process group and sleeps. Returns whether that is possible.
+bool start_as(int pid) {
+  clone_args how{};
+  how.exit_signal = SIGCHLD;
+  how.set_tid = reinterpret_cast<std::uintptr_t>(&pid);
+  how.set_tid_size = 1;
+  const auto result = ::syscall(SYS_clone3, &how, sizeof how);
+  if (result == 0) {
+    ::setsid();
+    while (true) ::pause();
+  }
+  return result > 0;
+}
+
+TEST_F(trust_of_root, group_that_has_got_the_number_of_the_service_is_not_killed) {
+  if (!has_group_signals()) GTEST_SKIP() << "SKIPPED: the kernel has no PIDFD_SIGNAL_PROCESS_GROUP";
+  const auto unit = write("");
+  std::ofstream(there_ / "web.service") << "[Service]\nExecStart=/bin/sh -c 'sleep 1000 & exec "
+                                        << sd::activate::test::service()[0] << "'\nExecStopPost=/bin/sh -c 'echo > "
+                                        << there_ / "ended"
+                                        << "; while [ ! -e " << there_ / "go"
+                                        << " ]; do sleep 0.01; done'\nKillMode=mixed\n";
+  activator program({"-q", unit});
+  const auto where = program.address();
+  const int pid = std::stoi(ask(where, "pid"));
+  ask(where, "exit 0");
+  EXPECT_TRUE(eventually([&] { return fs::exists(there_ / "ended") && ::kill(-pid, 0) < 0; }));
+  const bool is_started = start_as(pid);
+  create(there_ / "go");
+  EXPECT_NE(ask(where, "pid"), "");  // of the next one, which starts when sd-activate is done with the first one
+  if (!is_started) GTEST_SKIP() << "SKIPPED: clone3() with a number: " << std::strerror(errno);
+  EXPECT_TRUE(is_running(pid));
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
 // --- messages --------------------------------------------------------------------------------------------------------
 
 TEST_F(trust, text_of_a_service_cannot_control_the_terminal) {
