@@ -232,7 +232,7 @@ std::string explain(const std::vector<listen_fd>& fds, kind wanted, const select
   } else {
     text = (ec == errc::ambiguous ? "more than one " : "no ") + noun + text_of(which);
   }
-  return text + ", passed: " + to_string(fds) + advice(wanted, which, ec);
+  return text + ", available: " + to_string(fds) + advice(wanted, which, ec);
 }
 
 }  // namespace detail

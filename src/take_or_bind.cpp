@@ -41,7 +41,7 @@ bool leaves_free(const std::vector<listen_fd>& fds, const address& where, kind w
 /// Opens the socket. The error lists the descriptors that were passed, because one of them often holds the address.
 server_socket open(const std::vector<listen_fd>& fds, const address& where, const bind_options& options, failure& why) {
   auto socket = detail::bind_socket(where, options, {}, why);
-  if (why && !fds.empty()) why.step += ", passed: " + to_string(fds);
+  if (why && !fds.empty()) why.step += ", available: " + to_string(fds);
   return socket;
 }
 

@@ -104,7 +104,7 @@ TEST(error, wrong_kind_names_passed_sockets_and_directive) {
   const scratch directory;
   auto fds = list_of(sd::testing::open(kind::datagram, directory / "s", "log"));
   EXPECT_EQ(failure_of(fds, directory / "s"),
-            "the descriptor at " + directory / "s" + " is not a stream socket, passed: " + sd::to_string(fds) +
+            "the descriptor at " + directory / "s" + " is not a stream socket, available: " + sd::to_string(fds) +
                 "; the socket unit needs ListenStream=" + directory / "s" + ": wrong kind of descriptor");
 }
 
@@ -320,7 +320,7 @@ std::ostream& operator<<(std::ostream& out, const step& what) { return out << wh
 
 /// The error text with the list of what was passed, in front of the error's own message.
 std::string with_passed(std::string what, const std::vector<listen_fd>& passed) {
-  return what.insert(what.rfind(": "), ", passed: 3 \"other\" " + to_string(sd::describe(passed.front().fd.get())));
+  return what.insert(what.rfind(": "), ", available: 3 \"other\" " + to_string(sd::describe(passed.front().fd.get())));
 }
 
 class failing_step : public traced, public testing::WithParamInterface<step> {};

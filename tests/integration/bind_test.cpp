@@ -509,7 +509,7 @@ TEST(by_name, a_failed_bind_lists_what_was_passed) {
     ADD_FAILURE() << "no error: " << server.get();
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.what(),
-              "bind to " + sd::to_string(where) + ", passed: " + sd::to_string(fds) + ": Address already in use");
+              "bind to " + sd::to_string(where) + ", available: " + sd::to_string(fds) + ": Address already in use");
   }
   EXPECT_EQ(fds.size(), 1U);
 }

@@ -284,7 +284,7 @@ TEST_F(take, closed_descriptor_is_not_passed) {
 TEST_F(take, error_text_names_request_and_passed_descriptors) {
   auto list = list_of(tcp("web"), tcp("web"), null(), open(kind::fifo, dir_ / "fi\nfo", "a \"\n"));
   const auto where = to_string(at("127.0.0.1", list[0]));
-  const auto passed = ", passed: #0 \"web\" stream inet " + where + ", #1 \"web\" stream inet " +
+  const auto passed = ", available: #0 \"web\" stream inet " + where + ", #1 \"web\" stream inet " +
                       to_string(at("127.0.0.1", list[1])) + R"(, #2 special /dev/null, #3 "a \"\x0a" fifo )" +
                       dir_.path() + "/fi\\x0afo nonblocking";
   const struct {
@@ -327,25 +327,26 @@ TEST_F(take, error_text_of_an_ambiguous_address) {
   const auto where = to_string(at("127.0.0.1", list[0]));
   const auto each = " datagram inet " + where + " reuse-port";
   expect_error(list, errc::ambiguous, kind::datagram, at("127.0.0.1", list[0]),
-               "more than one datagram socket at " + where + ", passed: #0" + each + ", #1" + each +
+               "more than one datagram socket at " + where + ", available: #0" + each + ", #1" + each +
                    "; select one by its FileDescriptorName=");
   EXPECT_EQ(sd::take_all(list, kind::datagram, address(where)).size(), 2U);
 }
 
 TEST_F(take, error_text_names_the_directive_of_each_kind) {
   const std::pair<kind, const char*> rows[] = {
-      {kind::stream, "no stream socket, passed: nothing; the socket unit needs ListenStream="},
-      {kind::seqpacket, "no sequential-packet socket, passed: nothing; the socket unit needs ListenSequentialPacket="},
-      {kind::connection, "no connection, passed: nothing; the socket unit needs Accept=yes and ListenStream="},
-      {kind::unconnected, "no unconnected socket, passed: nothing"},
-      {kind::datagram, "no datagram socket, passed: nothing; the socket unit needs ListenDatagram="},
-      {kind::raw, "no raw socket, passed: nothing"},
-      {kind::netlink, "no netlink socket, passed: nothing; the socket unit needs ListenNetlink="},
-      {kind::fifo, "no fifo, passed: nothing; the socket unit needs ListenFIFO="},
-      {kind::special, "no special file, passed: nothing; the socket unit needs ListenSpecial="},
-      {kind::message_queue, "no message queue, passed: nothing; the socket unit needs ListenMessageQueue="},
-      {kind::directory, "no directory, passed: nothing"},
-      {kind::other, "no descriptor of another kind, passed: nothing"},
+      {kind::stream, "no stream socket, available: nothing; the socket unit needs ListenStream="},
+      {kind::seqpacket,
+       "no sequential-packet socket, available: nothing; the socket unit needs ListenSequentialPacket="},
+      {kind::connection, "no connection, available: nothing; the socket unit needs Accept=yes and ListenStream="},
+      {kind::unconnected, "no unconnected socket, available: nothing"},
+      {kind::datagram, "no datagram socket, available: nothing; the socket unit needs ListenDatagram="},
+      {kind::raw, "no raw socket, available: nothing"},
+      {kind::netlink, "no netlink socket, available: nothing; the socket unit needs ListenNetlink="},
+      {kind::fifo, "no fifo, available: nothing; the socket unit needs ListenFIFO="},
+      {kind::special, "no special file, available: nothing; the socket unit needs ListenSpecial="},
+      {kind::message_queue, "no message queue, available: nothing; the socket unit needs ListenMessageQueue="},
+      {kind::directory, "no directory, available: nothing"},
+      {kind::other, "no descriptor of another kind, available: nothing"},
   };
   std::vector<listen_fd> nothing;
   for (const auto& [wanted, message] : rows) expect_error(nothing, errc::not_passed, wanted, {}, message);
