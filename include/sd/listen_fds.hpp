@@ -62,7 +62,8 @@ constexpr listen_options& operator|=(listen_options& a, listen_options b) noexce
 ///   the errno of a failed check of `LISTEN_PIDFDID`. After an error, including `std::bad_alloc`, nothing has been
 ///   adopted, closed, marked or unset, and the next call finds everything as it was.
 /// @threadsafety Safe from any thread, except with `listen_options::unset_environment`. If several threads call it at
-///               once, exactly one receives the descriptors. The others get an empty list, even if the one then fails.
+///               once, exactly one receives the descriptors. The others get an empty list, even if that call then
+///               fails.
 /// @see sd_listen_fds(3)
 [[nodiscard]] SD_EXPORT std::vector<listen_fd> listen_fds(listen_options options, std::error_code& ec);
 

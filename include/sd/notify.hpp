@@ -27,9 +27,9 @@ inline namespace v0 {
 
 /// Holds one message to the service manager: a `KEY=value` line of sd_notify(3).
 ///
-/// A state that is made from text refers to that text, which must exist until the state has been sent. Temporary
-/// strings do not compile for that reason: `const auto text = "x" + y; notify(state::status(text));`. Times are rounded
-/// to microseconds.
+/// A state that is made from text refers to that text, which must exist until the state has been sent. A temporary
+/// string therefore does not compile. Keep the text in a variable: `const auto text = "x" + y;
+/// notify(state::status(text));`. Times are rounded to microseconds.
 ///
 /// @see sd_notify(3) of systemd 262
 class state {

@@ -92,6 +92,7 @@ class server_socket {
   server_socket() noexcept = default;
   /// Takes ownership of `fd`, a descriptor that the service manager passed.
   explicit server_socket(unique_fd fd) noexcept : fd_(std::move(fd)), origin_(sd::origin::passed) {}
+  /// @private
   /// Takes ownership of `fd`, a socket that this process has bound, and of its `path`. Only `take_or_bind()` can call
   /// it.
   server_socket(unique_fd fd, detail::bound_path path) noexcept : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -172,7 +173,7 @@ struct bind_options {
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options,
                                                    std::error_code& ec);
-/// Takes the socket that is bound to `where`, or opens one there.
+/// Without `which`, the passed socket that is bound to `where` is selected.
 [[nodiscard]] inline server_socket take_or_bind(std::vector<listen_fd>& fds, const address& where,
                                                 const bind_options& options, std::error_code& ec) {
   return take_or_bind(fds, where, where, options, ec);
@@ -185,7 +186,7 @@ struct bind_options {
 ///         passed.
 [[nodiscard]] SD_EXPORT server_socket take_or_bind(std::vector<listen_fd>& fds, const selector& which,
                                                    const address& where, const bind_options& options = {});
-/// Takes the socket that is bound to `where`, or opens one there.
+/// Does the same as the overload with `ec`, and throws errors.
 [[nodiscard]] inline server_socket take_or_bind(std::vector<listen_fd>& fds, const address& where,
                                                 const bind_options& options = {}) {
   return take_or_bind(fds, where, where, options);

@@ -10,7 +10,7 @@
  * sd-listen-fds. For C89 and later, and C++. Link with libsd-daemon.
  *
  * @par Errors
- * A function that fails returns the negated errno. It leaves everything unchanged that its comment does not mention.
+ * A function that fails returns the negated errno, and changes nothing unless its description says so.
  * @threadsafety All functions are thread-safe. With `unset_environment`, they write to the environment, which is as
  *               unsafe as unsetenv(3) while other threads read it.
  */
@@ -58,8 +58,8 @@ extern "C" {
  * Returns how many descriptors were passed to this process, from SD_LISTEN_FDS_START on, and sets FD_CLOEXEC on all of
  * them.
  *
- * @param unset_environment Whether to remove the variables from the environment. The next call returns 0 then, and
- *                          otherwise the same number again.
+ * @param unset_environment Whether to remove the variables from the environment. If so, the next call returns 0;
+ *                          otherwise, it returns the same number again.
  * @returns The number of descriptors. 0 if none were passed to this process.
  * @par Errors
  * -EINVAL or -ERANGE if a variable that is meant for this process is malformed, if LISTEN_FDS is 0, or if

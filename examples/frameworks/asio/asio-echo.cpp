@@ -52,7 +52,7 @@ void accept(acceptor& listener, asio::steady_timer& pause) {
       std::make_shared<client>(std::move(socket))->read();
       return accept(listener, pause);
     }
-    // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+    // For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
     pause.expires_after(std::chrono::milliseconds(100));
     pause.async_wait([&](std::error_code) { accept(listener, pause); });
   });

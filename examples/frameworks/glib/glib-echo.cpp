@@ -53,7 +53,7 @@ void on_accepted(GObject* listener, GAsyncResult* result, gpointer) {
     echo(connection.get());
     accept(listener);
   } else {
-    // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+    // For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
     g_timeout_add(100, accept, listener);
   }
 }

@@ -67,7 +67,7 @@ class server {
     sd::unique_fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
       if (errno == EAGAIN) return;
-      // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+      // For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
       readable_.stop();
       return pause_.start(0.1);
     }

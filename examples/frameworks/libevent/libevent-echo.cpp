@@ -65,7 +65,7 @@ void on_connection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int,
   static_cast<clients*>(all)->emplace(connection.get(), std::move(connection));
 }
 
-// For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+// For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
 void on_accept_error(evconnlistener* listener, void*) {
   const timeval pause{0, 100'000};
   const auto resume = [](evutil_socket_t, short, void* self) {

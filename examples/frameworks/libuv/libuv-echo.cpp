@@ -111,7 +111,7 @@ void on_readable(uv_poll_t* readable, int, int) {
   read(stream);
 }
 
-// For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+// For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
 void pause(uv_poll_t* readable) {
   auto& self = *static_cast<server*>(readable->loop->data);
   uv_poll_stop(readable);

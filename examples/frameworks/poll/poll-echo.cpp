@@ -100,7 +100,7 @@ class server {
  private:
   void accept() {
     sd::unique_fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+    // For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
     pause_ = !fd && errno != EAGAIN;
     if (fd) clients_.push_back(std::make_unique<client>(std::move(fd)));
   }

@@ -67,7 +67,7 @@ void serve_unix(const sd::unique_fd& listener, QObject* parent) {
     sd::unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
       if (errno == EAGAIN) return;
-      // For example, no descriptors are left. Trying again at once would only take the processor, so wait.
+      // For example, no descriptors are left. Trying again at once would only waste CPU time, so wait.
       readable->setEnabled(false);
       return QTimer::singleShot(100, readable, [=] { readable->setEnabled(true); });
     }
