@@ -23,7 +23,7 @@ namespace {
 
 using errors = std::vector<int>;
 
-/// What is known of a system call.
+/// Describes a system call.
 struct entry {
   const char* name;
   errors possible;

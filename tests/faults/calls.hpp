@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-// The system calls that can fail, and what each of them can fail with.
+// The system calls that can fail, and the errnos of each of them.
 namespace sd::test {
 
 /// One system call as a tracer sees it.
@@ -30,11 +30,12 @@ const std::vector<int>& errors_of(const system_call& call);
 /// Returns the index of the argument that is a path, or -1.
 int path_argument(long number);
 
-/// Whether the kernel has carried out what it reports this errno for: close(2) closes the descriptor in any case, and
-/// wait4(2) finds no child if another thread has waited for it.
+/// Returns whether the call has its effect although it fails with this errno: close(2) closes the descriptor in any
+/// case, and wait4(2) finds no child if another thread has waited for it.
 bool is_carried_out(const system_call& call, int error);
 
-/// Whether a child may make the call between fork(2) and execve(2): it is made by an async-signal-safe function.
+/// Returns whether a child may make the call between fork(2) and execve(2), because an async-signal-safe function makes
+/// it.
 bool is_allowed_in_child(const system_call& call);
 
 /// Returns the name of an errno, such as `EMFILE`.

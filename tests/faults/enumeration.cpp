@@ -106,14 +106,14 @@ words sorted(words all) {
   return all;
 }
 
-/// What a run has reported.
+/// The report of a run.
 struct outcome {
   trace seen;
   std::string result;
   words changes;
 };
 
-/// What may follow from a failure.
+/// A permitted result of a failure.
 struct expectation {
   std::string result;
   words changes;

@@ -13,8 +13,8 @@ namespace sd::test {
 
 using words = std::vector<std::string>;
 
-/// What of a process a failure must not change: descriptors, environment, signals, children, and the files below its
-/// working directory. Each has a name, such as `fd 3` or `path s`.
+/// The state of a process that a failure must not change: descriptors, environment, signals, children, and the files
+/// below its working directory. Each entry has a name, such as `fd 3` or `path s`.
 using state_of_process = std::map<std::string, std::string>;
 
 /// One run of a scenario, in a process of its own. Its working directory is empty.
@@ -31,8 +31,8 @@ class run {
 
   /// Calls the function under test.
   ///
-  /// @param tested  Returns what the function under test returns. It calls `returned()` if results are destroyed that
-  ///                are more than memory.
+  /// @param tested  Calls the function, and returns its result as text. Calls `returned()` before it destroys results
+  ///                that are more than memory.
   /// @param checked Returns the result in place of "ok", after it has waited for children, for example.
   void test(const std::function<std::string()>& tested, const std::function<std::string()>& checked = nullptr);
   /// Marks that the function under test has returned.
@@ -47,8 +47,8 @@ class run {
 /// Returns the error as text: `EMFILE`, `sd:not passed`, or `ok`.
 std::string text_of(const std::error_code& ec);
 
-/// What the failure of a call may lead to besides the usual thing: that the function fails with that errno, or nothing
-/// if close(2) fails, if the results are being destroyed, or if the call is made again after EINTR.
+/// An unusual result of a failed call. Usually, the function fails with the same errno, and the failure has no effect
+/// if the call is close(2), is made while the results are destroyed, or is made again after EINTR.
 struct exception {
   std::string call;   ///< the text of the call, or its beginning followed by "*"; "cleanup: " precedes it in that phase
   std::string error;  ///< the errno that is injected. Empty for any
@@ -63,8 +63,8 @@ std::vector<exception> operator+(std::vector<exception> a, const std::vector<exc
 struct scenario {
   std::string name;
   std::function<void(run&)> body;
-  std::string result = "ok";  ///< what it returns if nothing is injected
-  words changes = {};         ///< what it changes then
+  std::string result = "ok";  ///< the result without a failure
+  words changes = {};         ///< its changes without a failure
   std::vector<exception> exceptions = {};
   bool is_unprivileged = false;  ///< whether it runs as another user than root
 };

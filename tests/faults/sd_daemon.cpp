@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Failures of everything that the functions of <systemd/sd-daemon.h> call.
+// Failures of the system calls and allocations of the functions of <systemd/sd-daemon.h>.
 #include "calls.hpp"
 #include "enumeration.hpp"
 #include "setting.hpp"
@@ -211,7 +211,7 @@ const std::vector<scenario>& scenarios() {
       {"sd_booted", looks_for_systemd, "0", {}, {{"newfstatat *", "ENOENT", "0"}, {"newfstatat *", "ENOTDIR", "0"}}},
       {"sd_watchdog_enabled", reads_watchdog, "ok", {"-env WATCHDOG_USEC"}},
       {"sd_pidfd_get_inode_id", reads_inode},
-      // Whether another descriptor is a pidfd is not known on a kernel whose pidfds have no inodes.
+      // A kernel whose pidfds have no inodes does not tell whether another descriptor is a pidfd.
       {"sd_pidfd_get_inode_id.other", reads_inode_of_other, "EBADF", {}, {{"pidfd_open", "ENOSYS", "EOPNOTSUPP"}}},
   };
   return all;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-// What the scenarios of the libraries need around them.
+// The surroundings of the scenarios: passed descriptors, a service manager, and a program to start.
 namespace sd::test {
 
 /// Passes descriptors to this process, as a service manager does. Their names are "a", "b" and so on.

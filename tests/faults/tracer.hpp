@@ -13,7 +13,7 @@
 // Runs a process under ptrace(2), lists its system calls, and makes one of them fail.
 namespace sd::test {
 
-/// Why the tests cannot trace here. Empty if they can.
+/// Returns the reason why this process cannot trace others. Empty if it can.
 std::string reason_not_to_trace();
 
 /// The failure of one system call.
@@ -23,7 +23,7 @@ struct fault {
   int error;
 };
 
-/// What the traced process announces with `announce()`.
+/// The phases of a traced process.
 enum phase : int {
   function = 1,   ///< the function under test begins
   cleanup = 2,    ///< it has returned, and its results are about to be destroyed
@@ -31,19 +31,19 @@ enum phase : int {
   forbidden = 4,  ///< a child allocates memory or locks a mutex
 };
 
-/// Called by the process to be traced, with `function` first: the process stops until the tracer is ready.
+/// Tells the tracer that a phase begins. The first call, with `function`, waits for the tracer.
 void announce(phase phase);
 
-/// What a tracer has seen.
+/// The observations of a tracer.
 struct trace {
   std::vector<system_call> calls;
-  std::vector<std::string> violations;  ///< what no process may ever do, such as closing a descriptor twice
+  std::vector<std::string> violations;  ///< actions that are always wrong, such as closing a descriptor twice
   std::optional<system_call> injected;  ///< the call that failed
   int status = 0;                       ///< as waitpid(2) returns it
 };
 
-/// Runs a function in a child process, and the function's children with it until they execute a program. The calls
-/// count that are made between the phases `function` and `finished`.
+/// Runs a function in a child process, and traces it and its children until they execute a program. Records the
+/// calls between the phases `function` and `finished`.
 trace run_traced(const std::function<void()>& body, const std::optional<fault>& fault, const std::string& directory);
 
 }  // namespace sd::test
