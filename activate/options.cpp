@@ -173,7 +173,7 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   const auto path = service_path_of(first_socket);
   for (const auto& each : result.sockets) {
     if (service_path_of(each) == path && each.accept == first_socket.accept) continue;
-    // It may only seem so, because of an error in a unit.
+    // An error in a unit may be the cause.
     if (problems.has_errors()) return;
     const auto text = std::make_shared<const source>(source{each.path, {}});
     return problems.error({text}, fmt::format("starts {}, but {} starts {}: set Service= in both, run each with its "

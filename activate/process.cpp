@@ -140,7 +140,7 @@ struct preparation {
       if (begin(fails(set_user, user, user, user), "set the user")) return true;
     }
     if (is_other_user) {
-      // Which another user has no right to. Containers may forbid keyrings, and old kernels lack ambient capabilities.
+      // Another user has no right to these. Containers may forbid keyrings, and old kernels lack ambient capabilities.
       fails(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
       ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     }

@@ -18,7 +18,7 @@ void resume(int group) noexcept;
 
 /// Sends a signal to a process, or to a process group whose leader may have ended.
 ///
-/// @param target As of kill(2): a pid, or -1 times the number of a group.
+/// @param target As for kill(2): a pid, or -1 times the number of a group.
 /// @param pidfd  Of the process or leader, so that no other process gets the signal if the number has become that of
 ///               another one. -1 if there is none. Needs Linux 5.1, and 6.9 for a group.
 /// @returns Whether there was such a process.

@@ -204,7 +204,7 @@ void service::after_start() {
 /// Takes another process of the session as the main one.
 void service::change_main_process(int pid) {
   auto pidfd = open_pidfd(pid);
-  // After the pidfd was opened, so that it is that of the same process.
+  // Checked after the pidfd was opened, so both refer to the same process.
   if (session_ == 0 || ::getsid(pid) != session_) return;
   main_pid_ = pid;
   main_pidfd_ = std::move(pidfd);

@@ -419,7 +419,7 @@ std::vector<directive_group> others() {
         "USBFunctionDescriptors",
         "USBFunctionStrings"}},
       {"Service", support::refused, "sd-activate does not evaluate conditions", {"ExecCondition"}},
-      {"Service", support::refused, "sd-activate looks for programs in /usr and /bin alone", {"ExecSearchPath"}},
+      {"Service", support::refused, "sd-activate searches a fixed list of directories", {"ExecSearchPath"}},
       {"Service", support::not_enforced, "a service ends with its main process", {"ExitType"}},
       {"Service",
        support::not_enforced,

@@ -31,13 +31,14 @@ constexpr int only_path = O_PATH | O_CLOEXEC;
 
 bool is_trusted(uid_t owner) noexcept { return owner == 0 || owner == ::geteuid(); }
 
-/// Returns whether a symbolic link leads where its text does not tell, such as /proc/self/fd/1.
+/// Returns whether the kernel follows a symbolic link without using its text, as it does for /proc/self/fd/1.
 bool is_magic(int link) noexcept {
   struct statfs system {};
   return ::fstatfs(link, &system) == 0 && static_cast<std::uint32_t>(system.f_type) == PROC_SUPER_MAGIC;
 }
 
-/// Opens a file whose path contains no symbolic link, as most do not. ELOOP if it does, ENOSYS before Linux 5.6.
+/// Opens a file whose path contains no symbolic link, which is the usual case. ELOOP if it does, ENOSYS before
+/// Linux 5.6.
 unique_fd open_without_links(const std::string& path, int flags, mode_t mode) {
 #if __has_include(<linux/openat2.h>)
   open_how how{};
@@ -118,7 +119,7 @@ unique_fd make_directory(const std::string& below, const std::string& name, bool
 }
 
 void remove_directory(const std::string& path) noexcept {
-  // Named by its parent, which nobody can replace any more.
+  // Through its parent, which nobody can replace now.
   const auto parent = open_trusted(fs::path(path).parent_path(), only_path | O_DIRECTORY);
   if (!parent) return;
   std::error_code stays;

@@ -7,7 +7,7 @@
 
 #include <string>
 
-// Files that a unit names, some of which other users may be able to replace.
+// Files that units name. Other users may be able to replace some of them.
 namespace sd::activate {
 
 /// Opens a file like open(2), close-on-exec, but does not follow the symbolic links of other users.
@@ -19,7 +19,7 @@ namespace sd::activate {
 /// @returns The descriptor. Empty, with `errno` set, if that fails: ELOOP for a link of another user.
 unique_fd open_trusted(const std::string& path, int flags, mode_t mode = 0);
 
-/// Makes the directory `name` below another one, and its parents up to that one, as far as they are missing.
+/// Creates the directory `name` below another one, and missing directories in between.
 ///
 /// @param is_new Set to whether the directory was missing.
 /// @returns A descriptor from `open_trusted()` with `O_PATH`. Empty, with `errno` set, if that fails.
@@ -28,8 +28,8 @@ unique_fd make_directory(const std::string& below, const std::string& name, bool
 /// Removes a directory and what it contains, unless a symbolic link of another user leads there. Failures are ignored.
 void remove_directory(const std::string& path) noexcept;
 
-/// Returns who can change a regular file besides root and the user of this process, such as "user 1000". Empty if
-/// nobody else can.
+/// Returns the users other than root and the user of this process that can change a regular file, such as "user 1000".
+/// Empty if there are none.
 std::string other_writers(int fd);
 
 /// The contents of a file.

@@ -34,7 +34,8 @@ struct assignment {
 /// Splits a text into lines, as the source of this name.
 std::shared_ptr<const source> make_source(std::string name, std::string_view text);
 
-/// Reads a file as a source. Reports who else can change it. Throws `std::system_error`, whose message names the file.
+/// Reads a file as a source. Warns if other users can change it. Throws `std::system_error`, whose message names the
+/// file.
 std::shared_ptr<const source> read_source(const std::string& path, diagnostics& problems);
 
 /// Returns the assignments of a source in order. Lines that are malformed are reported and skipped.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What sd-activate keeps from services, and from other users who can change files that it reads or send it messages.
+// The protection of sd-activate against services of other users, and against other local users.
 #include <sd/notify.hpp>
 #include <sd/unique_fd.hpp>
 

@@ -90,7 +90,7 @@ observation receive_call::of(const library& library) const {
   }
   seen["descriptors"] = descriptors();
   observe_environment(seen);
-  // What the next caller receives.
+  // The result of the next call.
   seen["again"] = std::to_string(library.listen_fds(0));
   return seen;
 }
@@ -116,7 +116,7 @@ int read_number(const variable& text, std::uint64_t most, std::uint64_t& number)
   return errno == ERANGE || number > most ? -ERANGE : 0;
 }
 
-/// Whether it is a plain decimal number in this range.
+/// Returns whether the text is a plain decimal number in this range.
 bool is_plain(const variable& text, std::uint64_t least, std::uint64_t most) {
   std::uint64_t number = 0;
   if (!text) return true;
@@ -348,7 +348,7 @@ std::string manager::received() const {
 
 namespace {
 
-/// Whether messages can be sent to such an address.
+/// Returns whether messages can be sent to such an address.
 bool is_well_formed(const std::string& where) {
   return where.size() < sizeof(sockaddr_un::sun_path) && where.size() > 1 &&
          (where.front() == '/' || where.front() == '@');

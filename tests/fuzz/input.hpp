@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerInitialize(int* count, char*** arguments);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 // NOLINTEND
 
-// What the fuzzers have in common. An input is text, so that a person can write one and read what a fuzzer has found.
+// The inputs of the fuzzers. They are text, so people can write them, and read those that a fuzzer finds.
 namespace sd::fuzz {
 
 /// Prints the place and ends the program if the condition is false.
@@ -27,17 +27,17 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-/// Returns the parts of the text between the separators, of which there is one more than separators.
+/// Splits the text at each separator.
 std::vector<std::string_view> split(std::string_view text, std::string_view separator);
 
 /// The lines `NAME=VALUE` of an input. Other lines are ignored, and so is what follows a NUL byte in a value.
 class settings {
  public:
-  /// @param replacements What stands in a value for `$NAME`, without the dollar sign.
+  /// @param replacements The text that replaces `$NAME` in values, by the name.
   settings(std::string_view text, const std::map<std::string, std::string>& replacements);
 
   [[nodiscard]] std::optional<std::string> find(const std::string& name) const;
-  /// Returns a number, reduced to the range from 0 to `most`. 0 if there is none.
+  /// Returns a number from 0 to `most`. 0 if the setting is missing.
   [[nodiscard]] int number(const std::string& name, int most) const;
 
  private:

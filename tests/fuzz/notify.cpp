@@ -27,7 +27,7 @@ namespace {
 using sd::fuzz::require;
 using sd::fuzz::settings;
 
-/// What the system calls were given, and what they are to return.
+/// The arguments of the system calls, and the results that they will return.
 struct {
   std::vector<int> types;  // of the sockets
   std::string address;     // of connect() or sendmsg()
@@ -87,7 +87,7 @@ ssize_t __wrap_sendmsg(int /*fd*/, const msghdr* message, int flags) {
 
 namespace {
 
-/// The address that a text stands for, as sd_notify(3) describes it.
+/// Returns the address that a text names, according to sd_notify(3).
 struct target {
   int error = 0;
   std::string address;
@@ -142,7 +142,7 @@ target vsock_target(const std::string& where) {
   return result;
 }
 
-/// Whether systemd takes it for the name of a descriptor.
+/// Returns whether systemd accepts the text as the name of a descriptor.
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() < 256 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != ':'; });

@@ -104,7 +104,7 @@ void require_fields(const notification& message, std::string_view text) {
   require(field == message.fields.end());
 }
 
-/// What stays for all inputs, because it takes long to make.
+/// Is shared by all inputs, because it is slow to create.
 struct environment {
   environment() {
     const sd::address where(receiver.address());

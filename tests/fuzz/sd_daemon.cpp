@@ -66,7 +66,7 @@ std::uint64_t own_pidfdid() {
   return sd::detail::pidfd_inode(::getpid(), number) > 0 ? number : 0;
 }
 
-/// What the inputs refer to.
+/// The objects that inputs refer to.
 struct world {
   world() {
     int ignored = 0;
@@ -174,7 +174,7 @@ void examine(const settings& input) {
   }
 }
 
-/// Whether an address is one that this program has made, or none.
+/// Returns whether an address is one of this program's, or none.
 bool is_own(const void* address, std::size_t size) {
   if (address == nullptr || size == 0) return true;
   const sd::address to = sd::address::from_sockaddr(address, size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Reads any text as units of both types. What follows a line "---" is a drop-in, and a comment in the first line names
-// the unit. Reads the text as one with specifiers and as an environment file, too.
+// Reads any text as units of both types, as text with specifiers, and as an environment file. The text after a line
+// "---" is a drop-in. A comment in the first line names the unit.
 #include "commands.hpp"
 #include "diagnostics.hpp"
 #include "environment_file.hpp"
