@@ -2,12 +2,12 @@
 #include <sd/booted.hpp>
 #include <sd/listen_fds.hpp>
 #include <sd/store.hpp>
-#include <sd/testing.hpp>
 #include <sd/unique_fd.hpp>
 
 #include "allocation.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
+#include "notify_fixture.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -16,12 +16,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <new>
@@ -55,46 +53,13 @@ std::uint64_t inode(int fd) {
 
 /// A service manager that receives descriptors.
 class store : public testing::Test {
- public:
-  store() { ::setenv("NOTIFY_SOCKET", (directory_ / "notify").c_str(), 1); }
-  ~store() override { ::unsetenv("NOTIFY_SOCKET"); }
-  store(const store&) = delete;
-  store& operator=(const store&) = delete;
-
  protected:
-  struct delivery {
-    std::string text;
-    std::vector<unique_fd> fds;
-  };
-
   /// Returns the next message. Empty if there is none.
-  delivery received() {
-    delivery result;
-    std::array<char, 4096> text;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 8)> control{};
-    iovec part{text.data(), text.size()};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    const auto length = ::recvmsg(manager_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (length < 0) return result;
-    result.text.assign(text.data(), static_cast<std::size_t>(length));
-    for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
-        int fd = -1;
-        std::memcpy(&fd, reinterpret_cast<const char*>(c) + at, sizeof fd);
-        result.fds.emplace_back(fd);
-      }
-    }
-    return result;
-  }
+  sd::test::message received() { return manager_.next().value_or(sd::test::message()); }
 
  private:
   sd::test::directory directory_;
-  unique_fd manager_ = sd::testing::open(sd::kind::datagram, directory_ / "notify").fd;
+  sd::test::receiver manager_{directory_ / "notify"};
 };
 
 TEST_F(store, descriptor_and_name_arrive) {
