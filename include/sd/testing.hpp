@@ -77,7 +77,8 @@ class process {
 
   /// Returns the pid of the running program, or 0 after `wait()` or `stop()`.
   [[nodiscard]] int pid() const noexcept { return pid_; }
-  /// Waits for the end of the program, and returns its exit status, or 128 + the signal that killed it.
+  /// Waits for the end of the program, and returns its exit status, or 128 + the signal that killed it. Returns -1 if
+  /// waitpid(2) fails.
   int wait() noexcept;
   /// Sends SIGTERM, and does what `wait()` does.
   int stop() noexcept;

@@ -136,6 +136,13 @@ const exceptions finding = {{"fchmod", "", "usual"},
                             {"ioctl SIOCUNIXFILE", "", "usual"},
                             {"chmod /proc/self/fd", "ENOENT", "usual"},
                             {"fstat", "", "same"}};
+
+}  // namespace
+
+exceptions binding_new_path() { return in_directory + locking("s", {}) + finding; }
+
+namespace {
+
 /// If the kernel cannot tell whether a socket of this user is bound to the file, it is assumed.
 const exceptions finding_unprivileged = {{"fstat", "", "usual"},
                                          {"fstatfs", "", "usual"},
@@ -145,7 +152,7 @@ const exceptions finding_unprivileged = {{"fstat", "", "usual"},
 
 const words new_directories = {"+path a", "+path a/b"};
 
-const exceptions binding_path = in_directory + locking("s", {}) + unlinking("s", {}, {"+path s"}) + finding;
+const exceptions binding_path = binding_new_path() + unlinking("s", {}, {"+path s"});
 
 /// A server may be listening unless the kernel refuses the connection.
 exceptions probing(const words& removed) {

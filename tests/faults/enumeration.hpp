@@ -67,6 +67,7 @@ struct scenario {
   words changes = {};         ///< its changes without a failure
   std::vector<exception> exceptions = {};
   bool is_unprivileged = false;  ///< whether it runs as another user than root
+  bool is_replaced = false;  ///< whether a program takes the place of the process, which ends the count of allocations
 };
 
 /// Runs all scenarios, and prints what does not hold and how much was tried.

@@ -39,6 +39,9 @@ std::vector<listen_fd> passed(const run& each);
 exceptions reading(const std::string& results);
 exceptions reading_files(const std::string& results);
 
+/// Returns the unusual results of functions that bind the path `s` in the working directory.
+exceptions binding_new_path();
+
 inline const std::string not_selected = "sd:no such descriptor was passed|sd:wrong kind of descriptor";
 
 }  // namespace sd::test

@@ -134,9 +134,10 @@ void kills_process(run& each) {
 
 void closes(run& each) {
   each.test([&] {
-    sd::unique_fd fd(::dup(0));
+    const sd::unique_fd fd(::dup(0));
+    const auto result = fd ? ok() : name_of_errno();
     run::returned();
-    return fd ? ok() : name_of_errno();
+    return result;
   });
 }
 
@@ -198,17 +199,38 @@ std::vector<scenario> starting() {
                                     {"dup2", "", "same", {"+fd 5", "+fd 6"}},
                                     {"dup2", "", "same", {"+fd 5", "+fd 6", "~fd 3"}},
                                     {"execve *", "", "same", {"+fd 5", "+fd 6", "~fd 3", "~fd 4"}},
-                                    {"execve *", "ENOEXEC", ""}}},
+                                    {"execve *", "ENOEXEC", ""}},
+       false,
+       true},
       {"testing.tcp", opens(kind::stream, "127.0.0.1:0")},
-      {"testing.unix", opens(kind::stream, "."), "ok", {"+path s"}},
-      {"testing.fifo", opens(kind::fifo, "."), "ok", {"+path s"}},
-      {"testing.fifo_that_exists", opens_fifo_that_exists},
+      // The lock file stays if it cannot be removed.
+      {"testing.unix",
+       opens(kind::stream, "."),
+       "ok",
+       {"+path s"},
+       binding_new_path() + exceptions{{"unlink s.sd-lock", "", "usual", {"+path s", "+path s.sd-lock"}}}},
+      // If the file is said to exist, it is opened.
+      {"testing.fifo", opens(kind::fifo, "."), "ok", {"+path s"}, {{"mknodat s", "EEXIST", "ENOENT"}}},
+      {"testing.fifo_that_exists", opens_fifo_that_exists, "ok", {}, {{"mknodat s", "EEXIST", "usual"}}},
       {"testing.special", opens(kind::special, "/dev/null")},
-      {"testing.message_queue", opens(kind::message_queue, "/sd-faults")},
+      {"testing.message_queue",
+       opens(kind::message_queue, "/sd-faults"),
+       "ok",
+       {},
+       {{"mq_open *", "EEXIST", "ENOENT"}}},
       {"testing.netlink", opens(kind::netlink, "route 1")},
       {"testing.connection", opens_connection},
-      {"testing.process", runs_process},
-      {"testing.process_killed", kills_process},
+      {"testing.process",
+       runs_process,
+       "ok",
+       {},
+       without_pidfdid + sharing_memory + exceptions{{"wait4", "ECHILD", "usual|-1"}, {"execve *", "ENOEXEC", "2"}}},
+      // The destructor waits for a program that it may not kill.
+      {"testing.process_killed",
+       kills_process,
+       "ok",
+       {},
+       sharing_memory + exceptions{{"execve *", "ENOEXEC", "usual"}, {"cleanup: kill", "", ""}}},
       {"unique_fd", closes},
       {"booted", looks_for_systemd, "not booted", {}, {{"newfstatat *", "", "not booted"}}},
   };
