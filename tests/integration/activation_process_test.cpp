@@ -319,6 +319,7 @@ TEST(exec, too_few_descriptors) {
 class busy_threads {
  public:
   busy_threads() {
+    ::tzset();  // or the first localtime_r() would read TZ, without a lock, while other threads change the environment
     for (int i = 0; i < 8; ++i) threads_.emplace_back([this, i] { work(i); });
   }
   ~busy_threads() {
