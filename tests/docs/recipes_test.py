@@ -32,6 +32,12 @@ def run(command):
     subprocess.run(["sh", "-euc", command], check=True, timeout=PATIENCE)
 
 
+def needs(command):
+    result = subprocess.run(["sh", "-euc", command], stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        skip(result.stderr.strip())
+
+
 @contextlib.contextmanager
 def running(*command):
     process = subprocess.Popen(command)
@@ -225,6 +231,49 @@ def openrc():
     expect_end()
 
 
+def make_image(entry_point, *programs):
+    """An image "localhost/image" that contains these programs, what they are linked with, and nothing else."""
+    shutil.rmtree("/run/image", ignore_errors=True)
+    for program in programs:
+        source = shutil.which(os.path.basename(program))
+        linked = subprocess.run(["ldd", source], stdout=subprocess.PIPE, text=True, check=True).stdout
+        for path, place in [(source, program)] + [(path, path) for path in re.findall(r"(/\S+) \(0x", linked)]:
+            os.makedirs(os.path.dirname("/run/image" + place), exist_ok=True)
+            shutil.copy(path, "/run/image" + place)
+    run(f"tar -C /run/image -c . | podman import --quiet --change 'ENTRYPOINT=[\"{entry_point}\"]' - image")
+
+
+def podman():
+    # What a machine that systemd has booted has, and settings that need fewer privileges than the defaults.
+    needs("mount -t tmpfs tmpfs /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+    needs(f"{SOURCE}/scripts/private-systemd --check")
+    run("mkdir -p /var/lib/containers /etc/containers /etc/units")
+    run("mount -t tmpfs tmpfs /var/lib/containers && mount -t tmpfs tmpfs /dev/shm")
+    write("/etc/containers/containers.conf", """
+[containers]
+cgroups = "disabled"
+default_sysctls = []
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+""")
+    command, unit = (code.replace("IMAGE", "localhost/image") for code in blocks("Podman"))
+
+    make_image("/usr/local/bin/my-service", "/usr/local/bin/my-service")
+    with running("sh", "-euc", "exec " + command):
+        until(lambda: is_open(PORT))
+        assert ask(PORT) == "hello\n"
+
+    make_image("/none", "/sd-activate", "/usr/local/bin/my-service")
+    shutil.copy(SOURCE + "/examples/my-service/my-service.socket", "/etc/units")
+    write("/etc/units/my-service.service", unit)
+    client = f"systemctl start my-service.socket; {sys.executable} {os.path.realpath(__file__)} --ask {PORT}"
+    run(f"{SOURCE}/scripts/private-systemd /etc/units -- sh -euc '{client}' >/run/reply")
+    with open("/run/reply", encoding="utf-8") as reply:
+        assert reply.read() == "hello\n"
+
+
 TOOLS = {
     entr: ["entr", "make"],
     inotifywait: ["inotifywait", "make"],
@@ -233,6 +282,7 @@ TOOLS = {
     s6: ["s6-svscan"],
     runit: ["runsvdir"],
     openrc: ["rc-service"],
+    podman: ["crun", "ldd", "podman", "systemctl"],
 }
 
 
