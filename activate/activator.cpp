@@ -9,6 +9,7 @@
 #include "single_service.hpp"
 #include "sockets.hpp"
 
+#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <fmt/format.h>
@@ -162,8 +163,9 @@ class activator {
   }
 
   void wait_for_signal() {
-    signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& cancelled) {
-      if (cancelled) return;
+    signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
+      if (ec == asio::error::operation_aborted) return;
+      if (ec) throw std::system_error(ec, "wait for signals");
       std::array<signalfd_siginfo, 8> received{};
       const auto size = ::read(signals_.native_handle(), received.data(), sizeof received);
       const auto count = size < 0 ? 0 : static_cast<std::size_t>(size) / sizeof received[0];

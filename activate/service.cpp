@@ -6,6 +6,7 @@
 #include "sockets.hpp"
 #include "watcher.hpp"
 
+#include <asio/error.hpp>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -471,8 +472,9 @@ void service::set_timeout(period time, step expired) {
 
 void service::wait_for_notifications() {
   notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,
-                           [self = shared_from_this()](const std::error_code& cancelled) {
-                             if (cancelled || self->state_ == state::ended) return;
+                           [self = shared_from_this()](const std::error_code& ec) {
+                             if (ec == asio::error::operation_aborted || self->state_ == state::ended) return;
+                             if (ec) return self->fail(std::system_error(ec, "wait for messages to NOTIFY_SOCKET"));
                              self->receive_notifications();
                              self->wait_for_notifications();
                            });

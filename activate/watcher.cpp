@@ -3,6 +3,8 @@
 
 #include "sockets.hpp"
 
+#include <asio/error.hpp>
+
 #include <system_error>
 #include <utility>
 
@@ -22,7 +24,8 @@ watcher::watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
 void watcher::arm() {
   if (std::exchange(is_armed_, true)) return;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
-    if (ec) return;
+    if (ec == asio::error::operation_aborted) return;
+    if (ec) throw std::system_error(ec, "wait for traffic");
     is_armed_ = false;
     on_traffic_();
   });

@@ -21,7 +21,8 @@ class watcher {
   /// @throws std::system_error if there are too few resources.
   watcher(asio::io_context& io, int fd, std::function<void()> on_traffic);
 
-  /// Calls the function once when there is traffic.
+  /// Calls the function once when there is traffic. Throws `std::system_error` from the io_context if that cannot be
+  /// seen.
   void arm();
   /// Takes back `arm()`.
   void disarm();
