@@ -21,8 +21,9 @@ std::string file_of(const std::string& path, const unit_name& name) {
 }
 
 /// Returns the drop-ins of a unit in the order in which they apply. Those of the instance replace those of the template
-/// that have the same file name. A unit that is a symbolic link has those of its target as well.
-std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& name) {
+/// that have the same file name. A unit that is a symbolic link has those of its target as well. A directory that is
+/// there but cannot be read is an error.
+std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& name, diagnostics& problems) {
   std::vector<std::string> units;
   std::error_code missing;
   if (const auto target = fs::canonical(path, missing); !missing && fs::is_symlink(path)) units.push_back(target);
@@ -32,8 +33,13 @@ std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& n
   units.push_back(path);
   std::map<std::string, std::string> by_name;
   for (const auto& each : units) {
-    for (const auto& entry : fs::directory_iterator(each + ".d", missing)) {
+    const auto directory = each + ".d";
+    std::error_code ec;
+    for (const auto& entry : fs::directory_iterator(directory, ec)) {
       if (entry.path().extension() == ".conf") by_name[entry.path().filename()] = entry.path();
+    }
+    if (ec && ec != std::errc::no_such_file_or_directory) {
+      problems.error({std::make_shared<const source>(source{directory, {}})}, ec.message());
     }
   }
   std::vector<std::string> all;
@@ -66,7 +72,7 @@ unit read_unit(const std::string& path, diagnostics& problems) {
   }
   whole.name = *name;
   add_file(whole, file_of(path, whole.name), problems);
-  for (const auto& file : drop_ins_of(path, whole.name)) add_file(whole, file, problems);
+  for (const auto& file : drop_ins_of(path, whole.name, problems)) add_file(whole, file, problems);
   return whole;
 }
 

@@ -112,6 +112,12 @@ TEST_F(unit_directory, hidden_and_empty_drop_ins_do_no_harm) {
   EXPECT_THAT(values_of("web.socket"), ElementsAre("A=1"));
 }
 
+TEST_F(unit_directory, drop_ins_that_cannot_be_read_are_reported) {
+  write("web.socket", "");
+  std::filesystem::create_directory_symlink("web.socket.d", there_ / "web.socket.d");
+  EXPECT_THAT(problems_of("web.socket"), ElementsAre("web.socket.d: error: Too many levels of symbolic links\n"));
+}
+
 TEST_F(unit_directory, instance_is_read_from_its_template) {
   write("web@.service", "[Service]\nA=%i\n");
   diagnostics problems;
