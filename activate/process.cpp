@@ -83,8 +83,8 @@ struct preparation {
   const rlimit* descriptor_limit = nullptr;  ///< null: as it is
 
   int operator()() const noexcept {
-    return begin(::setsid() < 0 && errno != EPERM, "setsid") || set_limits() || set_streams() || set_identity() ||
-                   set_directory() || set_signals()
+    return begin(::setsid() < 0, "setsid") || set_limits() || set_streams() || set_identity() || set_directory() ||
+                   set_signals()
                ? errno
                : 0;
   }
