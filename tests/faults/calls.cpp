@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -40,11 +41,18 @@ errors with_paths(errors more) {
 
 const errors of_open = with_paths({EBUSY, EDQUOT, EEXIST, EINTR, EINVAL, EISDIR, EMFILE, ENFILE, ENODEV, ENOSPC, ENXIO,
                                    EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ETXTBSY, EWOULDBLOCK});
+/// Includes those of kernels before Linux 5.6 and of containers that forbid it.
+const errors of_openat2 = [] {
+  auto all = of_open;
+  all.insert(all.end(), {EAGAIN, ENOSYS, EXDEV});
+  return all;
+}();
 const errors of_send = {EACCES,  EAGAIN,     ECONNREFUSED, ECONNRESET, EDESTADDRREQ, EINTR,       EINVAL,
                         EISCONN, EMFILE,     EMSGSIZE,     ENOBUFS,    ENOENT,       ENOMEM,      ENOTCONN,
                         ENOTDIR, EOPNOTSUPP, EPERM,        EPIPE,      ETOOMANYREFS, EHOSTUNREACH};
 const errors of_receive = {EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EINVAL, EIO, ENOMEM, ENOTCONN};
 const errors of_clone = {EAGAIN, EINVAL, ENOMEM, ENOSPC, EPERM, EUSERS};
+constexpr long fchmodat2 = 452;  // of Linux 6.6, which older headers lack
 const errors of_mode = with_paths({EINVAL, EIO, EPERM, EROFS});
 
 const std::map<long, entry>& table() {
@@ -63,17 +71,19 @@ const std::map<long, entry>& table() {
       {SYS_pipe2, {"pipe2", {EMFILE, ENFILE, ENOMEM}, -1, true}},
       {SYS_poll, {"poll", {EINTR, EINVAL, ENOMEM}, -1, true}},
       {SYS_epoll_create1, {"epoll_create1", {EMFILE, ENFILE, ENOMEM}}},
-      {SYS_epoll_ctl, {"epoll_ctl", {ENOMEM, ENOSPC, EPERM}}},
+      {SYS_epoll_ctl, {"epoll_ctl", {}}},  // by operation, below
       {SYS_epoll_wait, {"epoll_wait", {EINTR}}},
       {SYS_epoll_pwait, {"epoll_pwait", {EINTR}}},
       {SYS_eventfd2, {"eventfd2", {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM}}},
       {SYS_timerfd_create, {"timerfd_create", {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, EPERM}}},
-      {SYS_timerfd_settime, {"timerfd_settime", {ECANCELED, EINVAL}}},
+      {SYS_timerfd_settime, {"timerfd_settime", {}}},
       {SYS_signalfd4, {"signalfd4", {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM}}},
       {SYS_memfd_create, {"memfd_create", {EINVAL, EMFILE, ENFILE, ENOMEM}}},
       // Files
       {SYS_open, {"open", of_open, 0, true}},
       {SYS_openat, {"openat", of_open, 1, true}},
+      {SYS_openat2, {"openat2", of_openat2, 1, true}},
+      {SYS_pread64, {"pread64", {EINTR, EINVAL, EIO, EISDIR, EOVERFLOW, ESPIPE}, -1, true}},
       {SYS_stat, {"stat", with_paths({EOVERFLOW}), 0, true}},
       {SYS_lstat, {"lstat", with_paths({EOVERFLOW}), 0, true}},
       {SYS_fstat, {"fstat", {ENOMEM, EOVERFLOW}, -1, true}},
@@ -84,6 +94,7 @@ const std::map<long, entry>& table() {
       {SYS_access, {"access", with_paths({EINVAL, EIO, EPERM, EROFS, ETXTBSY}), 0, true}},
       {SYS_faccessat2, {"faccessat2", with_paths({EINVAL, EIO, EPERM, EROFS, ETXTBSY}), 1, true}},
       {SYS_readlink, {"readlink", with_paths({EINVAL, EIO}), 0, true}},
+      {SYS_readlinkat, {"readlinkat", with_paths({EINVAL, EIO}), 1, true}},
       {SYS_getdents64, {"getdents64", {EINVAL, ENOENT}}},
       {SYS_lseek, {"lseek", {EINVAL, EOVERFLOW, ESPIPE}, -1, true}},
       {SYS_mkdir, {"mkdir", with_paths({EDQUOT, EEXIST, EINVAL, EMLINK, ENOSPC, EPERM, EROFS}), 0, true}},
@@ -94,6 +105,7 @@ const std::map<long, entry>& table() {
       {SYS_mknod, {"mknod", with_paths({EDQUOT, EEXIST, EINVAL, ENOSPC, EPERM, EROFS}), 0, true}},
       {SYS_mknodat, {"mknodat", with_paths({EDQUOT, EEXIST, EINVAL, ENOSPC, EPERM, EROFS}), 1, true}},
       {SYS_chmod, {"chmod", of_mode, 0, true}},
+      {fchmodat2, {"fchmodat2", with_paths({EINVAL, EIO, ENOSYS, EOPNOTSUPP, EPERM, EROFS}), 1, true}},
       {SYS_fchmod, {"fchmod", {EACCES, EINVAL, EIO, EPERM, EROFS}, -1, true}},
       {SYS_fchown, {"fchown", {EINVAL, EIO, EPERM, EROFS}, -1, true}},
       {SYS_fchownat, {"fchownat", of_mode, -1, true}},
@@ -142,6 +154,13 @@ const std::map<long, entry>& table() {
       {SYS_setpgid, {"setpgid", {EACCES, EPERM, ESRCH}, -1, true}},
       {SYS_setsid, {"setsid", {EPERM}, -1, true}},
       {SYS_setrlimit, {"setrlimit", {EPERM}, -1, true}},
+      {SYS_prlimit64, {"prlimit64", {}, -1, true}},  // to set a limit, below
+      {SYS_setgroups, {"setgroups", {ENOMEM, EPERM}, -1, true}},
+      {SYS_setresgid, {"setresgid", {EPERM}, -1, true}},
+      {SYS_setresuid, {"setresuid", {EAGAIN, EPERM}, -1, true}},
+      {SYS_keyctl, {"keyctl", {EDQUOT, EINTR, EKEYREVOKED, ENOMEM, EOPNOTSUPP}, -1, true}},
+      {SYS_kcmp, {"kcmp", {ENOSYS, EPERM, ESRCH}}},
+      {SYS_rt_sigtimedwait, {"rt_sigtimedwait", {EAGAIN, EINTR}}},
       {SYS_setpriority, {"setpriority", {EACCES, EPERM}, -1, true}},
       {SYS_chdir, {"chdir", with_paths({EIO}), 0, true}},
       {SYS_nanosleep, {"nanosleep", {EINTR}, -1, true}},
@@ -166,7 +185,8 @@ const std::map<long, entry>& harmless() {
       {SYS_getcwd, {"getcwd", {}}},
       {SYS_uname, {"uname", {}, -1, true}},
       {SYS_sysinfo, {"sysinfo", {}}},
-      {SYS_prlimit64, {"prlimit64", {}, -1, true}},
+      {SYS_getsid, {"getsid", {}, -1, true}},
+      {SYS_sched_yield, {"sched_yield", {}}},
       {SYS_clock_gettime, {"clock_gettime", {}, -1, true}},
       {SYS_rt_sigaction, {"rt_sigaction", {}, -1, true}},
       {SYS_rt_sigprocmask, {"rt_sigprocmask", {}, -1, true}},
@@ -209,9 +229,22 @@ const std::map<std::uint64_t, entry>& commands() {
       {F_SETFD, {"F_SETFD", {EPERM}}},
       {F_GETFL, {"F_GETFL", {EPERM}}},
       {F_SETFL, {"F_SETFL", {EPERM}}},
+      {F_GETPIPE_SZ, {"F_GETPIPE_SZ", {EPERM}}},
+      {F_SETPIPE_SZ, {"F_SETPIPE_SZ", {EBUSY, EPERM}}},
+      {F_SETOWN, {"F_SETOWN", {EPERM, ESRCH}}},
       {F_DUPFD, {"F_DUPFD", {EINVAL, EMFILE}}},
       {F_DUPFD_CLOEXEC, {"F_DUPFD_CLOEXEC", {EINVAL, EMFILE}}},
       {F_ADD_SEALS, {"F_ADD_SEALS", {EBUSY, EINVAL, EPERM}}},
+  };
+  return all;
+}
+
+const std::map<std::uint64_t, entry>& operations() {
+  static const std::map<std::uint64_t, entry> all = {
+      // EPERM is for files that are always ready.
+      {EPOLL_CTL_ADD, {"EPOLL_CTL_ADD", {ENOMEM, ENOSPC}}},
+      {EPOLL_CTL_MOD, {"EPOLL_CTL_MOD", {ENOMEM}}},
+      {EPOLL_CTL_DEL, {"EPOLL_CTL_DEL", {ENOMEM}}},
   };
   return all;
 }
@@ -221,6 +254,7 @@ const std::map<std::uint64_t, entry>& requests() {
       {SIOCGIFINDEX, {"SIOCGIFINDEX", {ENODEV, EPERM}}},
       {SIOCGIFNAME, {"SIOCGIFNAME", {ENODEV, EPERM}}},
       {siocunixfile, {"SIOCUNIXFILE", {EINVAL, EMFILE, ENFILE, ENOENT, ENOTTY, EPERM}}},
+      {FIOASYNC, {"FIOASYNC", {EPERM}}},
       {FIONBIO, {"FIONBIO", {EPERM}}},
       {FIONREAD, {"FIONREAD", {EINVAL, ENOTTY, EPERM}}},
       {TIOCGPGRP, {"TIOCGPGRP", {ENOTTY, EPERM}}},
@@ -252,6 +286,7 @@ const entry& find(const std::map<std::uint64_t, entry>& all, std::uint64_t numbe
 std::string text_of(const system_call& call) {
   std::string text = find(call).name;
   if (call.number == SYS_fcntl) text += std::string(" ") + find(commands(), call.arguments[1], "fcntl").name;
+  if (call.number == SYS_epoll_ctl) text += std::string(" ") + find(operations(), call.arguments[1], "epoll_ctl").name;
   if (call.number == SYS_ioctl) text += std::string(" ") + find(requests(), call.arguments[1], "ioctl").name;
   if (call.number == SYS_setsockopt || call.number == SYS_getsockopt) {
     if (call.arguments[1] == SOL_SOCKET) {
@@ -270,6 +305,9 @@ std::string text_of(const system_call& call) {
 
 const std::vector<int>& errors_of(const system_call& call) {
   if (call.number == SYS_fcntl) return find(commands(), call.arguments[1], "fcntl").possible;
+  if (call.number == SYS_epoll_ctl) return find(operations(), call.arguments[1], "epoll_ctl").possible;
+  static const std::vector<int> of_setting_a_limit = {EPERM};
+  if (call.number == SYS_prlimit64 && call.arguments[2] != 0) return of_setting_a_limit;
   if (call.number == SYS_ioctl) return find(requests(), call.arguments[1], "ioctl").possible;
   return find(call).possible;
 }

@@ -12,7 +12,7 @@ namespace sd::test {
 /// One system call as a tracer sees it.
 struct system_call {
   int process = 0;  ///< 0 for the traced process, and its children from 1 on, in the order in which they were created
-  int index = 0;    ///< counts the calls of the process
+  int index = 0;    ///< counts the calls of the process, or those with this text
   int phase = 0;
   long number = 0;
   std::array<std::uint64_t, 6> arguments{};

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <regex>
 #include <stdexcept>
 #include <system_error>
 
@@ -25,7 +26,7 @@ namespace {
 constexpr long marker = 100000;
 
 constexpr std::size_t most_calls = 20000;
-constexpr unsigned patience = 10;  ///< seconds
+constexpr unsigned usual_patience = 10;  ///< seconds
 
 int check(long result, const char* what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
@@ -69,14 +70,16 @@ void set_result(pid_t pid, int error) {
 
 class tracer {
  public:
-  tracer(pid_t pid, const std::optional<fault>& fault, std::string directory)
-      : root_(pid), fault_(fault), directory_(std::move(directory)) {}
+  /// @param what Whether a function is traced, or the program that the process executes.
+  enum class subject { function, program };
+  tracer(pid_t pid, const std::optional<fault>& fault, std::string directory, subject what, unsigned patience)
+      : root_(pid), fault_(fault), directory_(std::move(directory)), what_(what), patience_(patience) {}
 
   trace run() {
     struct sigaction action {};
     action.sa_handler = [](int) {};  // interrupts waitpid()
     ::sigaction(SIGALRM, &action, nullptr);
-    ::alarm(patience);
+    ::alarm(patience_);
     while (true) {
       int status = 0;
       const pid_t pid = ::waitpid(-1, &status, __WALL);
@@ -90,9 +93,16 @@ class tracer {
       } else if (pid == root_) {
         result_.status = status;
         break;
+      } else {
+        processes_.erase(pid);
       }
     }
     ::alarm(0);
+    processes_.erase(root_);
+    // They would stay stopped, because nobody resumes them any more.
+    for (const auto& [pid, _] : processes_) {
+      if (what_ == subject::program) ::kill(pid, SIGKILL);
+    }
     return std::move(result_);
   }
 
@@ -101,8 +111,10 @@ class tracer {
     int ordinal = 0;
     int calls = 0;
     bool is_new = true;
+    bool is_thread = false;
     std::optional<system_call> current;
     bool fails = false;
+    std::map<std::string, int> calls_with_text = {};
   };
 
   void end(const char* violation) {
@@ -132,14 +144,18 @@ class tracer {
       return;
     }
     auto& process = process_of(pid);
-    if (finished_ || event == PTRACE_EVENT_EXEC) {
+    const bool is_followed = what_ == subject::program && pid == root_;
+    if (finished_ || (event == PTRACE_EVENT_EXEC && !is_followed)) {
       ::ptrace(PTRACE_DETACH, pid, nullptr, 0);
+      processes_.erase(pid);
     } else if (signal == (SIGTRAP | 0x80)) {
       if (at_call(pid, process)) resume(pid, 0);
     } else if (event != 0) {
       unsigned long child = 0;
       ::ptrace(PTRACE_GETEVENTMSG, pid, nullptr, &child);
-      if (event != PTRACE_EVENT_STOP) process_of(static_cast<pid_t>(child));
+      if (event != PTRACE_EVENT_STOP && event != PTRACE_EVENT_EXEC) {
+        process_of(static_cast<pid_t>(child)).is_thread = event == PTRACE_EVENT_CLONE && what_ == subject::program;
+      }
       resume(pid, 0);
     } else if (process.is_new && signal == SIGSTOP) {
       process.is_new = false;
@@ -170,7 +186,7 @@ class tracer {
     std::copy(std::begin(info.entry.args), std::end(info.entry.args), call.arguments.begin());
     process.current = call;
     process.fails = false;
-    if (call.number == marker) return;
+    if (call.number == marker || (what_ == subject::program && !is_announced_)) return;
     call.index = process.calls++;
     call.phase = phase_;
     if (const int path = path_argument(call.number); path >= 0) {
@@ -179,15 +195,24 @@ class tracer {
       if (call.path.rfind(directory_ + '/', 0) == 0) call.path.erase(0, directory_.size() + 1);
       if (call.path == directory_ || (call.path.empty() && is_in_directory)) call.path = ".";
       if (call.path.rfind("/proc/self/fd/", 0) == 0) call.path = "/proc/self/fd";
+      replace_number(call.path);
     }
-    if (process.ordinal > 0 && !is_allowed_in_child(call)) {
+    if (what_ == subject::program) call.index = process.calls_with_text[text_of(call)]++;
+    if (process.ordinal > 0 && !process.is_thread && !is_allowed_in_child(call)) {
       result_.violations.push_back("the child calls " + text_of(call) + " before it executes the program");
     }
     process.current = call;
-    process.fails = fault_ && fault_->process == call.process && fault_->index == call.index;
+    process.fails = fault_ && fault_->process == call.process && fault_->index == call.index &&
+                    (fault_->text.empty() || fault_->text == text_of(call));
     if (process.fails && !is_carried_out(call, fault_->error)) skip_call(pid);
     result_.calls.push_back(std::move(call));
     if (result_.calls.size() == most_calls) end("does not stop making system calls");
+  }
+
+  /// Replaces the number of a process or thread, which differs from run to run.
+  static void replace_number(std::string& path) {
+    static const std::regex number("^/proc/[0-9]+(/task/[0-9]+)?");
+    if (path.rfind("/proc/", 0) == 0) path = std::regex_replace(path, number, "/proc/PID");
   }
 
   bool left(pid_t pid, traced& process, const __ptrace_syscall_info& info) {
@@ -200,6 +225,7 @@ class tracer {
         // The calls before belong to announce().
         result_.calls.clear();
         process.calls = 0;
+        is_announced_ = true;
       }
       if (phase_ == forbidden) result_.violations.emplace_back("the child allocates memory or locks a mutex");
       if (phase_ != finished) return true;
@@ -220,12 +246,15 @@ class tracer {
   pid_t root_;
   std::optional<fault> fault_;
   std::string directory_;
+  subject what_;
+  unsigned patience_;
   std::map<pid_t, traced> processes_;
   int next_ = 0;
   int phase_ = function;
   bool started_ = false;
   bool finished_ = false;
   bool is_ended_ = false;
+  bool is_announced_ = false;
   trace result_;
 };
 
@@ -260,13 +289,36 @@ void announce(phase phase) {
   ::syscall(marker, phase);
 }
 
-trace run_traced(const std::function<void()>& body, const std::optional<fault>& fault, const std::string& directory) {
+void execute_traced(const std::vector<std::string>& command) {
+  std::vector<char*> words;
+  for (const auto& each : command) words.push_back(const_cast<char*>(each.c_str()));
+  words.push_back(nullptr);
+  check(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr), "PTRACE_TRACEME");
+  ::raise(SIGSTOP);
+  ::execv(words[0], words.data());
+  ::_exit(127);
+}
+
+namespace {
+
+pid_t start(const std::function<void()>& body) {
   const pid_t pid = check(::fork(), "fork");
   if (pid == 0) {
     body();
     ::_exit(0);
   }
-  return tracer(pid, fault, directory).run();
+  return pid;
+}
+
+}  // namespace
+
+trace run_traced(const std::function<void()>& body, const std::optional<fault>& fault, const std::string& directory) {
+  return tracer(start(body), fault, directory, tracer::subject::function, usual_patience).run();
+}
+
+trace run_traced_program(const std::function<void()>& body, const std::optional<fault>& fault,
+                         const std::string& directory, unsigned patience) {
+  return tracer(start(body), fault, directory, tracer::subject::program, patience).run();
 }
 
 }  // namespace sd::test

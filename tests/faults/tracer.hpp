@@ -21,6 +21,7 @@ struct fault {
   int process;
   int index;
   int error;
+  std::string text = {};  ///< Unless empty, only calls with this text are counted.
 };
 
 /// The phases of a traced process.
@@ -45,5 +46,13 @@ struct trace {
 /// Runs a function in a child process, and traces it and its children until they execute a program. Records the
 /// calls between the phases `function` and `finished`.
 trace run_traced(const std::function<void()>& body, const std::optional<fault>& fault, const std::string& directory);
+
+/// Runs a function that calls `execute_traced()` in a child process. Traces the program, which has threads and runs
+/// until it ends or `patience` is over, and its children until they execute a program.
+trace run_traced_program(const std::function<void()>& body, const std::optional<fault>& fault,
+                         const std::string& directory, unsigned patience);
+
+/// Executes a program that is traced from the beginning of its main() on.
+[[noreturn]] void execute_traced(const std::vector<std::string>& command);
 
 }  // namespace sd::test

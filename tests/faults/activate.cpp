@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Every system call of sd-activate fails once, in a few scenarios.
+#include "activate_run.hpp"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <set>
+#include <string>
+#include <system_error>
+#include <tuple>
+#include <vector>
+
+namespace sd::test {
+
+namespace {
+
+const std::string service = SERVICE;
+const std::string listening = "[Socket]\nListenStream=DIR/s\nRemoveOnStop=yes\n";
+
+std::map<std::string, std::string> units(const std::string& settings, const std::string& options = "") {
+  return {{"web.socket", listening}, {"web.service", "[Service]\nExecStart=" + service + options + "\n" + settings}};
+}
+
+std::vector<activate_scenario> scenarios() {
+  std::vector<activate_scenario> all;
+  all.push_back({"on_demand", units("Type=notify\n", " --ready"), {"DIR/web.socket"}, [](session& client) {
+                   client.ask("descriptors", "3 4");
+                   client.end_service("exit 0");
+                   client.settle(0);
+                   client.ask("variable LISTEN_FDNAMES", "web.socket");
+                   client.end_service("exit 0");
+                   client.settle(0);
+                 }});
+  const std::map<std::string, std::string> accepting = {{"web.socket", listening + "Accept=yes\n"},
+                                                        {"web@.service", "[Service]\nExecStart=" + service + "\n"}};
+  const auto use_connections = [](session& client) {
+    client.ask("descriptors", "3");
+    client.ask_twice("pid");
+    client.settle(0);
+    client.ask("variable LISTEN_FDNAMES", "connection");
+    client.settle(0);
+  };
+  all.push_back({"connections", accepting, {"DIR/web.socket"}, use_connections});
+  auto notifying = accepting;
+  notifying["web@.service"] += "Type=notify\nExecStopPost=/bin/true\n";
+  notifying["web@.service"].replace(notifying["web@.service"].find(service), service.size(), service + " --ready");
+  all.push_back({"connections_with_notification", notifying, {"DIR/web.socket"}, use_connections});
+  all.push_back({"restart", units("Restart=always\nRestartSec=0\n"), {"DIR/web.socket"}, [](session& client) {
+                   client.ask("descriptors", "3 4");
+                   client.end_service("exit 3");
+                   client.ask("descriptors", "3 4");
+                   client.settle(1);
+                 }});
+  all.push_back({"overlap", units("Type=notify\n", " --ready"), {"DIR/web.socket"}, [](session& client) {
+                   client.ask("pid");
+                   client.signal(SIGHUP);
+                   client.settle(1);
+                   client.ask("pid");
+                   client.settle(1);
+                 }});
+  all.push_back({"stop_idle", units(""), {"--stop-idle", "60ms", "DIR/web.socket"}, [](session& client) {
+                   client.ask("descriptors", "3 4");
+                   client.settle(0);
+                   client.ask("variable LISTEN_FDNAMES", "web.socket");
+                   client.settle(0);
+                 }});
+  all.push_back({"store",
+                 units("FileDescriptorStoreMax=2\nRestart=always\nRestartSec=0\n"),
+                 {"DIR/web.socket"},
+                 [](session& client) {
+                   client.ask("store a", "done");
+                   client.ask("forget b", "done");
+                   client.settle(1);
+                   client.end_service("exit 3");
+                   client.ask("variable LISTEN_FDNAMES", "web.socket:stored/a");
+                   client.settle(1);
+                 }});
+  auto with_files = units(
+      "WorkingDirectory=DIR\nLimitNOFILE=1000\nNice=1\nUMask=0027\nOOMScoreAdjust=500\nNoNewPrivileges=yes\n"
+      "EnvironmentFile=DIR/variables\nStandardInput=null\nStandardOutput=append:DIR/output\nExecStartPre=/bin/true\n");
+  with_files["variables"] = "NAME=value\n";
+  with_files["web.socket.d/more.conf"] = "[Socket]\nFileDescriptorName=web\nSymlinks=DIR/link\nSocketMode=0600\n";
+  all.push_back({"settings",
+                 with_files,
+                 {"DIR/web.socket"},
+                 [](session& client) {
+                   client.ask("variable NAME", "value");
+                   client.ask("variable LISTEN_FDNAMES", "web");
+                   client.end_service("exit 0");
+                   client.settle(0);
+                 },
+                 0,
+                 {"output"}});
+  all.push_back({"check", with_files, {"--check", "DIR/web.socket"}});
+  with_files["web.socket.d/more.conf"] += "SocketMode=999\n";
+  all.push_back({"check_wrong", with_files, {"--check", "DIR/web.socket"}, nullptr, 3});
+  return all;
+}
+
+/// A permitted result that is not one of those that the checks know.
+struct permitted {
+  std::string call;       ///< the text of the call and its number, or their beginning followed by "*"
+  std::string error;      ///< the errno. Empty for any
+  std::string violation;  ///< its beginning. Empty if this failure is left out
+};
+
+const std::vector<permitted>& permissions() {
+  static const std::vector<permitted> all = {
+      // What cannot be removed stays, also because the path cannot be locked, or because it is not known whether the
+      // lock
+      // file is still the one that is locked. The next process that binds the path removes them.
+      {"unlink s*", "", "leaves the file s"},
+      {"unlink link #*", "", "leaves the file link"},
+      {"openat s.sd-lock #*", "", "leaves the file s"},
+      {"flock LOCK_EX #*", "", "leaves the file s"},
+      {"fstat #*", "", "leaves the file s"},
+      {"newfstatat s*", "", "leaves the file s"},
+      // A directory that cannot be examined counts as missing. The error is that of the attempt to make it.
+      {"newfstatat . #1", "", "does not report the failure"},
+      // The error is that such a socket cannot be observed.
+      {"getsockopt 71 #*", "", "does not report the failure"},
+      {"getsockopt SO_ACCEPTCONN #*", "", "does not report the failure"},
+      // Asio has a pipe then.
+      {"eventfd2 #0", "", "keeps the descriptors pipe:[], pipe:[]"},
+      // Asio ignores that it cannot register the descriptor of its timers. If the resources stay short, the next
+      // registration fails.
+      {"epoll_ctl EPOLL_CTL_ADD #1", "", ""},
+  };
+  return all;
+}
+
+bool starts_with(const std::string& text, const std::string& beginning) {
+  return text.compare(0, beginning.size(), beginning) == 0;
+}
+
+bool concerns(const permitted& each, const std::string& call, const std::string& error) {
+  const bool is_call =
+      each.call.back() == '*' ? starts_with(call, each.call.substr(0, each.call.size() - 1)) : each.call == call;
+  return is_call && (each.error.empty() || each.error == error);
+}
+
+bool is_left_out(const std::string& call, const std::string& error) {
+  return std::any_of(permissions().begin(), permissions().end(),
+                     [&](const permitted& each) { return each.violation.empty() && concerns(each, call, error); });
+}
+
+bool is_permitted(const std::string& call, const std::string& error, const std::string& violation) {
+  return std::any_of(permissions().begin(), permissions().end(), [&](const permitted& each) {
+    return concerns(each, call, error) && starts_with(violation, each.violation);
+  });
+}
+
+class activate_enumerator {
+ public:
+  activate_enumerator(bool is_quick, bool is_verbose, std::string directory)
+      : is_quick_(is_quick), is_verbose_(is_verbose), directory_(std::move(directory)) {}
+
+  void enumerate(const activate_scenario& which) {
+    ++scenarios_;
+    usual_.clear();
+    const auto first = run(which, std::nullopt);
+    usual_ = first.descriptors;
+    // The number of some calls depends on time, such as those that wait. Only those of each run are counted.
+    auto calls = keys_of(first);
+    constexpr int runs = 3;
+    for (int i = 1; i < runs; ++i) {
+      const auto again = run(which, std::nullopt);
+      report(which, "without a failure", verdict_without_failure(which, again));
+      const auto others = keys_of(again);
+      for (auto each = calls.begin(); each != calls.end();)
+        each = others.count(each->first) != 0 ? ++each : calls.erase(each);
+    }
+    for (const auto& [_, call] : calls) {
+      const auto& possible = errors_of(call);
+      if (possible.empty() || (is_quick_ && call.index != 0)) continue;
+      ++calls_;
+      std::size_t tried = 0;
+      for (const int error : possible) {
+        if (is_quick_ && ++tried > 1 && error != EINTR) continue;
+        inject(which, call, error);
+      }
+    }
+  }
+
+  [[nodiscard]] int print_summary() const {
+    std::cout << scenarios_ << " scenarios, " << calls_ << " system calls, " << injections_ << " failures of them ("
+              << in_children_ << " in a child): sd-activate ended with an error after " << ended_
+              << ", refused a client after " << refused_ << ", and served all of them after " << served_ << "; "
+              << not_reached_ << " calls did not occur\n"
+              << failures_ << " violations\n";
+    return failures_ == 0 && injections_ > 0 ? 0 : 1;
+  }
+
+ private:
+  using key = std::tuple<int, std::string, int>;  ///< process, text and index
+
+  static std::map<key, system_call> keys_of(const activate_outcome& from) {
+    std::map<key, system_call> all;
+    for (const auto& each : from.seen.calls) all.emplace(key{each.process, text_of(each), each.index}, each);
+    return all;
+  }
+
+  activate_outcome run(const activate_scenario& which, const std::optional<fault>& fault) {
+    return run_activate(which, directory_ + "/run", fault, usual_);
+  }
+
+  static words verdict_without_failure(const activate_scenario& which, const activate_outcome& got) {
+    auto all = got.violations;
+    if (got.status != which.status) all.push_back("ends with status " + std::to_string(got.status) + ": " + got.errors);
+    if (got.clients_without_reply != 0) all.emplace_back("does not serve a client");
+    return all;
+  }
+
+  void inject(const activate_scenario& which, const system_call& call, int error) {
+    const auto text = text_of(call);
+    const auto name = name_of_error(error);
+    const auto number = text + " #" + std::to_string(call.index);
+    if (is_left_out(number, name)) return;
+    const fault failure{call.process, call.index, error, text};
+    constexpr int attempts = 4;
+    activate_outcome got;
+    for (int i = 0; i < attempts && !got.seen.injected; ++i) got = run(which, failure);
+    ++injections_;
+    if (call.process > 0) ++in_children_;
+    const auto where =
+        number + (call.process > 0 ? " of child " + std::to_string(call.process) : "") + " fails with " + name;
+    if (!got.seen.injected) {
+      ++not_reached_;
+      if (is_verbose_) std::cout << which.name << ": " << where << ": did not occur\n";
+      return;
+    }
+    auto all = got.violations;
+    if (got.status >= 128) all.push_back("is killed by signal " + std::to_string(got.status - 128));
+    if (got.status == 0 && (which.status != 0 || got.has_ended_early)) all.emplace_back("ends without an error");
+    const bool is_message = call.number == SYS_write && call.arguments[0] == STDERR_FILENO;
+    const bool needs_message = got.status != which.status || got.clients_without_reply != 0;
+    if (needs_message && !is_message && got.errors.find(std::generic_category().message(error)) == std::string::npos) {
+      all.emplace_back("does not report the failure");
+    }
+    ++(got.status != which.status ? ended_ : got.clients_without_reply != 0 ? refused_ : served_);
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const std::string& each) { return is_permitted(number, name, each); }),
+              all.end());
+    report(which, where, all, got.errors);
+    if (is_verbose_) {
+      std::cout << "  " << which.name << ": " << where << ": status " << got.status << ", " << got.clients_without_reply
+                << " without reply: " << got.errors << '\n';
+    }
+  }
+
+  void report(const activate_scenario& which, const std::string& where, const words& violations,
+              const std::string& errors = "") {
+    for (const auto& each : violations) {
+      ++failures_;
+      std::cout << which.name << ": " << where << ": " << each << '\n';
+    }
+    if (!violations.empty() && !errors.empty()) std::cout << errors;
+    std::cout.flush();
+  }
+
+  bool is_quick_;
+  bool is_verbose_;
+  std::string directory_;
+  std::vector<words> usual_;
+  int scenarios_ = 0;
+  int calls_ = 0;
+  int injections_ = 0;
+  int in_children_ = 0;
+  int ended_ = 0;
+  int refused_ = 0;
+  int served_ = 0;
+  int not_reached_ = 0;
+  int failures_ = 0;
+};
+
+int enumerate_activate(int argc, char** argv) {
+  std::set<std::string> wanted(argv + 1, argv + argc);
+  if (wanted.count("--list") != 0) {
+    for (const auto& each : scenarios()) std::cout << each.name << '\n';
+    return 0;
+  }
+  if (const auto reason = reason_not_to_trace(); !reason.empty()) {
+    std::cout << "SKIPPED: " << reason << '\n';
+    return 77;
+  }
+  const bool is_quick = wanted.erase("--quick") != 0;
+  const bool is_verbose = wanted.erase("--verbose") != 0;
+  ::setenv("LC_ALL", "C", 1);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  std::string directory = "/tmp/sd-faults-XXXXXX";
+  if (::mkdtemp(directory.data()) == nullptr) return 1;
+  std::filesystem::permissions(directory, std::filesystem::perms(0755));
+  activate_enumerator each(is_quick, is_verbose, directory);
+  for (const auto& which : scenarios()) {
+    if (wanted.empty() || wanted.count(which.name) != 0) each.enumerate(which);
+  }
+  std::filesystem::remove_all(directory);
+  return each.print_summary();
+}
+
+}  // namespace
+
+}  // namespace sd::test
+
+int main(int argc, char** argv) try {
+  return sd::test::enumerate_activate(argc, argv);
+} catch (const std::exception& error) {
+  std::cout << error.what() << '\n';
+  return 1;
+}
