@@ -87,7 +87,7 @@ class idle_exit {
   /// until the last call of `try_stop()`. Call this before `server_socket::release_fd()`. A socket that `take()`
   /// returned becomes a `server_socket` by its constructor.
   ///
-  /// @throws std::bad_alloc
+  /// @throws std::bad_alloc The socket is not watched then.
   SD_EXPORT void watch(const server_socket& socket);
   void watch(server_socket&& socket) = delete;
 
