@@ -69,8 +69,18 @@ std::vector<listen_fd> take_stored(std::vector<listen_fd>& fds) {
   std::vector<listen_fd> rest;
   stored.reserve(fds.size());
   rest.reserve(fds.size());
-  for (auto& entry : fds) (is_stored(entry) ? stored : rest).push_back(std::move(entry));
-  for (auto& entry : stored) entry.name->erase(0, prefix.size());
+  // The names are made first: std::string::erase() allocates in C++23 with clang 14 and libstdc++ 12.
+  for (const auto& entry : fds) {
+    if (is_stored(entry)) stored.push_back({entry.name->substr(prefix.size()), unique_fd()});
+  }
+  auto next = stored.begin();
+  for (auto& entry : fds) {
+    if (is_stored(entry)) {
+      (next++)->fd = std::move(entry.fd);
+    } else {
+      rest.push_back(std::move(entry));
+    }
+  }
   fds.swap(rest);
   return stored;
 }
