@@ -14,7 +14,6 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 namespace sd {
@@ -80,10 +79,10 @@ void describe_socket(int fd, description& what) noexcept {
 
 /// Returns the path that a file was opened by. Linux appends a marker if the file has been unlinked since.
 std::string path_of_file(int fd, const detail::os::file& file) {
-  std::array<char, 4096> buffer;
-  const int length = detail::os::opened_path(fd, buffer.data(), buffer.size());
+  char buffer[4096];
+  const int length = detail::os::opened_path(fd, buffer, sizeof buffer);
   if (length <= 0) return "";
-  std::string_view path(buffer.data(), static_cast<std::size_t>(length));
+  std::string_view path(buffer, static_cast<std::size_t>(length));
   constexpr std::string_view marker = " (deleted)";
   const bool is_marked = path.size() > marker.size() && path.substr(path.size() - marker.size()) == marker;
   if (file.links == 0 && is_marked) path.remove_suffix(marker.size());
