@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <random>
 
 namespace sd::test {
@@ -72,8 +73,9 @@ std::optional<message> receiver::next(int milliseconds) {
   pollfd readable{fd_.get(), POLLIN, 0};
   if (::poll(&readable, 1, milliseconds) <= 0) return std::nullopt;
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most_attached) + CMSG_SPACE(sizeof(ucred))> control{};
-  std::vector<char> text(1U << 19U);
-  iovec part{text.data(), text.size()};
+  constexpr std::size_t most = 1U << 19U;
+  const auto text = std::make_unique<char[]>(most);
+  iovec part{text.get(), most};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -83,7 +85,7 @@ std::optional<message> receiver::next(int milliseconds) {
   if (length < 0) return std::nullopt;
   EXPECT_EQ(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC), 0);
   message result;
-  result.text.assign(text.data(), static_cast<std::size_t>(length));
+  result.text.assign(text.get(), static_cast<std::size_t>(length));
   for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) take(*c, result);
   return result;
 }
