@@ -198,6 +198,9 @@ std::vector<invalid_row> invalid_table() {
         "b\xc3\xbc"
         "cher.example:80",
         "cafe:80"}},
+      // the first and the last letters, and the characters beside them
+      {errc::host_name, {"A:80", "Z:80", "a:80", "z:80", "\x80:80"}},
+      {errc::malformed_address, {"^:80", "~:80", "\x7f:80", "-.9:80"}},
       {errc::malformed_address, {"localhost", "http", "127.0.0.1:http", "[::1]:http", "*:80", "localhost:http"}},
       {errc::malformed_address, {"localhost:", "localhost:-1", "local host:80", "http://localhost:80", "a@b:80"}},
       // neither a path nor an abstract name
@@ -492,6 +495,23 @@ TEST(address, key_of_an_unordered_container) {
 }
 
 // --- any -------------------------------------------------------------------------------------------------------------
+
+TEST(address, text_without_memory_is_malformed) {
+  std::error_code ec;
+  EXPECT_FALSE(address(std::string_view(), ec));
+  EXPECT_EQ(ec, errc::malformed_address);
+}
+
+TEST(address, port_leaves_no_descriptor_open) {
+  const auto lowest_free = [] {
+    const sd::unique_fd probe(::socket(AF_UNIX, SOCK_DGRAM, 0));
+    return probe.get();
+  };
+  const int before = lowest_free();
+  ASSERT_GE(before, 0);
+  EXPECT_TRUE(address("8080"));
+  EXPECT_EQ(lowest_free(), before);
+}
 
 TEST(address, any_is_the_port_alone) {
   for (const auto port : std::vector<std::uint16_t>{0, 1, 258, 65535}) {
