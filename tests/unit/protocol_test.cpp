@@ -47,6 +47,7 @@ constexpr number_row number_table[] = {
     {"2147483648", INT_MAX, number::out_of_range},
     {"9", 8, number::out_of_range},
     {"3", 2, number::out_of_range},
+    {"130", 12, number::out_of_range},              // 10 without the digit that is too much
     {"4294967299", INT_MAX, number::out_of_range},  // 3 if cut to 32 bits
     {"18446744073709551615", UINT64_MAX, number::ok, UINT64_MAX},
     {"18446744073709551616", UINT64_MAX, number::out_of_range},
