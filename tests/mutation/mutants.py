@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Finds what can be changed in a source file, and rewrites it so that mutant.hpp chooses one of the changes at run time."""
+"""Finds what can be changed in a source file, and rewrites it so that mutant.hpp chooses one of the changes."""
 import re
 from dataclasses import dataclass
 
@@ -87,7 +87,8 @@ class Finder:
         original = ' '.join(self.source(cursor).split())
         if len(original) > 100:
             original = original[:60] + ' ... ' + original[-30:]
-        mutants = [Mutant(self.function, cursor.extent.start.line, original, changed, start, end) for changed in changes]
+        line = cursor.extent.start.line
+        mutants = [Mutant(self.function, line, original, changed, start, end) for changed in changes]
         self.edits.append(Edit(mutants, before, after, **more))
 
     # --- expressions and statements ---
@@ -188,7 +189,8 @@ class Finder:
         if not is_declared:
             self.condition(last)
         elif cursor.kind == CursorKind.IF_STMT and len(head) == 2:
-            self.add(declared[0], ['true', 'false'], '', '; sd_mutation::boolean({0}, static_cast<bool>(' + declared[0].spelling + '))')
+            name = declared[0].spelling
+            self.add(declared[0], ['true', 'false'], '', f'; sd_mutation::boolean({{0}}, static_cast<bool>({name}))')
 
     def loop(self, cursor: Cursor) -> None:
         tokens = list(cursor.get_tokens())
@@ -233,7 +235,8 @@ class Finder:
             return
         if self.in_macro(cursor):
             # A constant such as EINVAL. What else a macro contains cannot be changed.
-            if kind in (CursorKind.INTEGER_LITERAL, CursorKind.DECL_REF_EXPR) and re.fullmatch(r'[A-Z][A-Z0-9_]+', self.source(cursor)):
+            is_name = re.fullmatch(r'[A-Z][A-Z0-9_]+', self.source(cursor))
+            if kind in (CursorKind.INTEGER_LITERAL, CursorKind.DECL_REF_EXPR) and is_name:
                 self.add(cursor, ['another value'], 'sd_mutation::other({0}, ', ')')
             elif not self.is_whole(cursor) or kind == CursorKind.UNEXPOSED_EXPR:
                 for child in children:
@@ -273,7 +276,8 @@ class Finder:
             elif kind == CursorKind.UNARY_OPERATOR and self.source(cursor)[0] == '-' and self.source(cursor)[1] != '-':
                 if children[0].kind != CursorKind.INTEGER_LITERAL or self.in_macro(children[0]):
                     start = cursor.extent.start.offset
-                    self.add(cursor, ['without the minus'], '', ')', operator=(start, start + 1, 'sd_mutation::minus({0}, '))
+                    self.add(cursor, ['without the minus'], '', ')',
+                             operator=(start, start + 1, 'sd_mutation::minus({0}, '))
             for child in children:
                 self.visit(child)
 
@@ -299,10 +303,11 @@ class Finder:
         template, changed = (('compare', COMPARISONS[operator]) if operator in COMPARISONS else
                              ('compute', OPERATIONS[operator]) if operator in OPERATIONS and integers else ('', None))
         if changed:
-            between = self.text[left.extent.end.offset:right.extent.start.offset]
-            if between.strip() in (b'<', b'>', b'<=', b'>=', b'+', b'-', b'*', b'/', b'%', b'&', b'|'):
+            between = self.text[left.extent.end.offset:right.extent.start.offset].decode()
+            sign = between.strip()
+            if sign in ('<', '>', '<=', '>=', '+', '-', '*', '/', '%', '&', '|'):
                 self.add(cursor, [changed[1]], f"sd_mutation::{template}<'{changed[0]}'>({{0}}, ", ')',
-                         operator=(left.extent.end.offset, right.extent.start.offset, between.decode().replace(between.decode().strip(), ',')))
+                         operator=(left.extent.end.offset, right.extent.start.offset, between.replace(sign, ',')))
         for child in children:
             # Another constant would make the comparison another one.
             constant = self.plain(child)
@@ -324,7 +329,8 @@ class Finder:
                 replaced[edit.operator[0]] = (edit.operator[1], edit.operator[2].format(number))
         first = self.text.index(b'\n') + 1  # the licence, a comment
         result = f'#include "{header}"\n#line 2\n'.encode()
-        self.origins: list[tuple[int, int, bool]] = []  # where parts of the rewritten text begin, and what they are from
+        # Where parts of the rewritten text begin, where they are from, and whether they are text of the source.
+        self.origins: list[tuple[int, int, bool]] = []
         at = first
         for place in sorted({*before, *after, *replaced, len(self.text)}):
             self.origins.append((len(result), at, True))
@@ -344,8 +350,8 @@ class Finder:
             for number, edit in enumerate(self.edits):
                 edit.mutants[0].number = 3 * number + 1
             text = self.render('mutant.hpp')
-            unit = Index.create().parse(self.path, [*self.arguments, '-Itests/mutation', '-DSD_MUTATION_FILE=""', '-ferror-limit=0'],
-                                        [(self.path, text.decode())])
+            arguments = [*self.arguments, '-Itests/mutation', '-DSD_MUTATION_FILE=""', '-ferror-limit=0']
+            unit = Index.create().parse(self.path, arguments, [(self.path, text.decode())])
             wrong = []
             for message in unit.diagnostics:
                 location = message.location
