@@ -6,6 +6,7 @@
 
 #include "detail/os/descriptors.hpp"
 #include "detail/os/files.hpp"
+#include "detail/os/result.hpp"
 #include "detail/os/sockets.hpp"
 #include "sockets.hpp"
 
@@ -81,7 +82,8 @@ bool any_socket(const Request& what, int flags, const std::function<bool(std::st
   request.header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   request.what = what;
   const auto fd = open_sock_diag();
-  if (::send(fd.get(), &request, sizeof request, 0) < 0) fail(errno, "sock_diag");
+  const auto send = [&] { return static_cast<int>(::send(fd.get(), &request, sizeof request, 0)); };
+  if (detail::os::uninterrupted(send) < 0) fail(errno, "sock_diag");
   std::vector<char> buffer(32768);  // the largest message that the kernel makes
   while (true) {
     // The kernel has the reply ready.

@@ -5,6 +5,7 @@
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/descriptors.hpp"
+#include "detail/os/result.hpp"
 #include "detail/os/sockets.hpp"
 #include "detail/program_start.hpp"
 #include "environment_file.hpp"
@@ -127,7 +128,8 @@ struct preparation {
   [[nodiscard]] bool set_streams() const noexcept {
     for (int number = 0; number < 3; ++number) {
       const int fd = standard_streams[static_cast<std::size_t>(number)];
-      if (fd >= 0 && begin(::dup2(fd, number) < 0, "set a standard stream")) return true;
+      const auto duplicate = [&] { return ::dup2(fd, number); };
+      if (fd >= 0 && begin(detail::os::uninterrupted(duplicate) < 0, "set a standard stream")) return true;
     }
     return false;
   }
@@ -223,7 +225,8 @@ class standard_streams {
   }
 
   int open_null(int access) {
-    files_.emplace_back(::open("/dev/null", access | O_CLOEXEC));
+    const auto open = [&] { return ::open("/dev/null", access | O_CLOEXEC); };
+    files_.emplace_back(std::max(-1, detail::os::uninterrupted(open)));
     if (!files_.back()) {
       if (errno != ENOENT || access != O_RDONLY) fail(errno, "/dev/null");
       // A container may lack it. A pipe that nobody writes to reads the same.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "trusted_file.hpp"
 
+#include "detail/os/result.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
@@ -12,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -45,7 +48,8 @@ unique_fd open_without_links(const std::string& path, int flags, mode_t mode) {
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
   how.resolve = RESOLVE_NO_SYMLINKS;
-  return unique_fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  const auto open = [&] { return static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)); };
+  return unique_fd(std::max(-1, detail::os::uninterrupted(open)));
 #else
   errno = ENOSYS;
   return {};
@@ -68,7 +72,8 @@ unique_fd open_trusted(const std::string& path, int flags, mode_t mode) {
     rest.erase(0, name.size());
     const bool is_last = rest.find_first_not_of('/') == std::string::npos;
     const auto open_last = [&] {
-      return unique_fd(::openat(where.get(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode));
+      const auto open = [&] { return ::openat(where.get(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode); };
+      return unique_fd(std::max(-1, detail::os::uninterrupted(open)));
     };
     if (is_last) {
       auto opened = open_last();
@@ -145,12 +150,13 @@ file_contents read_trusted(const std::string& path) {
   if (!fd) fail(errno);
   file_contents result;
   std::array<char, 65536> buffer;
-  ssize_t size = 0;
-  while ((size = ::read(fd.get(), buffer.data(), buffer.size())) > 0) {
+  int size = 0;
+  const auto read = [&] { return static_cast<int>(::read(fd.get(), buffer.data(), buffer.size())); };
+  while ((size = detail::os::uninterrupted(read)) > 0) {
     result.text.append(buffer.data(), static_cast<std::size_t>(size));
     if (result.text.size() > longest) fail(EFBIG);
   }
-  if (size < 0) fail(errno);
+  if (size < 0) fail(-size);
   result.other_writers = other_writers(fd.get());
   return result;
 }

@@ -35,7 +35,9 @@ std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& n
   for (const auto& each : units) {
     const auto directory = each + ".d";
     std::error_code ec;
-    for (const auto& entry : fs::directory_iterator(directory, ec)) {
+    fs::directory_iterator entries(directory, ec);
+    while (ec == std::errc::interrupted) entries = fs::directory_iterator(directory, ec);
+    for (const auto& entry : entries) {
       if (entry.path().extension() == ".conf") by_name[entry.path().filename()] = entry.path();
     }
     if (ec && ec != std::errc::no_such_file_or_directory) {

@@ -128,6 +128,8 @@ const std::vector<permitted>& permissions() {
       // The error is that such a socket cannot be observed.
       {"getsockopt 71 #*", "", "does not report the failure"},
       {"getsockopt SO_ACCEPTCONN #*", "", "does not report the failure"},
+      // The C library, which writes the problems of units, reports it.
+      {"write #0", "EINTR", "does not make the call again"},
       // Asio has a pipe then.
       {"eventfd2 #0", "", "keeps the descriptors pipe:[], pipe:[]"},
       // Asio ignores that it cannot register the descriptor of its timers. If the resources stay short, the next
@@ -245,6 +247,7 @@ class activate_enumerator {
     if (needs_message && !is_message && got.errors.find(std::generic_category().message(error)) == std::string::npos) {
       all.emplace_back("does not report the failure");
     }
+    if (error == EINTR && needs_message) all.emplace_back("does not make the call again");
     ++(got.status != which.status ? ended_ : got.clients_without_reply != 0 ? refused_ : served_);
     all.erase(std::remove_if(all.begin(), all.end(),
                              [&](const std::string& each) { return is_permitted(number, name, each); }),

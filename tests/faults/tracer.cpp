@@ -290,12 +290,12 @@ void announce(phase phase) {
 }
 
 void execute_traced(const std::vector<std::string>& command) {
-  std::vector<char*> words;
-  for (const auto& each : command) words.push_back(const_cast<char*>(each.c_str()));
-  words.push_back(nullptr);
+  std::vector<char*> arguments;
+  for (const auto& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
+  arguments.push_back(nullptr);
   check(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr), "PTRACE_TRACEME");
   ::raise(SIGSTOP);
-  ::execv(words[0], words.data());
+  ::execv(arguments[0], arguments.data());
   ::_exit(127);
 }
 
