@@ -5,6 +5,7 @@
 #include <sd/unique_fd.hpp>
 
 #include "detail/os/descriptors.hpp"
+#include "detail/os/processes.hpp"
 #include "detail/os/result.hpp"
 #include "detail/os/sockets.hpp"
 #include "detail/program_start.hpp"
@@ -128,8 +129,7 @@ struct preparation {
   [[nodiscard]] bool set_streams() const noexcept {
     for (int number = 0; number < 3; ++number) {
       const int fd = standard_streams[static_cast<std::size_t>(number)];
-      const auto duplicate = [&] { return ::dup2(fd, number); };
-      if (fd >= 0 && begin(detail::os::uninterrupted(duplicate) < 0, "set a standard stream")) return true;
+      if (fd >= 0 && begin(detail::os::duplicate_to(fd, number) < 0, "set a standard stream")) return true;
     }
     return false;
   }
