@@ -4,11 +4,12 @@
 #include <sd/activation.hpp>
 
 #include "check.hpp"
+#include "memory_file.hpp"
+#include "waiting.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,12 +21,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 namespace sd::activate::test {
 
 using sd::test::check;
+using sd::test::contents;
+using sd::test::memory_file;
 
 namespace {
 
@@ -37,31 +39,10 @@ constexpr auto interval = 5ms;
 constexpr int number_of_events = 100;  ///< of the descriptor in sd-activate
 constexpr unsigned nobody = 65534;
 
-std::string contents(int fd) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (ssize_t size = 0; (size = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()))) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(size));
-  }
-  return text;
-}
-
-unique_fd memory_file() {
-  unique_fd fd(check(::memfd_create("output", MFD_CLOEXEC), "memfd_create"));
-  // Several processes write to it.
-  check(::fcntl(fd.get(), F_SETFL, O_APPEND), "O_APPEND");
-  return fd;
-}
-
 }  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = clock::now() + patience;
-  while (!condition()) {
-    if (clock::now() > deadline) return false;
-    std::this_thread::sleep_for(interval);
-  }
-  return true;
+  return sd::test::holds_within(patience, interval, condition);
 }
 
 bool is_running(int pid) {

@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <set>
 #include <string>
@@ -181,14 +179,10 @@ class activate_enumerator {
         each = others.count(each->first) != 0 ? ++each : calls.erase(each);
     }
     for (const auto& [_, call] : calls) {
-      const auto& possible = errors_of(call);
-      if (possible.empty() || (is_quick_ && call.index != 0)) continue;
+      const auto tried = errors_to_try(call, is_quick_);
+      if (tried.empty() || (is_quick_ && call.index != 0)) continue;
       ++calls_;
-      std::size_t tried = 0;
-      for (const int error : possible) {
-        if (is_quick_ && ++tried > 1 && error != EINTR) continue;
-        inject(which, call, error);
-      }
+      for (const int error : tried) inject(which, call, error);
     }
   }
 
@@ -285,28 +279,13 @@ class activate_enumerator {
 };
 
 int enumerate_activate(int argc, char** argv) {
-  std::set<std::string> wanted(argv + 1, argv + argc);
-  if (wanted.count("--list") != 0) {
-    for (const auto& each : scenarios()) std::cout << each.name << '\n';
-    return 0;
-  }
-  if (const auto reason = reason_not_to_trace(); !reason.empty()) {
-    std::cout << "SKIPPED: " << reason << '\n';
-    return 77;
-  }
-  const bool is_quick = wanted.erase("--quick") != 0;
-  const bool is_verbose = wanted.erase("--verbose") != 0;
-  ::setenv("LC_ALL", "C", 1);
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  std::string directory = "/tmp/sd-faults-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) return 1;
-  std::filesystem::permissions(directory, std::filesystem::perms(0755));
-  activate_enumerator each(is_quick, is_verbose, directory);
-  for (const auto& which : scenarios()) {
-    if (wanted.empty() || wanted.count(which.name) != 0) each.enumerate(which);
-  }
-  std::filesystem::remove_all(directory);
-  return each.print_summary();
+  const auto all = scenarios();
+  return run_selected(names_of(all), argc, argv, [&](const selection& what) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    const bool is_quick = what.options.count("--quick") != 0;
+    const bool is_verbose = what.options.count("--verbose") != 0;
+    return enumerate_by(activate_enumerator(is_quick, is_verbose, what.directory), all, what.scenarios);
+  });
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "activate_run.hpp"
 
 #include "client.hpp"
+#include "memory_file.hpp"
+#include "waiting.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -9,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -27,30 +28,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
 
 constexpr auto patience = 10s;               ///< of the client
 constexpr unsigned patience_of_tracer = 60;  ///< in seconds
 constexpr auto interval = 2ms;
 constexpr int highest_descriptor = 64;
 
-bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = clock::now() + patience;
-  while (!condition()) {
-    if (clock::now() > deadline) return false;
-    std::this_thread::sleep_for(interval);
-  }
-  return true;
-}
-
-std::string contents(int fd) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (ssize_t size = 0; (size = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()))) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(size));
-  }
-  return text;
-}
+bool eventually(const std::function<bool()>& condition) { return holds_within(patience, interval, condition); }
 
 /// Includes those that have ended, but were not waited for.
 std::vector<int> children_of(int pid) {
@@ -204,8 +188,7 @@ activate_outcome run_activate(const activate_scenario& which, const std::string&
     std::ofstream(directory + '/' + name) << replace_directory(text, directory);
   }
   const auto files = entries(directory);
-  const unique_fd errors(::memfd_create("errors", MFD_CLOEXEC));
-  ::fcntl(errors.get(), F_SETFL, O_APPEND);
+  const auto errors = memory_file();
   // In memory that the child shares.
   auto* const shared_pid = static_cast<std::atomic<int>*>(
       ::mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));

@@ -312,6 +312,15 @@ const std::vector<int>& errors_of(const system_call& call) {
   return find(call).possible;
 }
 
+std::vector<int> errors_to_try(const system_call& call, bool is_quick) {
+  auto chosen = errors_of(call);
+  if (is_quick && !chosen.empty()) {
+    chosen.erase(std::remove_if(chosen.begin() + 1, chosen.end(), [](int error) { return error != EINTR; }),
+                 chosen.end());
+  }
+  return chosen;
+}
+
 int path_argument(long number) {
   const auto found = table().find(number);
   return found == table().end() ? -1 : found->second.path;

@@ -2,6 +2,7 @@
 #include "enumeration.hpp"
 
 #include "allocation.hpp"
+#include "memory_file.hpp"
 #include "tracer.hpp"
 
 #include <dirent.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -130,14 +130,10 @@ class enumerator {
     std::vector<bool> used(which.exceptions.size());
     std::set<std::string> seen;
     for (const auto& call : usual.seen.calls) {
-      const auto& possible = errors_of(call);
-      if (possible.empty() || (is_quick_ && !seen.insert(sd::test::text_of(call)).second)) continue;
+      const auto tried = errors_to_try(call, is_quick_);
+      if (tried.empty() || (is_quick_ && !seen.insert(sd::test::text_of(call)).second)) continue;
       ++calls_;
-      std::size_t tried = 0;
-      for (const int error : possible) {
-        if (is_quick_ && ++tried > 1 && error != EINTR) continue;
-        inject(which, usual, call, error, used);
-      }
+      for (const int error : tried) inject(which, usual, call, error, used);
     }
     for (std::size_t i = 0; i < used.size(); ++i) {
       if (used[i] || is_quick_) continue;
@@ -184,14 +180,8 @@ class enumerator {
           ::_exit(0);
         },
         fault, there);
-    std::string text;
-    std::array<char, 4096> buffer;
-    for (ssize_t size = 0;
-         (size = ::pread(report, buffer.data(), buffer.size(), static_cast<off_t>(text.size()))) > 0;) {
-      text.append(buffer.data(), static_cast<std::size_t>(size));
-    }
+    std::istringstream lines(contents(report));
     ::close(report);
-    std::istringstream lines(text);
     std::getline(lines, result.result);
     for (std::string line; std::getline(lines, line);) result.changes.push_back(line);
     if (result.seen.status != 0) {
@@ -378,10 +368,18 @@ void run::test(const std::function<std::string()>& tested, const std::function<s
   write_all(report_, text);
 }
 
-int enumerate(const std::vector<scenario>& all, int argc, char** argv) {
-  const std::set<std::string> wanted(argv + 1, argv + argc);
-  if (wanted.count("--list") != 0) {
-    for (const auto& each : all) std::cout << each.name << '\n';
+int run_selected(const words& all, int argc, char** argv, const std::function<int(const selection&)>& function) {
+  selection what;
+  for (const auto& word : words(argv + 1, argv + argc)) {
+    if (word.rfind("--", 0) == 0) {
+      what.options.insert(word);
+    } else {
+      what.scenarios.push_back(word);
+    }
+  }
+  if (what.scenarios.empty()) what.scenarios = all;
+  if (what.options.count("--list") != 0) {
+    for (const auto& each : all) std::cout << each << '\n';
     return 0;
   }
   if (const auto reason = reason_not_to_trace(); !reason.empty()) {
@@ -389,16 +387,18 @@ int enumerate(const std::vector<scenario>& all, int argc, char** argv) {
     return 77;
   }
   ::setenv("LC_ALL", "C", 1);
-  std::string directory = "/tmp/sd-faults-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) return 1;
-  std::filesystem::permissions(directory, std::filesystem::perms(0711));
-  const bool is_quick = wanted.count("--quick") != 0;
-  enumerator each(is_quick, directory);
-  for (const auto& which : all) {
-    if (wanted.size() == (is_quick ? 1 : 0) || wanted.count(which.name) != 0) each.enumerate(which);
-  }
-  std::filesystem::remove_all(directory);
-  return each.print_summary();
+  what.directory = "/tmp/sd-faults-XXXXXX";
+  if (::mkdtemp(what.directory.data()) == nullptr) return 1;
+  std::filesystem::permissions(what.directory, std::filesystem::perms(0755));
+  const int status = function(what);
+  std::filesystem::remove_all(what.directory);
+  return status;
+}
+
+int enumerate(const std::vector<scenario>& all, int argc, char** argv) {
+  return run_selected(names_of(all), argc, argv, [&](const selection& what) {
+    return enumerate_by(enumerator(what.options.count("--quick") != 0, what.directory), all, what.scenarios);
+  });
 }
 
 }  // namespace sd::test

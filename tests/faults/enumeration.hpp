@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -70,12 +71,41 @@ struct scenario {
   bool is_replaced = false;  ///< whether a program takes the place of the process, which ends the count of allocations
 };
 
-/// Runs all scenarios, and prints what does not hold and how much was tried.
+/// What the command line of a program says, and the directory in which it works.
+struct selection {
+  words scenarios;
+  std::set<std::string> options;  ///< such as "--quick"
+  std::string directory;
+};
+
+/// Calls the function with the scenarios that the command line names, or with all.
 ///
 ///   PROGRAM [--quick] [--list] [SCENARIO...]
 ///
-/// @returns The exit status: 77 if the tests cannot run here.
+/// @returns The exit status, which the function returns: 77 if the tests cannot run here.
+int run_selected(const words& all, int argc, char** argv, const std::function<int(const selection&)>& function);
+
+/// Runs the selected scenarios, and prints what does not hold and how much was tried.
+///
+/// @returns The exit status.
 int enumerate(const std::vector<scenario>& all, int argc, char** argv);
+
+/// Returns the names of scenarios.
+template <class Scenario>
+words names_of(const std::vector<Scenario>& all) {
+  words names;
+  for (const auto& each : all) names.push_back(each.name);
+  return names;
+}
+
+/// Lets an enumerator run the selected ones of all scenarios. Returns the exit status.
+template <class Enumerator, class Scenario>
+int enumerate_by(Enumerator each, const std::vector<Scenario>& all, const words& selected) {
+  for (const auto& which : all) {
+    if (std::find(selected.begin(), selected.end(), which.name) != selected.end()) each.enumerate(which);
+  }
+  return each.print_summary();
+}
 
 /// Returns what has changed between two states: `+fd 3`, `-env LISTEN_PID`, `~path s`.
 words changes_between(const state_of_process& before, const state_of_process& after);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "manager.hpp"
 
+#include "waiting.hpp"
+
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -10,7 +12,6 @@
 #include <fstream>
 #include <iostream>
 #include <system_error>
-#include <thread>
 
 namespace sd::test {
 
@@ -64,12 +65,7 @@ int count_lines(const std::string& path, const std::string& text) {
 }
 
 bool eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
+  return holds_within(std::chrono::seconds(10), std::chrono::milliseconds(10), condition);
 }
 
 bool eventually_is(const std::string& unit, const std::string& name, const std::string& value) {
