@@ -66,10 +66,8 @@ bool is_host_name(std::string_view text) noexcept {
 }
 
 std::optional<std::uint32_t> number_up_to(std::uint64_t max, std::string_view text) noexcept {
-  if (!text.empty()) text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
   std::uint64_t value = 0;
-  const c_string<16> digits(text);
-  if (detail::parse_decimal(digits.get(), max, value) != detail::number::ok) return std::nullopt;
+  if (detail::parse_decimal(text, max, value) != detail::number::ok) return std::nullopt;
   return static_cast<std::uint32_t>(value);
 }
 

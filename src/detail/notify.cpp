@@ -81,12 +81,10 @@ int parse_vsock(const char* where, manager& result) noexcept {
     return -EAFNOSUPPORT;
   }
   const char* const colon = std::strchr(where, ':');
-  char cid_text[16] = {};
-  if (colon == nullptr || colon == where || static_cast<std::size_t>(colon - where) >= sizeof cid_text) return -EINVAL;
-  std::memcpy(cid_text, where, static_cast<std::size_t>(colon - where));
+  if (colon == nullptr) return -EINVAL;
   std::uint64_t cid = 0;
   std::uint64_t port = 0;
-  if (parse_decimal(cid_text, UINT32_MAX - 1, cid) != number::ok ||
+  if (parse_decimal({where, static_cast<std::size_t>(colon - where)}, UINT32_MAX - 1, cid) != number::ok ||
       parse_decimal(colon + 1, UINT32_MAX - 1, port) != number::ok) {
     return -EINVAL;
   }

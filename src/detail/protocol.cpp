@@ -39,13 +39,13 @@ bool parse(const variable& which, const char* text, std::uint64_t& value, fault&
 
 }  // namespace
 
-number parse_decimal(const char* text, std::uint64_t max, std::uint64_t& value) noexcept {
-  if (*text == '\0') return number::malformed;
+number parse_decimal(std::string_view text, std::uint64_t max, std::uint64_t& value) noexcept {
+  if (text.empty()) return number::malformed;
   value = 0;
   bool fits = true;  // if not, read to the end: a number of any size is malformed if other characters follow
-  for (; *text != '\0'; ++text) {
-    if (*text < '0' || *text > '9') return number::malformed;
-    const auto digit = static_cast<std::uint64_t>(*text - '0');
+  for (const char c : text) {
+    if (c < '0' || c > '9') return number::malformed;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
     fits = fits && digit <= max && value <= (max - digit) / 10;
     if (fits) value = value * 10 + digit;
   }

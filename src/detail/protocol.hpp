@@ -39,7 +39,7 @@ struct fault {
 enum class number { ok, malformed, out_of_range };
 
 /// Parses a number from 0 to `max` that consists of ASCII decimal digits alone. Sets `value` if it returns `ok`.
-number parse_decimal(const char* text, std::uint64_t max, std::uint64_t& value) noexcept;
+number parse_decimal(std::string_view text, std::uint64_t max, std::uint64_t& value) noexcept;
 
 enum class addressee {
   another,    ///< another process, or no process at all
