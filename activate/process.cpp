@@ -147,8 +147,10 @@ struct preparation {
       ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     }
     // A change of user clears it.
-    if (begin(::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0, "set the parent-death signal")) return true;
-    if (::getppid() != parent) ::_exit(1);
+    if (unit->may_be_killed()) {
+      if (begin(::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0, "set the parent-death signal")) return true;
+      if (::getppid() != parent) ::_exit(1);
+    }
     return unit->no_new_privileges && begin(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0, "set no-new-privileges");
   }
 

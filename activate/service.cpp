@@ -323,12 +323,10 @@ void service::end_processes(timeout_mode mode) {
 }
 
 void service::end_processes(int signal, period timeout, step expired) {
-  if (main_pid_ == 0) return run_stop_post();
+  if (main_pid_ == 0 || unit().kill == kill_mode::none) return run_stop_post();
   const bool whole_group = unit().kill == kill_mode::control_group;
   const int target = whole_group ? -session_ : main_pid_;
-  if (unit().kill != kill_mode::none) {
-    ask_to_end(target, pidfd_of(target), signal, unit());
-  }
+  ask_to_end(target, pidfd_of(target), signal, unit());
   set_timeout(timeout, expired);
 }
 
@@ -339,8 +337,7 @@ void service::abort_processes() {
 }
 
 void service::kill_processes() {
-  if (main_pid_ == 0) return run_stop_post();
-  if (!unit().send_sigkill) return;
+  if (main_pid_ == 0 || !unit().may_be_killed()) return run_stop_post();
   const int signal = unit().final_kill_signal;
   if (result_.is_success()) set_result(outcome::timeout, 128 + signal, "did not stop in time");
   log_.warning(fmt::format("{}: {}, and is killed", name_, result_.description));
@@ -425,7 +422,7 @@ void service::finish() {
   if (state_ == state::ended) return;
   state_ = state::ended;
   end_control_process();
-  if (session_ != 0 && unit().kill != kill_mode::process && unit().kill != kill_mode::none) send(-session_, SIGKILL);
+  if (session_ != 0 && unit().kill != kill_mode::process && unit().may_be_killed()) send(-session_, SIGKILL);
   group_timer_.cancel();
   watchdog_timer_.cancel();
   timer_.cancel();
