@@ -153,6 +153,25 @@ TEST(accept, services_are_reloaded_as_their_unit_says) {
   EXPECT_EQ(converse(connection, "pid"), std::to_string(pid));
 }
 
+/// Each of these settings needs more than a process.
+TEST(accept, instances_with_any_settings_serve_their_clients) {
+  for (const char* settings :
+       {"Type=exec", "Type=notify", "ExecStartPre=/bin/true", "ExecStartPost=/bin/true", "ExecStop=/bin/true",
+        "ExecStopPost=/bin/true", "EnvironmentFile=-/nonexistent", "NotifyAccess=main", "KillMode=mixed",
+        "TimeoutStopFailureMode=kill", "SendSIGKILL=no"}) {
+    const sd::test::directory there;
+    std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+    std::ofstream(there / "web@.service") << "[Service]\nExecStart=" << service()[0] << " --ready\n"
+                                          << settings << '\n';
+    activator program({"-q", there / "web.socket"});
+    const auto where = program.address();
+    EXPECT_EQ(ask(where, "names"), "connection") << settings;
+    const auto connection = connect(where);
+    EXPECT_EQ(program.stop(), 0) << settings;
+    EXPECT_EQ(program.errors(), "") << settings;
+  }
+}
+
 TEST(accept, instance_of_a_unix_socket_is_named_after_its_client) {
   const sd::test::directory there;
   std::ofstream(there / "web.socket") << "[Socket]\nListenStream=" << (there / "socket") << "\nAccept=yes\n";

@@ -7,11 +7,13 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
@@ -176,14 +178,30 @@ TEST(specifiers, this_process_and_its_host) {
   EXPECT_EQ(expanded("%b"), id);
 }
 
+/// Returns the value of a variable that a shell reads from a file. Empty if it is not there.
+std::string read_by_shell(const std::string& path, const std::string& name) {
+  const std::string command = "unset " + name + "; [ ! -e " + path + " ] || . " + path + "; printf %s \"$" + name + '"';
+  FILE* const shell = ::popen(command.c_str(), "re");
+  std::array<char, 4096> text{};
+  const auto size = std::fread(text.data(), 1, text.size(), shell);
+  EXPECT_EQ(::pclose(shell), 0) << command;
+  return {text.data(), size};
+}
+
 TEST(specifiers, operating_system_is_that_of_os_release) {
-  std::ifstream file("/etc/os-release");
-  std::string id;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("ID=")) id = line.substr(3);
+  const std::pair<const char*, const char*> rows[] = {{"%o", "ID"},       {"%w", "VERSION_ID"},    {"%W", "VARIANT_ID"},
+                                                      {"%M", "IMAGE_ID"}, {"%A", "IMAGE_VERSION"}, {"%B", "BUILD_ID"}};
+  for (const auto& [specifier, name] : rows) {
+    EXPECT_EQ(expanded(specifier), read_by_shell("/etc/os-release", name)) << name;
   }
-  std::erase(id, '"');
-  EXPECT_EQ(expanded("%o"), id);
+}
+
+TEST(specifiers, machine) {
+  std::string id;
+  std::ifstream("/etc/machine-id") >> id;
+  EXPECT_EQ(expanded("%m"), id);
+  const auto pretty = read_by_shell("/etc/machine-info", "PRETTY_HOSTNAME");
+  EXPECT_EQ(expanded("%q"), pretty.empty() ? expanded("%l") : pretty);
 }
 
 /// Sets a variable of the environment, and restores it on destruction.
