@@ -395,22 +395,21 @@ TEST_F(traced, missing_ways_to_identify_the_file_do_no_harm) {
     const char* error;
     bool without_net_admin;
   };
-  for (const auto& [pattern, error, without_net_admin] :
-       {way{"ioctl\\(", "ENOTTY", false}, way{"socket\\(AF_NETLINK", "EAFNOSUPPORT", true},
-        way{"(sendto|send|socketcall)\\(.*nlmsg", "EPERM", true},
-        way{"(recvfrom|recv|socketcall)\\(.*nlmsg", "EAGAIN", true}}) {
+  for (const auto& missing : {way{"ioctl\\(", "ENOTTY", false}, way{"socket\\(AF_NETLINK", "EAFNOSUPPORT", true},
+                              way{"(sendto|send|socketcall)\\(.*nlmsg", "EPERM", true},
+                              way{"(recvfrom|recv|socketcall)\\(.*nlmsg", "EAGAIN", true}}) {
     const scratch directory;
     words options = {"mode=0600", "user=1234", "group=4321"};
-    if (without_net_admin) options.emplace_back("no-net-admin");
+    if (missing.without_net_admin) options.emplace_back("no-net-admin");
     const auto sound = run(directory / "s", options);
-    const auto call = find(sound, pattern);
-    const auto failed = run(directory / "s", options, {}, failing(sound, call, error), [&] {
-      EXPECT_EQ(mode_of(directory / "s"), 0600U) << pattern;
-      EXPECT_EQ(status_of(directory / "s").st_uid, 1234U) << pattern;
-      EXPECT_FALSE(refuses(directory / "s")) << pattern;
+    const auto call = find(sound, missing.call);
+    const auto failed = run(directory / "s", options, {}, failing(sound, call, missing.error), [&] {
+      EXPECT_EQ(mode_of(directory / "s"), 0600U) << missing.call;
+      EXPECT_EQ(status_of(directory / "s").st_uid, 1234U) << missing.call;
+      EXPECT_FALSE(refuses(directory / "s")) << missing.call;
     });
     EXPECT_TRUE(was_injected(failed, sound, call));
-    EXPECT_EQ(failed.said.count("serving"), 1U) << pattern;
+    EXPECT_EQ(failed.said.count("serving"), 1U) << missing.call;
     EXPECT_THAT(directory.entries(), IsEmpty());
   }
 }
