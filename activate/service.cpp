@@ -135,7 +135,7 @@ void service::run_next_command() {
   try {
     control_pid_ = start_process(line, false);
   } catch (const std::system_error& error) {
-    if (state_ == state::starting && !line.ignores_failure) return fail(error);
+    if (is_starting() && !line.ignores_failure) return fail(error);
     if (state_ == state::running && reload_ != reload_step::none && !line.ignores_failure) {
       return fail_reload(error.what());
     }
@@ -150,7 +150,7 @@ void service::handle_control_exit(int status) {
   const auto& line = (*commands_)[next_command_ - 1];
   const auto failure = fmt::format("{} {}", line.program, describe_status(status));
   if (is_success(status) || line.ignores_failure) return run_next_command();
-  if (state_ == state::starting) return fail(failure_of(status), shell_status(status), failure);
+  if (is_starting()) return fail(failure_of(status), shell_status(status), failure);
   if (state_ == state::running && reload_ != reload_step::none) return fail_reload(failure);
   run_next_command();
 }
@@ -190,14 +190,13 @@ void service::start_main_process() {
 void service::become_ready() {
   if (state_ != state::starting) return;
   state_ = state::running;
-  cancel_timeout();
   feed_watchdog();
   log_.event("ready", {{"unit", name_}, {"pid", main_pid_}});
   run_commands(unit().start_post, &service::after_start);
 }
 
 void service::after_start() {
-  if (state_ != state::running) return;
+  cancel_timeout();
   if (handlers_.on_ready) handlers_.on_ready(*this);
   if (main_pid_ == 0) run_stop_post();
 }
@@ -445,6 +444,8 @@ bool service::handle_exit(int pid, int status) {
   }
   return true;
 }
+
+bool service::is_starting() const noexcept { return state_ == state::starting || commands_ == &unit().start_post; }
 
 bool service::is_success(int status) const { return activate::is_success(unit(), status); }
 

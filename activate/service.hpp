@@ -101,6 +101,8 @@ class service : public std::enable_shared_from_this<service> {
   void handle(notification& message);
   void handle_readiness(const notification& message);
   [[nodiscard]] bool is_accepted(int pid) const noexcept;
+  /// Returns whether a command that fails makes the start fail.
+  [[nodiscard]] bool is_starting() const noexcept;
   [[nodiscard]] bool is_success(int status) const;
   int start_process(const command& line, bool is_main);
 

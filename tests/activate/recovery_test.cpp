@@ -267,6 +267,21 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_start_in_time_is_ended
   }
 }
 
+TEST_F(recovery, commands_after_the_start_are_part_of_it) {
+  const struct {
+    const char* settings;
+    const char* reason;
+  } rows[] = {{"ExecStartPost=/bin/false\n", "/bin/false exited with status 1"},
+              {"ExecStartPost=/bin/sleep 1000\nTimeoutStartSec=100ms\n", "did not start in time"}};
+  for (const auto& [settings, reason] : rows) {
+    activator program({"-q", "--now", write(settings)});
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM) << settings;
+    EXPECT_TRUE(program.reports("error: web.service: " + std::string(reason) + '\n')) << program.errors();
+  }
+  activator program({"-q", "--now", write("ExecStartPost=-/bin/false\nExecStartPost=/bin/true\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+}
+
 TEST_F(recovery, service_extends_its_timeout_by_any_time) {
   const struct {
     const char* timeout;
@@ -290,6 +305,7 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended)
     int signal;
   } rows[] = {{"TimeoutStopFailureMode=abort\n", SIGABRT},
               {"TimeoutStopFailureMode=kill\n", SIGKILL},
+              {"KillMode=process\n", SIGKILL},
               {"FinalKillSignal=SIGUSR2\n", SIGUSR2}};
   for (const auto& [settings, signal] : rows) {
     activator program({"-q", write(std::string("TimeoutStopSec=100ms\n") + settings, {"--ignore", "15"})});
@@ -326,6 +342,7 @@ TEST_F(recovery, service_stays_if_its_reload_fails) {
     const char* settings;
     const char* reason;
   } rows[] = {{"ExecReload=/bin/false\n", "/bin/false exited with status 1"},
+              {"ExecReload=/nonexistent\n", "start /nonexistent: No such file or directory"},
               {"ExecReload=/bin/sleep 1000\nTimeoutStartSec=100ms\n", "it did not finish in time"}};
   for (const auto& [settings, reason] : rows) {
     activator program({"-q", write(settings)});
@@ -335,6 +352,15 @@ TEST_F(recovery, service_stays_if_its_reload_fails) {
     EXPECT_TRUE(program.reports("error: web.service: the reload failed: " + std::string(reason) + '\n'));
     EXPECT_EQ(ask(where, "pid"), pid);
   }
+}
+
+TEST_F(recovery, reload_during_another_one_is_refused) {
+  activator program({write("ExecReload=/bin/sleep 1000\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  EXPECT_TRUE(eventually([&] {
+    program.send(SIGUSR1);
+    return count(program.errors(), "cannot be reloaded while other commands or another reload go on") != 0;
+  }));
 }
 
 TEST_F(recovery, notifying_service_is_reloaded_by_a_signal) {

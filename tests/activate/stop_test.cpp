@@ -121,6 +121,27 @@ TEST_F(stopping, service_that_is_starting_is_stopped) {
   EXPECT_FALSE(is_running(main_));
 }
 
+TEST_F(stopping, second_signal_kills_what_has_not_stopped) {
+  const auto command = sd::activate::test::service()[0] + " --ignore 15\n";
+  std::ofstream(there_ / "one.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+  std::ofstream(there_ / "one.service") << "[Service]\nExecStart=" << command;
+  std::ofstream(there_ / "plain.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there_ / "plain@.service") << "[Service]\nExecStart=" << command;
+  std::ofstream(there_ / "instance.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there_ / "instance@.service") << "[Service]\nNotifyAccess=main\nExecStart=" << command;
+  for (const char* name : {"one.socket", "plain.socket", "instance.socket"}) {
+    activator program({"-q", there_ / name});
+    const auto client = sd::test::connect(program.address());
+    const int pid = program.event("started").value("pid", 0);
+    EXPECT_TRUE(eventually([&] {
+      program.send(SIGTERM);
+      return program.has_ended();
+    })) << name;
+    EXPECT_TRUE(eventually([&] { return !is_running(pid); })) << name;
+    EXPECT_EQ(program.wait(), 0) << name;
+  }
+}
+
 // --- messages --------------------------------------------------------------------------------------------------------
 
 TEST_F(stopping, notify_access_chooses_the_processes_whose_messages_count) {
@@ -136,6 +157,16 @@ TEST_F(stopping, notify_access_chooses_the_processes_whose_messages_count) {
     EXPECT_TRUE(program.reports("web.service: of-the-service\n")) << access;
     EXPECT_EQ(program.errors().find("web.service: of-the-child\n") != std::string::npos, includes_child) << access;
   }
+}
+
+TEST_F(stopping, malformed_numbers_in_messages_are_ignored) {
+  activator program({"-q", write("NotifyAccess=main\n")});
+  const auto where = program.address();
+  ask(where, "send MAINPID=x+WATCHDOG_USEC=x+EXTEND_TIMEOUT_USEC=x+MAINPID=4294967297+WATCHDOG_USEC=-1");
+  const int pid = std::stoi(ask(where, "pid"));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_FALSE(is_running(pid));
+  EXPECT_EQ(program.errors(), "");
 }
 
 TEST_F(stopping, service_names_another_process_of_its_own_as_the_main_one) {

@@ -3,17 +3,22 @@
 
 #include "service_unit.hpp"
 
+#include <asio/error.hpp>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <optional>
 #include <string>
+#include <system_error>
 
 namespace {
 
 using namespace std::chrono_literals;
 using sd::activate::is_restarted;
+using sd::activate::is_success;
+using sd::activate::lacks_resources;
 using sd::activate::outcome;
 using sd::activate::rate_limit;
 using sd::activate::restart_policy;
@@ -76,6 +81,27 @@ TEST(supervision, status_of_the_main_process_overrides_the_policy) {
   EXPECT_TRUE(is_restarted(unit, ended(outcome::success, SIGTERM)));
   EXPECT_TRUE(is_restarted(unit, ended(outcome::signal, SIGSEGV)));
   EXPECT_TRUE(is_restarted(unit, ended(outcome::exit_code))) << "a command failed before the main process was started";
+}
+
+/// The list of systemd.service(5).
+TEST(supervision, clean_signals_are_a_success_but_not_of_a_oneshot_service) {
+  service_unit unit;
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) EXPECT_TRUE(is_success(unit, signal)) << signal;
+  for (const int signal : {SIGKILL, SIGQUIT, SIGSEGV, SIGUSR1}) EXPECT_FALSE(is_success(unit, signal)) << signal;
+  unit.type = sd::activate::service_type::oneshot;
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) EXPECT_FALSE(is_success(unit, signal)) << signal;
+  unit.success_statuses = {{3}, {SIGKILL}};
+  for (const int status : {exited(0), exited(3), SIGKILL}) EXPECT_TRUE(is_success(unit, status)) << status;
+  for (const int status : {exited(1), SIGTERM}) EXPECT_FALSE(is_success(unit, status)) << status;
+}
+
+TEST(supervision, only_a_shortage_passes_by_itself) {
+  for (const int error : {EMFILE, ENFILE, ENOMEM, EAGAIN}) {
+    EXPECT_TRUE(lacks_resources({error, std::generic_category()})) << error;
+    EXPECT_FALSE(lacks_resources({error, asio::error::get_misc_category()})) << error;
+  }
+  EXPECT_FALSE(lacks_resources({ENOENT, std::generic_category()}));
+  EXPECT_FALSE(lacks_resources({}));
 }
 
 TEST(supervision, limit_admits_a_burst_in_each_interval) {
