@@ -223,6 +223,7 @@ TEST_P(stop_idle_race, loses_no_client) {
     was_late = is_late;
     delay += some_time() * (is_late ? -1 : 1) * (1 + row / 4);  // faster if the machine was or is busy
   }
+  EXPECT_EQ(program.stop(), 0);
   EXPECT_THAT(lost, testing::IsEmpty());
   EXPECT_GE(stops, clients / 2 / 10);
   RecordProperty("stops", stops);

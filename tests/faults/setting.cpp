@@ -52,8 +52,10 @@ std::string start_manager() {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&where), size) < 0) std::abort();
+  const int parent = ::getpid();
   if (::fork() == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(0);
     serve(fd);
   }
   ::close(fd);
