@@ -113,8 +113,7 @@ struct permitted {
 const std::vector<permitted>& permissions() {
   static const std::vector<permitted> all = {
       // What cannot be removed stays, also because the path cannot be locked, or because it is not known whether the
-      // lock
-      // file is still the one that is locked. The next process that binds the path removes them.
+      // lock file is still the one that is locked. The next process that binds the path removes them.
       {"unlink s*", "", "leaves the file s"},
       {"unlink link #*", "", "leaves the file link"},
       {"openat s.sd-lock #*", "", "leaves the file s"},
@@ -126,6 +125,8 @@ const std::vector<permitted>& permissions() {
       // The error is that such a socket cannot be observed.
       {"getsockopt 71 #*", "", "does not report the failure"},
       {"getsockopt SO_ACCEPTCONN #*", "", "does not report the failure"},
+      // With WNOHANG, it does not fail while there is a child.
+      {"wait4 #*", "", ""},
       // The C library, which writes the problems of units, reports it.
       {"write #0", "EINTR", "does not make the call again"},
       // Asio has a pipe then.
