@@ -81,7 +81,7 @@ class Finder:
 
     def add(self, cursor: Cursor, changes: list[str], before: str, after: str, **more) -> None:
         start, end = cursor.extent.start.offset, cursor.extent.end.offset
-        if (start, end, before) in self.wrapped:
+        if start == end or (start, end, before) in self.wrapped:  # a macro of a header has no place in the file
             return
         self.wrapped.add((start, end, before))
         original = ' '.join(self.source(cursor).split())
