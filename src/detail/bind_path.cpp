@@ -52,11 +52,10 @@ class new_directories {
     }
     if (result >= 0) return 0;
     os::file there;
-    const int status = os::status(directory.c_str(), there);
-    if (status == 0 && there.type == os::file_type::directory) return 0;
+    if (os::status(directory.c_str(), there) == 0 && there.type == os::file_type::directory) return 0;
     succeeded(result, "make directory", directory, why);
-    // Another process may have removed a directory that was there a moment ago.
-    return result == -EEXIST && status == -ENOENT ? -ENOENT : result;
+    // Another process may have removed a directory that was there a moment ago. If it is another file, it stays one.
+    return result == -EEXIST ? -ENOENT : result;
   }
 
   void keep() noexcept { made_.clear(); }
@@ -98,7 +97,7 @@ bool is_dead(const address& where, const std::string& path) noexcept {
   os::file there;
   if (os::link_status(path.c_str(), there) < 0 || there.type != os::file_type::socket) return false;
   const unique_fd probe(os::open_socket(AF_UNIX, SOCK_DGRAM));
-  if (!probe) return false;
+  // Without a descriptor this fails with EBADF, and the socket stays.
   const auto connect_probe = [&] { return os::connect(probe.get(), where.data(), where.size()); };
   int result = connect_probe();
   if (result != -EACCES) return result == -ECONNREFUSED;
@@ -107,12 +106,12 @@ bool is_dead(const address& where, const std::string& path) noexcept {
   unique_fd file;
   if constexpr (os::has_path_descriptors) {
     file = unique_fd(os::open_path(path.c_str()));
-    if (!file || os::status(file.get(), there) < 0) return false;
+    if (os::status(file.get(), there) < 0) return false;
   }
   if (there.type != os::file_type::socket || there.owner != os::effective_user() || (there.mode & owner_write) != 0) {
     return false;
   }
-  if (os::change_mode(file.get(), path.c_str(), there.mode | owner_write) < 0) return false;
+  os::change_mode(file.get(), path.c_str(), there.mode | owner_write);  // if this fails, so does the probe
   result = connect_probe();
   if (result != -ECONNREFUSED) os::change_mode(file.get(), path.c_str(), there.mode);
   return result == -ECONNREFUSED;

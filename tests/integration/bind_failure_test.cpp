@@ -314,6 +314,7 @@ struct step {
   const char* what;   // DIR is filled in
   bool left = false;  // whether the lock file stays
   bool without_net_admin = false;
+  const char* where = "d/s";
 };
 
 std::ostream& operator<<(std::ostream& out, const step& what) { return out << what.name; }
@@ -332,10 +333,9 @@ TEST_P(failing_step, is_reported_and_leaves_nothing) {
   const auto passed = list_of(sd::testing::open(kind::stream, loopback() + ":0", "other"));
   const scratch directory;
   std::filesystem::create_directory(directory / "d");
-  const bool makes_directory = GetParam().name == std::string("mkdir");
-  const auto where = directory / (makes_directory ? "new/s" : "d/s");
+  const auto where = directory / GetParam().where;
   const auto prepare = [&] {
-    std::filesystem::remove(directory / "new");
+    std::filesystem::remove_all(directory / "new");
     if (GetParam().name == std::string("remove")) leave_dead_socket(directory / "d/s");
   };
 
@@ -360,7 +360,9 @@ TEST_P(failing_step, is_reported_and_leaves_nothing) {
 }
 
 constexpr step steps[] = {
-    {"mkdir", "mkdir(at)?\\(", 1, "EROFS", "make directory DIR/new: Read-only file system"},
+    {"mkdir", "mkdir(at)?\\(", 1, "EROFS", "make directory DIR/new: Read-only file system", false, false, "new/s"},
+    {"mkdir_of_parent", "mkdir(at)?\\(", 2, "EPERM", "make directory DIR/new: Operation not permitted", false, false,
+     "new/a/s"},
     {"open_lock", "open(at)?\\(.*lock", 1, "EROFS", "lock DIR/d/s.sd-lock: Read-only file system"},
     {"lock", "flock\\(", 1, "ENOLCK", "lock DIR/d/s.sd-lock: No locks available", true},
     {"status_of_lock", "(newfstatat|fstat|fstat64|statx)\\([0-9]", 2, "EIO", "lock DIR/d/s.sd-lock: Input/output error",
@@ -379,6 +381,8 @@ constexpr step steps[] = {
     {"status_of_opened_path", "(newfstatat|fstat|fstat64|statx)\\([0-9]", 3, "EIO",
      "find the bound socket at DIR/d/s: Input/output error", false, true},
     {"chown", "(l?chown(32)?|fchownat)\\(.*1234", 1, "EPERM", "change the owner of DIR/d/s: Operation not permitted"},
+    {"chown_in_new_directory", "(l?chown(32)?|fchownat)\\(.*1234", 1, "EPERM",
+     "change the owner of DIR/new/s: Operation not permitted", false, false, "new/s"},
     {"chmod", "(chmod|fchmodat2?)\\(.*/proc/self/fd", 1, "EPERM",
      "change the mode of DIR/d/s: Operation not permitted"},
     {"listen", "listen\\(", 1, "EADDRINUSE", "listen on DIR/d/s: Address already in use"},
@@ -394,15 +398,19 @@ TEST_F(traced, missing_ways_to_identify_the_file_do_no_harm) {
     const char* call;
     const char* error;
     bool without_net_admin;
+    int nth = 1;
   };
-  for (const auto& missing : {way{"ioctl\\(", "ENOTTY", false}, way{"socket\\(AF_NETLINK", "EAFNOSUPPORT", true},
-                              way{"(sendto|send|socketcall)\\(.*nlmsg", "EPERM", true},
-                              way{"(recvfrom|recv|socketcall)\\(.*nlmsg", "EAGAIN", true}}) {
+  for (const auto& missing :
+       {way{"ioctl\\(", "ENOTTY", false}, way{"socket\\(AF_NETLINK", "EAFNOSUPPORT", true},
+        way{"(sendto|send|socketcall)\\(.*nlmsg", "EPERM", true},
+        way{"(recvfrom|recv|socketcall)\\(.*nlmsg", "EAGAIN", true},
+        // The status of the path, after those of the lock file, of the path when it was opened, and of the socket.
+        way{"(newfstatat|fstat|fstat64|statx)\\([0-9]", "EIO", true, 4}}) {
     const scratch directory;
     words options = {"mode=0600", "user=1234", "group=4321"};
     if (missing.without_net_admin) options.emplace_back("no-net-admin");
     const auto sound = run(directory / "s", options);
-    const auto call = find(sound, missing.call);
+    const auto call = find(sound, missing.call, missing.nth);
     const auto failed = run(directory / "s", options, {}, failing(sound, call, missing.error), [&] {
       EXPECT_EQ(mode_of(directory / "s"), 0600U) << missing.call;
       EXPECT_EQ(status_of(directory / "s").st_uid, 1234U) << missing.call;
@@ -428,6 +436,29 @@ TEST_F(traced, mode_is_changed_without_proc) {
   }
   EXPECT_EQ(failed.said.count("serving"), 1U) << failed.said["what"];
   EXPECT_EQ(mode, 0600U);
+}
+
+/// As if another process removed the directory right after it was found to exist.
+TEST_F(traced, directory_that_disappears_is_made_again) {
+  const scratch directory;
+  const auto sound = run(directory / "new/s", {});
+  const auto call = find(sound, "mkdir(at)?\\(");
+  std::filesystem::remove(directory / "new");
+  auto failed = run(directory / "new/s", {}, {}, failing(sound, call, "EEXIST"));
+  ASSERT_TRUE(was_injected(failed, sound, call));
+  EXPECT_EQ(failed.said.count("serving"), 1U) << failed.said["what"];
+}
+
+/// As if another process removed the lock file right after it was found to exist.
+TEST_F(traced, lock_file_that_disappears_is_made_again) {
+  const scratch directory;
+  auto sound = run(directory / "s", {});
+  sound.begin = sound.end;  // the second one, which unlinks the path
+  sound.end = sound.calls.size();
+  const auto call = find(sound, "open(at)?\\(.*sd-lock");
+  const auto failed = run(directory / "s", {}, {}, failing(sound, call, "EEXIST"));
+  EXPECT_TRUE(was_injected(failed, sound, call));
+  EXPECT_THAT(directory.entries(), IsEmpty());
 }
 
 class failing_internet_step : public traced, public testing::WithParamInterface<step> {};

@@ -7,6 +7,9 @@ namespace sd::test {
 /// not set the owner and mode. Linking bind_hook.cpp replaces bind() of the C library.
 extern void (*after_bind)(const void* address);
 
+/// Called before each connect(2) of this program.
+extern void (*before_connect)(const void* address);
+
 /// Whether this program can open no netlink socket, as with RestrictAddressFamilies=AF_UNIX in a unit.
 extern bool refuses_netlink;
 

@@ -20,11 +20,13 @@ namespace {
 
 using sd::test::check;
 using sd::test::exists;
+using sd::test::leave_dead_socket;
 using sd::test::may_change_owners;
 using sd::test::mode_of;
 using sd::test::private_server;
 using sd::test::program;
 using sd::test::scratch;
+using sd::test::start_and_stop;
 using sd::test::status_of;
 using sd::test::words;
 
@@ -133,6 +135,24 @@ TEST_P(replaced_path, file) {
   std::ofstream(victim).close();
   expect_unchanged(victim, directory() / "s", {"replace=file", "umask=077"});
   EXPECT_EQ(mode_of(directory() / "s"), 0600U) << "the mode of the other file was changed";
+}
+
+/// The mode of a dead socket may be changed to find out whether it is dead. Another file's mode is not.
+TEST(replaced_dead_path, file_is_left_alone) {
+  if (!may_change_owners()) GTEST_SKIP() << "SKIPPED: requires root with CAP_CHOWN";
+  const scratch directory;
+  const auto where = directory / "s";
+  const auto victim = directory / "victim";
+  leave_dead_socket(where);
+  std::ofstream(victim).close();
+  check(::chmod(victim.c_str(), 0400), "chmod");
+  check(::lchown(victim.c_str(), 65534, 65534), "lchown");
+  const auto file = status_of(victim).st_ino;
+  auto said = start_and_stop(where, {"become=65534", "replace-at-probe=rename", "victim=" + victim});
+  EXPECT_EQ(said["what"], "bind to " + where + ": Address already in use");
+  ASSERT_TRUE(exists(where));
+  EXPECT_EQ(status_of(where).st_ino, file);
+  EXPECT_EQ(mode_of(where), 0400U);
 }
 
 const privilege as_it_is{"as_it_is", {}};

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -168,6 +169,21 @@ TEST(race, repeated_bind_of_a_stale_path) {
 TEST(race, with_directories_that_are_removed) {
   const scratch directory;
   come_and_go(directory / "a/b/s", {times(500), "remove-directories"});
+}
+
+// --- relative paths --------------------------------------------------------------------------------------------------
+
+TEST(relative_path, is_bound_in_the_working_directory) {
+  const scratch directory;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(directory.path());
+  const sockaddr_un where{AF_UNIX, "s"};
+  std::vector<sd::listen_fd> none;
+  auto server = take_or_bind(none, sd::address::from_sockaddr(&where, sizeof where));
+  EXPECT_EQ(directory.entries(), words{"s"});
+  server = {};
+  EXPECT_THAT(directory.entries(), IsEmpty());
+  std::filesystem::current_path(before);
 }
 
 // --- existing files --------------------------------------------------------------------------------------------------

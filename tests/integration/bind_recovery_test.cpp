@@ -126,16 +126,24 @@ TEST(path_lock, file_has_the_write_permissions_of_the_directory) {
     unsigned lock_owner;
     unsigned lock_group;
     unsigned lock_mode;
+    words options = {};
   };
+  const words of_group = {"become=65534", "supplementary=4321"};
   const auto root_group = ::getegid();
-  for (const auto& [owner, group, mode, lock_owner, lock_group, lock_mode] :
+  for (const auto& [owner, group, mode, lock_owner, lock_group, lock_mode, options] :
        {directory_and_lock{0, 0, 0755, 0, root_group, 0600}, directory_and_lock{0, 0, 0700, 0, root_group, 0600},
         directory_and_lock{1234, 4321, 0755, 1234, 4321, 0600}, directory_and_lock{0, 4321, 0775, 0, 4321, 0660},
-        directory_and_lock{1234, 4321, 01777, 0, root_group, 0666}}) {
+        directory_and_lock{0, 4321, 0755, 0, root_group, 0600},
+        directory_and_lock{1234, 4321, 01777, 0, root_group, 0666},
+        // An unprivileged process can set the group only, if it is a member of that.
+        directory_and_lock{1234, 4321, 0775, 65534, 4321, 0660, of_group},
+        directory_and_lock{65534, 4321, 0775, 65534, 65534, 0600, {"become=65534"}}}) {
     const scratch directory;
     check(::chown(directory.path().c_str(), owner, group), "chown");
     check(::chmod(directory.path().c_str(), mode), "chmod");
-    expect_killed_at_bind(directory / "s", {"umask=077"});
+    auto all_options = options;
+    all_options.emplace_back("umask=077");
+    expect_killed_at_bind(directory / "s", all_options);
     const auto lock = status_of(directory / "s.sd-lock");
     EXPECT_EQ(lock.st_uid, lock_owner) << std::oct << mode;
     EXPECT_EQ(lock.st_gid, lock_group) << std::oct << mode;

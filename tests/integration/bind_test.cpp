@@ -197,6 +197,7 @@ TEST(bound, only_internet_stream_sockets_reuse_their_address) {
   EXPECT_EQ(option(bind_one("0"), SOL_SOCKET, SO_REUSEADDR), 1);
   // Two datagram servers would share the address without noticing.
   EXPECT_EQ(option(bind_one(loopback() + ":0", of_kind(kind::datagram)), SOL_SOCKET, SO_REUSEADDR), 0);
+  EXPECT_EQ(option(bind_one("@sd-bind-" + std::to_string(::getpid())), SOL_SOCKET, SO_REUSEADDR), 0);
 }
 
 TEST(bound, again_while_old_connections_linger) {
@@ -223,6 +224,12 @@ TEST(bound, wildcard_serves_ipv4_unless_ipv6_only) {
       EXPECT_FALSE(refuses("[::1]:" + port));
     }
   }
+}
+
+TEST(bound, ipv6_only_does_not_concern_ipv4) {
+  bind_options options;
+  options.ipv6 = sd::bind_ipv6_only::ipv6_only;
+  EXPECT_TRUE(bind_one(loopback() + ":0", options));
 }
 
 TEST(bound, wildcard_follows_the_system_by_default) {

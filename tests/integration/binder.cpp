@@ -168,6 +168,12 @@ void on_bind(const void* address) {
   if (const auto how = text(at_bind, "replace"); !how.empty()) replace(path, how);
 }
 
+/// Replaces a path before the first attempt to find out whether its socket is dead.
+void on_connect(const void* address) {
+  sd::test::before_connect = nullptr;
+  replace(static_cast<const sockaddr_un*>(address)->sun_path, text(at_bind, "replace-at-probe"));
+}
+
 /// Reports what became of the lock that the forked child still has a descriptor of.
 void report_lock() {
   if (forked == 0) return;
@@ -339,6 +345,7 @@ int main(int argc, char** argv) {
     at_bind = given;
     inherited_before = inheritable_descriptors();
     sd::test::after_bind = on_bind;
+    if (given.count("replace-at-probe") != 0) sd::test::before_connect = on_connect;
     if (const auto gate = text(given, "gate"); !gate.empty()) {
       say("ready");
       const sd::unique_fd opened(
