@@ -296,6 +296,7 @@ TEST_F(inspect, same_results_for_mounted_message_queues) {
   own_mounts::mount("tmpfs", "/dev");
   ASSERT_EQ(::mkdir("/dev/mqueue", S_IRWXU), 0);
   own_mounts::mount("mqueue", "/dev/mqueue");
+  things_.push_back({"the directory of the queues", ::open("/dev/mqueue", O_RDONLY | O_DIRECTORY | O_CLOEXEC)});
   ask_about_queues();
 }
 

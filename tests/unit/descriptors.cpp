@@ -90,6 +90,8 @@ unique_fd listener_v6(const char* where, bool v6only) {
 address local_of(const unique_fd& fd) { return address_by(::getsockname, fd); }
 address peer_of(const unique_fd& fd) { return address_by(::getpeername, fd); }
 
+bool is_close_on_exec(const unique_fd& fd) { return (::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0; }
+
 bool has_option(const unique_fd& fd, int level, int option) {
   int value = 0;
   socklen_t size = sizeof value;

@@ -37,6 +37,7 @@ unique_fd listener_v6(const char* where, bool v6only);
 
 address local_of(const unique_fd& fd);
 address peer_of(const unique_fd& fd);
+bool is_close_on_exec(const unique_fd& fd);
 bool has_option(const unique_fd& fd, int level, int option);
 
 unique_fd open_file(const std::string& path, int flags);

@@ -140,8 +140,9 @@ int open_bound_file(int socket) noexcept {
 #if __has_include(<linux/unix_diag.h>)
 namespace {
 
-/// Asks the kernel for the file that a unix socket is bound to, by the inode number of the socket itself.
-int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
+/// Asks the kernel for the file that a unix socket is bound to, by the inode number of the socket itself. Returns the
+/// size of the reply.
+int ask_for_bound_file(std::uint64_t socket_inode, char* reply, std::size_t size) noexcept {
   const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (netlink < 0) return -errno;
   struct {
@@ -152,31 +153,44 @@ int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
   question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   question.header.nlmsg_flags = NLM_F_REQUEST;
   question.request.sdiag_family = AF_UNIX;
-  question.request.udiag_states = ~0U;
-  question.request.udiag_ino = socket_inode;
+  question.request.udiag_ino = static_cast<std::uint32_t>(socket_inode);
   question.request.udiag_show = UDIAG_SHOW_VFS;
   question.request.udiag_cookie[0] = ~0U;  // no cookie
   question.request.udiag_cookie[1] = ~0U;
-  alignas(nlmsghdr) char reply[1024];
   auto received = ::send(netlink, &question, sizeof question, 0);
   // The kernel replies before send() returns.
-  if (received >= 0) received = ::recv(netlink, reply, sizeof reply, MSG_DONTWAIT);
+  if (received >= 0) received = ::recv(netlink, reply, size, MSG_DONTWAIT);
   const int error = errno;
   ::close(netlink);
-  if (received < 0) return -error;
+  return received < 0 ? -error : static_cast<int>(received);
+}
 
-  nlmsghdr header;
-  const auto size = static_cast<std::size_t>(received);
+/// Returns whether the kernel's numbers are those of a file.
+bool is_of(const unix_diag_vfs& bound, const file& there, std::uint32_t file_system) noexcept {
+  if (bound.udiag_vfs_ino != static_cast<std::uint32_t>(there.inode)) return false;
+  const unsigned in_major = bound.udiag_vfs_dev >> 20U;
+  if (in_major == major(there.device) && (bound.udiag_vfs_dev & 0xfffffU) == minor(there.device)) return true;
+  // stat(2) reports another device number than the kernel's own for some file systems without a device, such as btrfs
+  // and overlayfs, but not for tmpfs.
+  constexpr std::uint32_t tmpfs_magic = 0x01021994;
+  return major(there.device) == 0 && in_major == 0 && file_system != tmpfs_magic;
+}
+
+}  // namespace
+
+int names_file(const char* reply, std::size_t size, const file& there, std::uint32_t file_system) noexcept {
+  nlmsghdr header{};
   std::size_t at = NLMSG_LENGTH(sizeof(unix_diag_msg));
   if (size < at) return -EPROTO;
   std::memcpy(&header, reply, sizeof header);
   if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return -EPROTO;
-  while (at + sizeof(nlattr) <= size) {
-    nlattr attribute;
+  nlattr attribute;
+  while (at + sizeof attribute <= size) {
     std::memcpy(&attribute, reply + at, sizeof attribute);
-    if (attribute.nla_type == UNIX_DIAG_VFS && at + sizeof attribute + sizeof result <= size) {
-      std::memcpy(&result, reply + at + sizeof attribute, sizeof result);
-      return 0;
+    unix_diag_vfs bound;
+    if (attribute.nla_type == UNIX_DIAG_VFS && at + sizeof attribute + sizeof bound <= size) {
+      std::memcpy(&bound, reply + at + sizeof attribute, sizeof bound);
+      return is_of(bound, there, file_system) ? 1 : 0;
     }
     if (attribute.nla_len < sizeof attribute) break;
     at += NLMSG_ALIGN(attribute.nla_len);
@@ -184,27 +198,17 @@ int bound_file(std::uint32_t socket_inode, unix_diag_vfs& result) noexcept {
   return -EPROTO;
 }
 
-}  // namespace
-
 int is_bound_to(int socket, int path_fd) noexcept {
-  struct stat status;
-  struct stat file;
+  file of_socket;
+  file there;
   struct statfs file_system;
-  if (::fstat(socket, &status) < 0 || ::fstat(path_fd, &file) < 0 || ::fstatfs(path_fd, &file_system) < 0) {
-    return -errno;
-  }
-  unix_diag_vfs bound{};
-  if (const int result = bound_file(static_cast<std::uint32_t>(status.st_ino), bound); result < 0) return result;
-  if (bound.udiag_vfs_ino != static_cast<std::uint32_t>(file.st_ino)) return 0;
-  if (bound.udiag_vfs_dev >> 20U == major(file.st_dev) && (bound.udiag_vfs_dev & 0xfffffU) == minor(file.st_dev))
-    return 1;
-  // stat(2) reports another device number than the kernel's own for some file systems without a device, such as btrfs
-  // and overlayfs, but not for tmpfs.
-  constexpr std::uint32_t tmpfs_magic = 0x01021994;
-  return major(file.st_dev) == 0 && bound.udiag_vfs_dev >> 20U == 0 &&
-                 static_cast<std::uint32_t>(file_system.f_type) != tmpfs_magic
-             ? 1
-             : 0;
+  if (const int result = status(socket, of_socket); result < 0) return result;
+  if (const int result = status(path_fd, there); result < 0) return result;
+  if (::fstatfs(path_fd, &file_system) < 0) return -errno;
+  alignas(nlmsghdr) char reply[1024];
+  const int size = ask_for_bound_file(of_socket.inode, reply, sizeof reply);
+  if (size < 0) return size;
+  return names_file(reply, static_cast<std::size_t>(size), there, static_cast<std::uint32_t>(file_system.f_type));
 }
 #else
 int is_bound_to(int, int) noexcept { return -ENOSYS; }

@@ -73,6 +73,9 @@ int open_bound_file(int socket) noexcept;
 /// Returns whether a unix socket is bound to the file that a path descriptor refers to (1) or not (0), or the negated
 /// errno if the kernel cannot tell (CONFIG_UNIX_DIAG).
 int is_bound_to(int socket, int path_fd) noexcept;
+/// Returns whether a reply of sock_diag(7) about a unix socket names this file as the one that it is bound to (1) or
+/// not (0), or -EPROTO if it names none. `file_system` is the type of statfs(2). Linux only, like CONFIG_UNIX_DIAG.
+int names_file(const char* reply, std::size_t size, const file& there, std::uint32_t file_system) noexcept;
 /// Changes the mode of the file that a path descriptor refers to. Without path descriptors it changes what is at
 /// `path`, and does not follow a symbolic link.
 int change_mode(int path_fd, const char* path, unsigned mode) noexcept;
