@@ -328,7 +328,9 @@ class Finder:
             if edit.operator:
                 replaced[edit.operator[0]] = (edit.operator[1], edit.operator[2].format(number))
         first = self.text.index(b'\n') + 1  # the licence, a comment
-        result = f'#include "{header}"\n#line 2\n'.encode()
+        # The source chooses the types of the system headers, of which the header includes some.
+        chosen = '#define _FILE_OFFSET_BITS 64\n' if b'_FILE_OFFSET_BITS' in self.text else ''
+        result = f'{chosen}#include "{header}"\n#line 2\n'.encode()
         # Where parts of the rewritten text begin, where they are from, and whether they are text of the source.
         self.origins: list[tuple[int, int, bool]] = []
         at = first
