@@ -314,9 +314,9 @@ const std::vector<int>& errors_of(const system_call& call) {
 
 std::vector<int> errors_to_try(const system_call& call, bool is_quick) {
   auto chosen = errors_of(call);
-  if (is_quick && !chosen.empty()) {
-    chosen.erase(std::remove_if(chosen.begin() + 1, chosen.end(), [](int error) { return error != EINTR; }),
-                 chosen.end());
+  if (is_quick) {
+    const auto first = std::stable_partition(chosen.begin(), chosen.end(), [](int error) { return error == EINTR; });
+    if (first != chosen.end()) chosen.erase(first + 1, chosen.end());
   }
   return chosen;
 }

@@ -27,7 +27,7 @@ std::string text_of(const system_call& call);
 /// @throws std::out_of_range for a call that the table does not have
 const std::vector<int>& errors_of(const system_call& call);
 
-/// Returns the errnos to try: all of them, or the first one and EINTR.
+/// Returns the errnos to try: all of them, or EINTR and the first of the others.
 std::vector<int> errors_to_try(const system_call& call, bool is_quick);
 
 /// Returns the index of the argument that is a path, or -1.
