@@ -76,7 +76,7 @@ class name_array {
       auto name = list.next();
       if (text == nullptr) name = "unknown";
       // libsystemd takes an empty list for one empty name.
-      if (!name && *text == '\0' && i == 0) name = "";
+      if (!name && i == 0) name = "";
       if (!name) return -EINVAL;
       if ((names_[i] = copy(*name)) == nullptr) return -ENOMEM;
     }
@@ -170,8 +170,8 @@ int notify_for(pid_t pid, int unset_environment, const char* state, const int* f
 
 int barrier_for(pid_t pid, int unset_environment, std::uint64_t timeout) noexcept {
   const unset_at_exit unset(unset_environment, "NOTIFY_SOCKET");
-  // A time that the core cannot represent exceeds 290,000 years, so it may as well be unlimited.
-  return notify_barrier(timeout > INT64_MAX ? -1 : static_cast<std::int64_t>(timeout), pid);
+  // A time that the core cannot represent exceeds 290,000 years. It becomes a negative number, which means no limit.
+  return notify_barrier(static_cast<std::int64_t>(timeout), pid);
 }
 
 }  // namespace

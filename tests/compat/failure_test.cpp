@@ -2,10 +2,15 @@
 // Tests that failures leave everything unchanged. Linked with the static library, whose calls of the C library are
 // wrapped here.
 
+#include "failing_call.hpp"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -14,6 +19,7 @@
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
+#include <cwchar>
 #include <string>
 
 namespace {
@@ -23,6 +29,7 @@ int allocations = 0;
 int mark_to_fail = -1;
 int marks = 0;
 long allocated = 0;
+long freed = 0;
 
 bool fails() { return allocations++ == allocation_to_fail; }
 void* counted(void* memory) {
@@ -52,7 +59,10 @@ void* __wrap_calloc(std::size_t count, std::size_t size) {
   return fails() ? nullptr : counted(__real_calloc(count, size));
 }
 void __wrap_free(void* memory) {
-  if (memory != nullptr) --allocated;
+  if (memory != nullptr) {
+    --allocated;
+    ++freed;
+  }
   __real_free(memory);
 }
 int __wrap_fcntl64(int fd, int command, int argument) {
@@ -182,6 +192,20 @@ TEST_F(failure, pidfd_inode_of_another_descriptor) {
   EXPECT_EQ(number, 4711U);
 }
 
+TEST_F(failure, pidfd_inode_without_pidfds_is_eopnotsupp) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (sd::test::install({SYS_pidfd_open, 1, 0, ENOSYS}) < 0) ::_exit(0);
+    std::uint64_t number = 0;
+    ::_exit(-sd_pidfd_get_inode_id(STDIN_FILENO, &number));
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 0) GTEST_SKIP() << "SKIPPED: the kernel rejects the filter";
+  EXPECT_EQ(WEXITSTATUS(status), EOPNOTSUPP);
+}
+
 TEST_F(failure, null_format_is_einval) {
   // By pointers, as the compiler checks the format of direct calls.
   int (*const notifyf)(int, const char*, ...) = sd_notifyf;
@@ -194,6 +218,36 @@ TEST_F(failure, null_format_is_einval) {
   EXPECT_NE(std::getenv("NOTIFY_SOCKET"), nullptr);
   EXPECT_EQ(notifyf(1, nullptr), -EINVAL);
   EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
+}
+
+TEST_F(failure, text_that_cannot_be_formatted_is_enomem) {
+  ::setenv("NOTIFY_SOCKET", "/nowhere/notify", 1);
+  EXPECT_EQ(sd_notifyf(0, "STATUS=%lc", std::wint_t{0x110000}), -ENOMEM);
+}
+
+TEST_F(failure, formatted_text_is_freed) {
+  ::unsetenv("NOTIFY_SOCKET");
+  freed = 0;
+  EXPECT_EQ(sd_notifyf(0, "STATUS=%d", 1), 0);
+  EXPECT_GE(freed, 1);
+}
+
+TEST_F(failure, malformed_watchdog_period_is_einval) {
+  std::uint64_t period = 4711;
+  ::unsetenv("WATCHDOG_PID");
+  for (const char* text : {"", "x", "0", "1x"}) {
+    ::setenv("WATCHDOG_USEC", text, 1);
+    EXPECT_EQ(sd_watchdog_enabled(0, &period), -EINVAL) << text;
+  }
+  ::unsetenv("WATCHDOG_USEC");
+  EXPECT_EQ(sd_watchdog_enabled(0, &period), 0);
+  EXPECT_EQ(period, 4711U);
+}
+
+TEST_F(failure, descriptor_0_is_like_any_other) {
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  EXPECT_EQ(sd_is_socket_sockaddr(STDIN_FILENO, 0, reinterpret_cast<const sockaddr*>(&any), sizeof any, -1), 0);
 }
 
 TEST_F(failure, call_after_an_error_succeeds) {
