@@ -167,11 +167,9 @@ activation::activation(std::vector<std::string> command, const std::vector<liste
   }
   for (auto& variable : variables_) environment_.push_back(variable.data());
   if (!options.pid_variable.empty()) {
-    constexpr std::size_t digits = 20;
     check_variable(options.pid_variable, "");
-    pid_variable_ = options.pid_variable + '=';
-    pid_offset_ = pid_variable_.size();
-    pid_variable_.resize(pid_offset_ + digits + 1);
+    pid_variable_ = options.pid_variable + "=00000000000000000000";  // room for 20 digits
+    pid_offset_ = options.pid_variable.size() + 1;
     environment_.push_back(pid_variable_.data());
   }
   if (!fds_.empty() && sets_listen_pid_)

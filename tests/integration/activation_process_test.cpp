@@ -153,6 +153,19 @@ TEST(spawn, needs_no_free_descriptor) {
   wait_for(pid);  // the program itself may fail, as it inherits the limit
 }
 
+TEST(spawn, descriptors_above_the_range_need_no_free_descriptor) {
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: on the emulator the child is created by fork(2)";
+  auto fds = sockets(2);  // the second one is the lowest number above the range, unless the first was not free
+  const auto other = std::move(fds.front());
+  fds.erase(fds.begin());
+  sd::activation program({"true"}, fds);
+  std::error_code ec;
+  int pid = 0;
+  with_free_descriptors(0, [&] { pid = program.spawn(ec); });
+  ASSERT_FALSE(ec) << ec.message();
+  wait_for(pid);  // the program itself may fail, as it inherits the limit
+}
+
 TEST(spawn_failure, signals_do_not_interrupt_it) {
   struct sigaction action {};
   static std::atomic<int> signals{0};

@@ -9,6 +9,7 @@
 #include "allocation.hpp"
 #include "descriptor_limit.hpp"
 #include "directory.hpp"
+#include "exec_hook.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -162,6 +163,15 @@ TEST(activation_options, pid_is_left_out) {
   const auto lines = lines_of(printed(program));
   EXPECT_THAT(lines, Contains("LISTEN_FDS=2"));
   EXPECT_THAT(lines, Not(Contains(StartsWith("LISTEN_PID"))));
+}
+
+TEST(activation_options, environment_has_no_empty_entries) {
+  using namespace std::string_literals;
+  sd::activation_options options;
+  options.inherits_environment = false;
+  options.sets_listen_pid = false;
+  sd::activation program({"cat", "/proc/self/environ"}, sockets(1), {}, options);
+  EXPECT_EQ(printed(program), "LISTEN_FDS=1\0"s);
 }
 
 TEST(activation, close_on_exec_descriptors_are_not_inherited) {
@@ -367,6 +377,18 @@ TEST_F(path_search, file_that_is_not_executable_is_eacces_unless_another_is_foun
   EXPECT_EQ(result(first + ':' + second), "found a b,c\n");
 }
 
+TEST_F(path_search, directory_that_is_not_available_is_skipped) {
+  const auto first = directory("first");
+  const auto second = directory("second");
+  write_command(second, script);
+  const auto path = first + "/sd-test-command";
+  for (const int error : {ESTALE, ENODEV, ETIMEDOUT}) {
+    const sd::test::failing_execve failing(path.c_str(), error);
+    EXPECT_EQ(result(first + ':' + second), "found a b,c\n") << error;
+    EXPECT_EQ(failure(first), system_error(error));
+  }
+}
+
 TEST_F(path_search, empty_element_is_the_working_directory) {
   const auto bin = directory("bin");
   write_command(bin, script);
@@ -395,6 +417,13 @@ TEST_F(path_search, script_without_interpreter_line_is_run_by_a_shell) {  // as 
   write_command(bin, "echo \"$0: $1,$2\"\n");
   EXPECT_EQ(result(bin), bin + "/sd-test-command: a b,c\n");
   EXPECT_EQ(printed({bin + "/sd-test-command"}, {}), bin + "/sd-test-command: ,\n");
+}
+
+TEST_F(path_search, failure_of_the_shell_is_reported) {
+  const auto bin = directory("bin");
+  write_command(bin, "echo no interpreter line\n");
+  const sd::test::failing_execve failing("/bin/sh", ENOMEM);
+  EXPECT_EQ(failure(bin), system_error(ENOMEM));
 }
 
 TEST(activation, empty_command_is_einval) { EXPECT_EQ(refusal({}), "the command is empty: Invalid argument"); }
