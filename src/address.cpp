@@ -118,7 +118,7 @@ std::error_code parse_ipv4(std::string_view host, std::string_view port, address
 
 std::error_code parse_scope(std::string_view text, std::uint32_t& scope) noexcept {
   const auto value = number_up_to(UINT32_MAX, text);
-  if (value && *value != 0) {
+  if (value.value_or(0) != 0) {
     scope = *value;
     return {};
   }
