@@ -25,7 +25,7 @@ struct socket_address {
   alignas(8) unsigned char bytes[sizeof(sockaddr_storage)] = {};
   std::size_t size = 0;
 
-  [[nodiscard]] int family() const noexcept { return size == 0 ? AF_UNSPEC : as<sockaddr>().sa_family; }
+  [[nodiscard]] int family() const noexcept { return as<sockaddr>().sa_family; }
   template <class Address>
   [[nodiscard]] Address as() const noexcept {
     Address address;
@@ -55,8 +55,10 @@ int is_at(const os::file& file, const char* path) noexcept {
 
 bool is_internet_family(int family) noexcept { return family == AF_INET || family == AF_INET6; }
 
+/// Returns the port of an IPv4 or IPv6 address.
 unsigned port_of(const socket_address& address) noexcept {
-  return ntohs(address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port);
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  return ntohs(address.as<sockaddr_in>().sin_port);
 }
 
 #if defined(__linux__)
@@ -126,7 +128,6 @@ int is_socket_inet(int fd, int family, int type, int listening, unsigned port) n
 
 int is_socket_sockaddr(int fd, int type, const void* address, std::size_t size, int listening) noexcept {
   socket_address wanted;
-  if (size > sizeof wanted.bytes) return -EINVAL;
   std::memcpy(wanted.bytes, address, size);
   wanted.size = size;
   if (const int result = is_socket(fd, wanted.family(), type, listening); result <= 0) return result;
@@ -154,7 +155,7 @@ int is_socket_unix(int fd, int type, int listening, const char* path, std::size_
   std::size_t actual = local.size > start ? local.size - start : 0;
   const auto* const bytes = reinterpret_cast<const char*>(local.bytes) + start;
   // The size of a path includes a terminating NUL if it did in bind(2).
-  if (actual > 0 && *bytes != '\0') actual = ::strnlen(bytes, actual);
+  if (*bytes != '\0') actual = ::strnlen(bytes, actual);
   return actual == length && std::memcmp(bytes, path, length) == 0 ? 1 : 0;
 }
 
@@ -164,8 +165,8 @@ int is_message_queue(int fd, const char* name) noexcept {
   constexpr char queues[] = "/dev/mqueue";
   if (*name != '/') return -EINVAL;
   char path[PATH_MAX];
-  const int length = std::snprintf(path, sizeof path, "%s%s", queues, name);
-  if (length < 0 || static_cast<std::size_t>(length) >= sizeof path) return -ENAMETOOLONG;
+  const auto length = static_cast<std::size_t>(std::snprintf(path, sizeof path, "%s%s", queues, name));
+  if (length >= sizeof path) return -ENAMETOOLONG;
   os::file file;
   if (const int result = os::status(fd, file); result < 0) return result;
   if (is_at(file, path) > 0) return 1;
@@ -175,10 +176,11 @@ int is_message_queue(int fd, const char* name) noexcept {
 }
 
 int booted() noexcept {
-  os::file file;
-  const int result = os::link_status("/run/systemd/system/", file);
+  os::file directory;
+  // Because of the last slash, the call fails with ENOTDIR for another file.
+  const int result = os::link_status("/run/systemd/system/", directory);
   if (result < 0) return is_absent(result) ? 0 : result;
-  return file.type == os::file_type::directory ? 1 : 0;
+  return 1;
 }
 
 }  // namespace sd::detail

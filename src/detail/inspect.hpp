@@ -18,6 +18,7 @@ int is_fifo(int fd, const char* path) noexcept;
 int is_special(int fd, const char* path) noexcept;
 int is_socket(int fd, int family, int type, int listening) noexcept;
 int is_socket_inet(int fd, int family, int type, int listening, unsigned port) noexcept;
+/// The address has at most the size of a `sockaddr_storage`.
 int is_socket_sockaddr(int fd, int type, const void* address, std::size_t size, int listening) noexcept;
 /// A null path matches any.
 int is_socket_unix(int fd, int type, int listening, const char* path, std::size_t length) noexcept;

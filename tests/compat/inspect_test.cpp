@@ -296,8 +296,39 @@ TEST_F(inspect, same_results_for_mounted_message_queues) {
   own_mounts::mount("tmpfs", "/dev");
   ASSERT_EQ(::mkdir("/dev/mqueue", S_IRWXU), 0);
   own_mounts::mount("mqueue", "/dev/mqueue");
+  // The name that this one was opened by is another one.
+  things_.push_back({"a message queue by its path", ::open(("/dev/mqueue" + queue_).c_str(), O_RDONLY | O_CLOEXEC)});
+  ASSERT_GE(things_.back().fd, 0) << std::strerror(errno);
   things_.push_back({"the directory of the queues", ::open("/dev/mqueue", O_RDONLY | O_DIRECTORY | O_CLOEXEC)});
   ask_about_queues();
+}
+
+TEST_F(inspect, same_results_for_the_same_inode_on_another_device) {
+  const own_mounts mounts;
+  if (!mounts.error().empty()) GTEST_SKIP() << "SKIPPED: no mount namespace: " << mounts.error();
+  struct stat files[2];
+  for (int i = 0; i < 2; ++i) {
+    const std::string at = directory_.path() + '/' + std::to_string(i);
+    ASSERT_EQ(::mkdir(at.c_str(), S_IRWXU), 0);
+    own_mounts::mount("tmpfs", at.c_str());
+    ASSERT_EQ(::mkfifo((at + "/fifo").c_str(), S_IRWXU), 0);
+    ASSERT_EQ(::stat((at + "/fifo").c_str(), &files[i]), 0);
+  }
+  if (files[0].st_ino != files[1].st_ino) GTEST_SKIP() << "SKIPPED: the inodes differ";
+  const thing fifo{"a fifo", ::open((directory_.path() + "/0/fifo").c_str(), O_RDWR | O_CLOEXEC)};
+  const auto ask_whether_at = [&](const char* path, int expected) {
+    const auto whole = directory_.path() + path;
+    ask(
+        [&] {
+          return named("sd_is_fifo", fifo, {{"path", path}});
+        },
+        [&](const library& library) { return library.is_fifo(fifo.fd, whole.c_str()); });
+    EXPECT_EQ(ours.is_fifo(fifo.fd, whole.c_str()), expected) << path;
+  };
+  ask_whether_at("/0/fifo", 1);
+  ask_whether_at("/1/fifo", 0);
+  ::close(fifo.fd);
+  both_.expect(2);
 }
 
 TEST_F(inspect, same_results_for_sockets) {

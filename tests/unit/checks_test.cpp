@@ -21,6 +21,7 @@
 // clang-format on
 
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -153,6 +154,21 @@ TEST(is_socket, family_type_and_state) {
       }
     }
   }
+}
+
+TEST(is_socket, descriptor_0_is_like_any_other) {
+  const unique_fd saved(check(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "F_DUPFD_CLOEXEC"));
+  const auto fd = listener(address("127.0.0.1:0"));
+  check(::dup2(fd.get(), STDIN_FILENO), "dup2");
+  std::error_code codes[3];
+  const bool is_stream = sd::is_socket(STDIN_FILENO, AF_INET, SOCK_STREAM, listening::yes, codes[0]);
+  const bool is_inet = sd::is_socket_inet(STDIN_FILENO, AF_INET, SOCK_STREAM, listening::yes, 0, codes[1]);
+  const bool is_unix = sd::is_socket_inet(STDIN_FILENO, AF_UNIX, SOCK_STREAM, listening::yes, 0, codes[2]);
+  check(::dup2(saved.get(), STDIN_FILENO), "dup2");
+  EXPECT_TRUE(is_stream) << codes[0].message();
+  EXPECT_TRUE(is_inet) << codes[1].message();
+  EXPECT_FALSE(is_unix);
+  EXPECT_EQ(codes[2], system_error(EINVAL));
 }
 
 TEST(is_socket_inet, port) {
@@ -419,8 +435,12 @@ TEST_F(is_mq, malformed_name_is_an_error) {
     EXPECT_FALSE(sd::is_mq(queue(), name.c_str(), ec));
     EXPECT_EQ(ec, system_error(EINVAL));
   }
-  EXPECT_FALSE(sd::is_mq(queue(), ('/' + std::string(5000, 'x')).c_str(), ec));
-  EXPECT_EQ(ec, system_error(ENAMETOOLONG));
+  constexpr std::size_t longest = PATH_MAX - sizeof "/dev/mqueue";
+  EXPECT_FALSE(at('/' + std::string(longest - 1, 'x')));
+  for (const std::size_t size : {longest, std::size_t{5000}}) {
+    EXPECT_FALSE(sd::is_mq(queue(), ('/' + std::string(size, 'x')).c_str(), ec));
+    EXPECT_EQ(ec, system_error(ENAMETOOLONG)) << size;
+  }
 }
 
 TEST_F(is_mq, directory_of_queues_does_not_match) {
