@@ -9,7 +9,10 @@
 
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 constexpr sd::errc all[] = {
     sd::errc::malformed_listen_pid,
@@ -30,6 +33,8 @@ constexpr sd::errc all[] = {
     sd::errc::listen_fds_first_fd_out_of_range,
     sd::errc::already_taken,
     sd::errc::not_taken,
+    sd::errc::malformed_watchdog_usec,
+    sd::errc::malformed_watchdog_pid,
 };
 
 TEST(error, converts_to_an_error_code_of_its_category) {
@@ -45,7 +50,7 @@ TEST(error, each_code_has_its_own_message) {
   std::set<std::string> messages;
   for (const auto code : all) messages.insert(make_error_code(code).message());
   EXPECT_EQ(messages.size(), std::size(all));
-  for (const auto& message : messages) EXPECT_THAT(message, testing::Not(HasSubstr("unknown")));
+  for (const auto& message : messages) EXPECT_THAT(message, AllOf(Not(IsEmpty()), Not(HasSubstr("unknown"))));
 }
 
 TEST(error, message_names_the_variable) {

@@ -99,6 +99,28 @@ TEST_F(notify, no_free_descriptor_is_emfile) {
   EXPECT_FALSE(manager().next());
 }
 
+/// Calls notify() while descriptor 0 is closed, so that the socket gets this number.
+std::error_code notify_without_standard_input() {
+  const unique_fd saved(check(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "F_DUPFD_CLOEXEC"));
+  ::close(STDIN_FILENO);
+  std::error_code ec;
+  sd::notify({state::ready()}, ec);
+  const bool is_closed = ::fcntl(STDIN_FILENO, F_GETFD) < 0;
+  check(::dup2(saved.get(), STDIN_FILENO), "dup2");
+  EXPECT_TRUE(is_closed) << "descriptor 0 was left open";
+  return ec;
+}
+
+TEST_F(notify, closed_standard_input) {
+  EXPECT_FALSE(notify_without_standard_input());
+  EXPECT_EQ(manager().only(), "READY=1");
+  // If there are vsock sockets, connecting this one fails.
+  ::setenv("NOTIFY_SOCKET", "vsock-stream:3:1", 1);
+  std::error_code ec;
+  sd::notify({state::ready()}, ec);
+  EXPECT_EQ(notify_without_standard_input(), ec);
+}
+
 TEST(notify_socket, paths_and_abstract_names_up_to_the_maximum_length) {
   const sd::test::directory directory("/tmp");
   constexpr std::size_t most = sizeof(sockaddr_un::sun_path);
@@ -259,6 +281,8 @@ TEST_F(notify, errors_if_the_manager_is_gone) {
   manager().close();
   expect_refused({state::ready()}, ECONNREFUSED);
   ::unlink(manager().where().c_str());
+  expect_refused({state::ready()}, ENOENT);
+  ::setenv("NOTIFY_SOCKET", "/x", 1);  // the shortest path
   expect_refused({state::ready()}, ENOENT);
   ::setenv("NOTIFY_SOCKET", (directory() / "file").c_str(), 1);
   const unique_fd file(::open((directory() / "file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));

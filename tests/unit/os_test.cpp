@@ -91,6 +91,7 @@ TEST(os, failure_is_the_negated_errno) {
   EXPECT_EQ(os::close(-1), -EBADF);
   std::uint64_t number = 0;
   EXPECT_EQ(os::inode(-1, number), -EBADF);
+  EXPECT_EQ(os::is_pidfs(-1), -EBADF);
   EXPECT_LT(os::open_pidfd(-1), 0);
   EXPECT_EQ(os::remove_directory("/sd-does-not-exist"), -ENOENT);
   EXPECT_EQ(os::change_mode(-1, 0600), -EBADF);
@@ -102,6 +103,23 @@ TEST(os, failure_is_the_negated_errno) {
   EXPECT_EQ(os::socket_protocol(-1), -EBADF);
   const auto null = open_null();
   EXPECT_EQ(os::is_bound_to(-1, null.get()), -EBADF);
+}
+
+TEST(os, close_on_exec_can_be_set_for_a_range) {
+  const auto fd = open_null();
+  const int result = os::set_close_on_exec_range(fd.get(), fd.get());
+  if (result < 0) GTEST_SKIP() << "SKIPPED: this kernel has no close_range(2) with CLOSE_RANGE_CLOEXEC (Linux 5.11)";
+  EXPECT_EQ(result, 0);
+  EXPECT_TRUE(is_close_on_exec(fd));
+}
+
+TEST(os, pidfs) {
+  const auto null = open_null();
+  EXPECT_EQ(os::is_pidfs(null.get()), 0);
+  const sd::unique_fd pidfd(os::open_pidfd(::getpid()));
+  if (!pidfd) GTEST_SKIP() << "SKIPPED: this kernel has no pidfds (Linux 5.3)";
+  const int result = os::is_pidfs(pidfd.get());
+  EXPECT_TRUE(result == 0 || result == 1) << result;
 }
 
 TEST(os, duplicate_is_close_on_exec) {
