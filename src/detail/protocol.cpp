@@ -55,9 +55,9 @@ number parse_decimal(std::string_view text, std::uint64_t max, std::uint64_t& va
 addressee addressed_to(const environment& env, int pid, listen_options options, std::uint64_t& pidfdid,
                        fault& why) noexcept {
   const bool any_pid = (options & listen_options::any_pid) != listen_options::none;
-  if (env.listen_fds == nullptr || (env.listen_pid == nullptr && !any_pid)) return addressee::another;
+  if (env.listen_fds == nullptr) return addressee::another;
 
-  std::uint64_t listen_pid_value = 0;
+  std::uint64_t listen_pid_value = 0;  // without LISTEN_PID, that of no process
   if (env.listen_pid != nullptr && !parse(listen_pid, env.listen_pid, listen_pid_value, why)) return addressee::another;
   if (!any_pid && listen_pid_value != static_cast<std::uint64_t>(pid)) return addressee::another;
 

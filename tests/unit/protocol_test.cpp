@@ -43,6 +43,8 @@ constexpr number_row number_table[] = {
     {"1024", INT_MAX, number::ok, 1024},
     {"010", 99, number::ok, 10},  // decimal, not octal
     {"000000000000000000000000000007", 9, number::ok, 7},
+    {"0", 0, number::ok, 0},
+    {"9", 9, number::ok, 9},
     {"2147483647", INT_MAX, number::ok, INT_MAX},
     {"2147483648", INT_MAX, number::out_of_range},
     {"9", 8, number::out_of_range},
