@@ -33,9 +33,10 @@ int has_pidfdid(std::uint64_t expected, int pid) noexcept {
 /// Verifies that `fd` can have been passed: it is open and was not close-on-exec.
 fault verify_one(int fd, ownership wanted, const char* value) noexcept {
   const int close_on_exec = os::is_close_on_exec(fd);
-  if (close_on_exec == 0 || (close_on_exec > 0 && wanted == ownership::shared)) return {};
-  fault why = failed("LISTEN_FDS", value, close_on_exec < 0 ? -close_on_exec : 0, fd);
-  if (close_on_exec > 0) why.code = errc::already_claimed;
+  if (close_on_exec < 0) return failed("LISTEN_FDS", value, -close_on_exec, fd);
+  if (close_on_exec == 0 || wanted == ownership::shared) return {};
+  fault why = failed("LISTEN_FDS", value, 0, fd);
+  why.code = errc::already_claimed;
   return why;
 }
 
@@ -64,32 +65,17 @@ bool is_named(const environment& env, std::uint64_t pidfdid, int pid, fault& why
 }
 
 void set_empty(offer& offered, emptiness reason, const char* variable) noexcept {
-  offered.range = {};
   offered.empty = reason;
   offered.variable = variable;
-}
-
-/// Sets the reason for an empty offer if the variables do not address this process.
-void set_not_addressed(offer& offered, listen_options options) noexcept {
-  const bool any_pid = (options & listen_options::any_pid) != listen_options::none;
-  if (offered.env.listen_fds == nullptr) {
-    set_empty(offered, emptiness::not_set, "LISTEN_FDS");
-  } else if (offered.env.listen_pid == nullptr && !any_pid) {
-    set_empty(offered, emptiness::not_set, "LISTEN_PID");
-  } else {
-    set_empty(offered, emptiness::other_process, "LISTEN_PID");
-  }
 }
 
 /// Completes a claimed offer. It is empty on a fault.
 void complete(offer& offered, addressee addressed, std::uint64_t pidfdid, int pid, ownership wanted,
               fault& why) noexcept {
   if (addressed == addressee::by_pidfdid && !is_named(offered.env, pidfdid, pid, why)) {
-    if (!why) set_empty(offered, emptiness::other_process, "LISTEN_PIDFDID");
-    return;
+    return set_empty(offered, emptiness::not_addressed, "LISTEN_PIDFDID");
   }
   offered.range = passed_range(offered.env, why);
-  if (why) return;
   if (offered.range.count == 0) return set_empty(offered, emptiness::zero, "LISTEN_FDS");
   why = verify(offered.range, wanted, offered.env.listen_fds);
   if (why) offered.range = {};
@@ -113,7 +99,7 @@ offer claim(listen_options options, ownership wanted, fault& why) noexcept {
   std::uint64_t pidfdid = 0;
   const addressee addressed = addressed_to(offered.env, pid, options, pidfdid, why);
   if (addressed == addressee::another) {
-    if (!why) set_not_addressed(offered, options);
+    set_empty(offered, emptiness::not_addressed, offered.env.listen_fds == nullptr ? "LISTEN_FDS" : "LISTEN_PID");
     return offered;
   }
   if (claimed.exchange(1, std::memory_order_acq_rel) != 0) {

@@ -16,11 +16,10 @@ namespace sd::detail {
 /// int, because some architectures have no atomic operations on smaller types.
 SD_VISIBLE inline std::atomic<int> claimed{0};
 
-/// Why an offer is empty.
+/// Why an offer is empty if there was no fault.
 enum class emptiness {
-  none,           ///< It is not empty, or there was a fault.
-  not_set,        ///< LISTEN_PID or LISTEN_FDS is not set.
-  other_process,  ///< LISTEN_PID or LISTEN_PIDFDID names another process.
+  none,           ///< It is not empty.
+  not_addressed,  ///< LISTEN_PID or LISTEN_FDS is not set, or LISTEN_PID or LISTEN_PIDFDID names another process.
   zero,           ///< LISTEN_FDS is 0.
   taken,          ///< Another caller in this process has taken the descriptors, or is taking them.
 };

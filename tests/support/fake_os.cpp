@@ -4,6 +4,7 @@
 #include "detail/os/descriptors.hpp"
 
 #include <cerrno>
+#include <utility>
 
 namespace sd::test {
 
@@ -43,7 +44,10 @@ const char* get_environment(const char* name) noexcept {
 
 void unset_environment(const char* name) noexcept { test::os.environment.erase(name); }
 
-int process_id() noexcept { return test::os.pid; }
+int process_id() noexcept {
+  if (const auto hook = std::exchange(test::os.before_process_id, nullptr)) hook();
+  return test::os.pid;
+}
 
 int close(int fd) noexcept {
   const int failure = enter("close " + std::to_string(fd));
@@ -87,7 +91,7 @@ int set_close_on_exec_range(int first, int last) noexcept {
 int open_pidfd(int) noexcept {
   if (const int failure = enter("pidfd_open")) return failure;
   if (test::os.pidfd == fake_os::pidfds::none) return -ENOSYS;
-  const int fd = lowest_free(3);
+  const int fd = lowest_free(0);
   if (fd >= 0) test::os.descriptors[fd] = true;
   return fd;
 }

@@ -24,6 +24,7 @@ struct fake_os {
   int fail_call = -1;                                        ///< the index of the call that fails
   int fail_with = 0;                                         ///< the errno of that call
   std::function<void(const std::string& call)> before_call;  ///< called before each call
+  std::function<void()> before_process_id;                   ///< called before the next process_id()
   std::vector<std::string> calls;
 };
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <system_error>
@@ -129,12 +130,20 @@ TEST_F(receive_failure, call_during_another_call_is_empty) {
   EXPECT_EQ(take(ec), 1U);
 }
 
+TEST_F(receive_failure, descriptors_claimed_while_the_variables_are_read_are_already_taken) {
+  os.before_process_id = [] { sd::detail::claimed = true; };
+  std::error_code ec;
+  EXPECT_THAT(sd::listen_fds(sd::listen_options::required, ec), IsEmpty());
+  EXPECT_EQ(ec, sd::errc::already_taken);
+  EXPECT_TRUE(sd::detail::claimed);
+}
+
 TEST_F(receive_failure, call_after_the_descriptors_are_taken_makes_no_system_call) {
   std::error_code ec;
   const auto fds = sd::listen_fds(ec);
   EXPECT_THAT(fds, SizeIs(1));
   os.calls.clear();
-  os.environment["LISTEN_FDS"] = "junk";
+  for (const char* const name : {"LISTEN_PID", "LISTEN_FDS"}) os.environment[name] = "junk";
   EXPECT_THAT(sd::listen_fds(ec), IsEmpty());
   EXPECT_FALSE(ec) << ec.message();
   EXPECT_THAT(os.calls, IsEmpty());
@@ -157,6 +166,12 @@ TEST_F(receive_failure, failed_check_of_the_pidfs_inode_is_an_error) {
     EXPECT_EQ(take(ec), 0U);
     EXPECT_EQ(ec, system_error(EIO)) << os.calls.back();
   }
+}
+
+TEST_F(receive_failure, result_for_an_inode_number_is_1) {
+  std::uint64_t number = 0;
+  EXPECT_EQ(sd::detail::pidfd_inode(42, number), 1);
+  EXPECT_EQ(number, 4242U);
 }
 
 TEST_F(receive_failure, inode_number_has_64_bits) {
@@ -251,6 +266,25 @@ TEST_F(receive_failure, other_pidfs_inode_is_empty) {
   EXPECT_EQ(take(ec), 0U);
   EXPECT_FALSE(ec);
   EXPECT_THAT(os.descriptors, SizeIs(4));
+}
+
+TEST_F(receive_failure, pidfd_may_be_descriptor_0) {
+  os.descriptors.erase(0);
+  os.environment["LISTEN_PIDFDID"] = "4243";
+  std::error_code ec;
+  EXPECT_EQ(take(ec), 0U);
+  EXPECT_FALSE(ec);
+  EXPECT_THAT(os.descriptors, SizeIs(3));
+}
+
+TEST_F(receive_failure, looks_for_pidfs_once) {
+  for (int i = 0; i < 2; ++i) {
+    activate(1);
+    os.environment["LISTEN_PIDFDID"] = "4242";
+    std::error_code ec;
+    EXPECT_EQ(take(ec), 1U);
+  }
+  EXPECT_THAT(os.calls, ElementsAre("pidfd_open", "fstat", "close 4", "F_GETFD 3", "F_SETFD 3"));
 }
 
 TEST_F(receive_failure, other_pidfs_inode_is_empty_before_the_count_is_parsed) {
