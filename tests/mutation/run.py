@@ -237,6 +237,13 @@ def baseline(programs: dict[str, str], workers: Workers) -> dict[str, dict]:
         else:
             known[name]['failed'].append(test)
     workers.run_all(tasks, step)
+
+    def try_together(name: str, run) -> None:
+        tests = {test: result for test, result in known[name]['tests'].items() if result['seconds'] <= 1}
+        seconds = sum(result['seconds'] for result in tests.values())
+        result = run(command_of(programs[name], list(tests)), 0, 10 + 5 * seconds)
+        known[name]['together'] = result['status'] == 0
+    workers.run_all([name for name in programs if 'together' not in known[name]], try_together)
     with open(cache, 'w', encoding='utf-8') as file:
         json.dump(known, file)
     return {name: known[name] for name in programs}
@@ -253,7 +260,8 @@ def try_all(numbers: list[int], programs: dict[str, str], known: dict[str, dict]
     results: dict[int, str] = {}
 
     def step(number: int, run) -> None:
-        # Tests of a program run in one process, which stops at the first failure. The fastest come first.
+        # Tests of a program run in one process, which stops at the first failure, unless they fail there without a
+        # mutant. The fastest come first.
         groups: list[tuple[str, list[str]]] = []
         total = 0.0
         for seconds, name, test in sorted(reaching[number]):
@@ -261,7 +269,7 @@ def try_all(numbers: list[int], programs: dict[str, str], known: dict[str, dict]
             if seconds > LONGEST_TEST or total > LONGEST_SERIES:
                 break
             group = next((tests for n, tests in groups[-5:] if n == name and len(tests) < 40), None)
-            if group is None or seconds > 1:
+            if group is None or seconds > 1 or not known[name]['together']:
                 groups.append((name, [test]))
             else:
                 group.append(test)
