@@ -220,6 +220,13 @@ TEST_F(failure, null_format_is_einval) {
   EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr) << "unset on errors, too";
 }
 
+TEST_F(failure, other_pidfs_inode_is_no_error) {
+  ::setenv("LISTEN_PIDFDID", "1", 1);
+  const int result = sd_listen_fds(0);
+  ::unsetenv("LISTEN_PIDFDID");
+  EXPECT_TRUE(result == 0 || result == 2) << result;  // without pidfs, the pid is sufficient
+}
+
 TEST_F(failure, text_that_cannot_be_formatted_is_enomem) {
   ::setenv("NOTIFY_SOCKET", "/nowhere/notify", 1);
   EXPECT_EQ(sd_notifyf(0, "STATUS=%lc", std::wint_t{0x110000}), -ENOMEM);

@@ -100,6 +100,8 @@ TEST_P(addressed_to, returns_the_process_that_the_variables_name) {
   EXPECT_EQ(sd::detail::addressed_to(row.env, own_pid, row.options, pidfdid, why), row.expected);
   EXPECT_EQ(why.code, row.code);
   EXPECT_STREQ(why.variable, row.variable);
+  EXPECT_EQ(why.out_of_range,
+            row.code == errc::listen_pid_out_of_range || row.code == errc::listen_pidfdid_out_of_range);
   EXPECT_EQ(static_cast<bool>(why), row.variable != nullptr);
   if (row.expected != addressee::by_pidfdid) return;
   EXPECT_EQ(pidfdid, 77U);
@@ -145,6 +147,14 @@ constexpr addressee_row addressee_table[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(protocol, addressed_to, testing::ValuesIn(addressee_table));
+
+TEST(addressed_to_process_1, missing_pid_is_that_of_no_process) {
+  environment env;
+  env.listen_fds = "1";
+  std::uint64_t pidfdid = 0;
+  fault why;
+  EXPECT_EQ(sd::detail::addressed_to(env, 1, listen_options::none, pidfdid, why), addressee::another);
+}
 
 // --- passed_range ----------------------------------------------------------------------------------------------------
 
@@ -202,6 +212,7 @@ TEST(passed_range, first_fd_is_listen_fds_first_fd_or_an_error) {
     } else {
       EXPECT_EQ(range.count, 0);
       EXPECT_EQ(why.code, row.code) << row.first;
+      EXPECT_EQ(why.out_of_range, row.code == errc::listen_fds_first_fd_out_of_range) << row.first;
       EXPECT_STREQ(why.variable, "LISTEN_FDS_FIRST_FD");
       EXPECT_STREQ(why.value, row.first);
     }
@@ -233,6 +244,7 @@ TEST(passed_range, error_names_variable_and_value) {
     EXPECT_EQ(count(row.text, why), 0);
     EXPECT_TRUE(why);
     EXPECT_EQ(why.code, row.code) << row.text;
+    EXPECT_EQ(why.out_of_range, row.code == errc::listen_fds_out_of_range) << row.text;
     EXPECT_STREQ(why.variable, "LISTEN_FDS");
     EXPECT_STREQ(why.value, row.text);
   }
