@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cwchar>
@@ -225,6 +227,26 @@ TEST_F(failure, other_pidfs_inode_is_no_error) {
   const int result = sd_listen_fds(0);
   ::unsetenv("LISTEN_PIDFDID");
   EXPECT_TRUE(result == 0 || result == 2) << result;  // without pidfs, the pid is sufficient
+}
+
+TEST_F(failure, message_of_another_process_is_sent_once) {
+  const std::string name = "sd-daemon-sent-once-" + std::to_string(::getpid());
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  name.copy(where.sun_path + 1, sizeof where.sun_path - 1);
+  const int manager = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  ASSERT_EQ(::bind(manager, reinterpret_cast<const sockaddr*>(&where), size), 0);
+  ::setenv("NOTIFY_SOCKET", ('@' + name).c_str(), 1);
+  for (const std::string text : {"READY=1", ""}) {
+    std::array<char, 100> received{};
+    EXPECT_EQ(sd_pid_notify(1, 0, text.c_str()), 1) << text;
+    EXPECT_EQ(::recv(manager, received.data(), received.size(), MSG_DONTWAIT), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(received.data(), text);
+    EXPECT_LT(::recv(manager, received.data(), received.size(), MSG_DONTWAIT), 0) << "a second message";
+  }
+  ::unsetenv("NOTIFY_SOCKET");
+  ::close(manager);
 }
 
 TEST_F(failure, text_that_cannot_be_formatted_is_enomem) {
