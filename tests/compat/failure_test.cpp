@@ -16,13 +16,18 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cwchar>
+#include <functional>
 #include <string>
+#include <thread>
+#include <utility>
 
 namespace {
 
@@ -32,6 +37,7 @@ int mark_to_fail = -1;
 int marks = 0;
 long allocated = 0;
 long freed = 0;
+std::function<void()> before_unset;  // called before the next unsetenv(3)
 
 bool fails() { return allocations++ == allocation_to_fail; }
 void* counted(void* memory) {
@@ -55,6 +61,8 @@ void* __wrap_malloc(std::size_t size);
 void* __wrap_calloc(std::size_t count, std::size_t size);
 void __wrap_free(void* memory);
 int __wrap_fcntl64(int fd, int command, int argument);
+int __real_unsetenv(const char* name);
+int __wrap_unsetenv(const char* name);
 
 void* __wrap_malloc(std::size_t size) { return fails() ? nullptr : counted(__real_malloc(size)); }
 void* __wrap_calloc(std::size_t count, std::size_t size) {
@@ -71,6 +79,10 @@ int __wrap_fcntl64(int fd, int command, int argument) {
   if (command != F_SETFD || marks++ != mark_to_fail) return __real_fcntl64(fd, command, argument);
   errno = EPERM;
   return -1;
+}
+int __wrap_unsetenv(const char* name) {
+  if (const auto hook = std::exchange(before_unset, nullptr)) hook();
+  return __real_unsetenv(name);
 }
 }
 // NOLINTEND(bugprone-reserved-identifier, cert-*, readability-identifier-naming)
@@ -227,6 +239,23 @@ TEST_F(failure, other_pidfs_inode_is_no_error) {
   const int result = sd_listen_fds(0);
   ::unsetenv("LISTEN_PIDFDID");
   EXPECT_TRUE(result == 0 || result == 2) << result;  // without pidfs, the pid is sufficient
+}
+
+TEST_F(failure, call_waits_for_another_that_unsets_the_environment) {
+  int other_result = -1;
+  std::atomic<bool> has_returned{false};
+  std::thread other;
+  before_unset = [&] {
+    other = std::thread([&] {
+      other_result = sd_listen_fds(1);
+      has_returned = true;
+    });
+    for (int i = 0; i < 100 && !has_returned; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  EXPECT_EQ(sd_listen_fds(1), 2);
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  EXPECT_EQ(other_result, 0);
 }
 
 TEST_F(failure, message_of_another_process_is_sent_once) {
