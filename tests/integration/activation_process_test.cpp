@@ -616,6 +616,19 @@ TEST_F(spawn_calls, child_takes_no_memory_and_no_lock) {
   }
 }
 
+// As an emulator that cannot create a child which shares its memory.
+TEST_F(spawn_calls, forks_if_memory_cannot_be_shared) {
+  for (const bool second : {false, true}) {
+    if (second) measure_second_call();
+    EXPECT_EQ(traced({"/bin/true"}, "clone:error=EINVAL:when=1").status, 0);
+    EXPECT_TRUE(was_injected());
+    const auto parent = names_of(made().parent);
+    EXPECT_THAT(parent, Contains("recvmsg"));
+    EXPECT_THAT(parent, Not(Contains("wait4")));
+    EXPECT_EQ(std::count(parent.begin(), parent.end(), "clone"), second ? 1 : 2);
+  }
+}
+
 TEST_F(spawn_calls, failures_are_reported_and_leave_nothing) {
   expect_failure("prepare", "socketpair:error=ENFILE:when=1", ENFILE);
   expect_failure("prepare", "pipe2:error=ENFILE:when=1", ENFILE);

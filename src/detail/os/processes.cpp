@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -51,17 +52,19 @@ int open_pipe(int (&ends)[2]) noexcept {
 #endif
 }
 int wait_for_hangup(int fd, std::int64_t timeout_usec) noexcept {
-  const bool is_limited = timeout_usec >= 0;
   const std::int64_t start = monotonic_usec();
   while (true) {
     // poll(2) takes milliseconds in an int: round up, and repeat if that was too short.
-    const std::int64_t left = is_limited ? timeout_usec - (monotonic_usec() - start) : 0;
-    const std::int64_t wait = left <= 0 ? 0 : left / 1000 < INT_MAX ? left / 1000 + 1 : INT_MAX;
+    int wait = -1;
+    if (timeout_usec >= 0) {
+      const std::int64_t left = timeout_usec - (monotonic_usec() - start);
+      wait = left <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>(left / 1000 + 1, INT_MAX));
+    }
     pollfd hangup{fd, 0, 0};
-    const int result = ::poll(&hangup, 1, is_limited ? static_cast<int>(wait) : -1);
+    const int result = ::poll(&hangup, 1, wait);
     if (result > 0) return 1;
     if (result < 0 && errno != EINTR) return -errno;
-    if (is_limited && left <= 0) return 0;
+    if (wait == 0) return 0;
   }
 }
 #if defined(__linux__)
