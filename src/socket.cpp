@@ -35,7 +35,8 @@ bool result_of_check(int result, std::error_code& ec) noexcept {
 /// Whether an option can be read and is not 0.
 bool is_option_set(int fd, int level, int name) noexcept {
   int value = 0;
-  return detail::os::socket_option(fd, level, name, value) >= 0 && value != 0;
+  detail::os::socket_option(fd, level, name, value);
+  return value != 0;
 }
 
 using get_address = int (*)(int fd, void* address, std::size_t size) noexcept;
@@ -81,7 +82,6 @@ void describe_socket(int fd, description& what) noexcept {
 std::string path_of_file(int fd, const detail::os::file& file) {
   char buffer[4096];
   const int length = detail::os::opened_path(fd, buffer, sizeof buffer);
-  if (length <= 0) return "";
   std::string_view path(buffer, static_cast<std::size_t>(length));
   constexpr std::string_view marker = " (deleted)";
   const bool is_marked = path.size() > marker.size() && path.substr(path.size() - marker.size()) == marker;
@@ -203,10 +203,10 @@ const char* to_string(kind value) noexcept {
 }
 
 description describe(int fd, std::error_code& ec) {
-  description what;
   detail::os::file file;
   static_cast<void>(result_of_check(detail::os::status(fd, file), ec));
-  if (ec) return what;
+  if (ec) return {};
+  description what;
   if (file.type == detail::os::file_type::socket) {
     describe_socket(fd, what);
   } else {
@@ -248,7 +248,7 @@ bool is_socket_unix(int fd, int type, listening state, std::optional<std::string
                     std::error_code& ec) noexcept {
   // A null pointer means any path, but an empty view may have one.
   const char* const data = !path ? nullptr : path->empty() ? "" : path->data();
-  return result_of_check(detail::is_socket_unix(fd, type, number_of(state), data, path ? path->size() : 0), ec);
+  return result_of_check(detail::is_socket_unix(fd, type, number_of(state), data, path.value_or("").size()), ec);
 }
 bool is_mq(int fd, const char* name, std::error_code& ec) noexcept {
   return result_of_check(detail::is_message_queue(fd, name), ec);

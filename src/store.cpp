@@ -6,7 +6,6 @@
 #include "detail/protocol.hpp"
 
 #include <array>
-#include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <string>
@@ -20,45 +19,30 @@ namespace {
 /// Distinguishes stored descriptors from those of socket units, whose names have no slash.
 constexpr std::string_view prefix = "stored/";
 
-/// The name under which the service manager keeps a descriptor. It is on the stack, as `store()` allocates no memory.
-class stored_name {
- public:
-  explicit stored_name(std::string_view name) noexcept : fits_(prefix.size() + name.size() <= text_.size()) {
-    if (!fits_) return;
-    prefix.copy(text_.data(), prefix.size());
-    name.copy(text_.data() + prefix.size(), name.size());
-    length_ = prefix.size() + name.size();
-  }
-  [[nodiscard]] bool fits() const noexcept { return fits_; }
-  [[nodiscard]] std::string_view get() const noexcept { return {text_.data(), length_}; }
+using name_buffer = std::array<char, 255>;
 
- private:
-  std::array<char, 255> text_;
-  std::size_t length_ = 0;
-  bool fits_;
-};
-
-notify_result refuse(std::error_code& ec) noexcept {
-  ec.assign(EINVAL, std::generic_category());
-  return notify_result::no_listener;
+/// Returns the name under which the service manager keeps a descriptor. It is in the buffer, as `store()` allocates no
+/// memory. A name that does not fit becomes empty, which `notify()` refuses.
+std::string_view stored_name(std::string_view name, name_buffer& buffer) noexcept {
+  if (prefix.size() + name.size() > buffer.size()) return {};
+  const auto length = prefix.copy(buffer.data(), prefix.size());
+  return {buffer.data(), length + name.copy(buffer.data() + length, name.size())};
 }
 
 }  // namespace
 
 notify_result store(std::string_view name, int fd, store_poll poll, std::error_code& ec) noexcept {
-  const stored_name kept(name);
-  if (!kept.fits()) return refuse(ec);
+  name_buffer buffer;
+  const auto kept = state::fdname(stored_name(name, buffer));
   notify_options options;
   options.fds = fd;
-  if (poll == store_poll::off) {
-    return notify({state::fdstore(), state::fdname(kept.get()), state::fdpoll_off()}, options, ec);
-  }
-  return notify({state::fdstore(), state::fdname(kept.get())}, options, ec);
+  if (poll == store_poll::off) return notify({state::fdstore(), kept, state::fdpoll_off()}, options, ec);
+  return notify({state::fdstore(), kept}, options, ec);
 }
 
 notify_result forget(std::string_view name, std::error_code& ec) noexcept {
-  const stored_name kept(name);
-  return kept.fits() ? notify({state::fdstore_remove(), state::fdname(kept.get())}, ec) : refuse(ec);
+  name_buffer buffer;
+  return notify({state::fdstore_remove(), state::fdname(stored_name(name, buffer))}, ec);
 }
 
 std::vector<listen_fd> take_stored(std::vector<listen_fd>& fds) {
@@ -67,7 +51,6 @@ std::vector<listen_fd> take_stored(std::vector<listen_fd>& fds) {
   };
   std::vector<listen_fd> stored;
   std::vector<listen_fd> rest;
-  stored.reserve(fds.size());
   rest.reserve(fds.size());
   // The names are made first: std::string::erase() allocates in C++23 with clang 14 and libstdc++ 12.
   for (const auto& entry : fds) {

@@ -48,28 +48,33 @@ address without_scope(const address& where, const address& other) noexcept {
   return address::from_sockaddr(&inet6, sizeof inet6);
 }
 
-bool is_wildcard(const address& where) noexcept {
-  if (where.family() == AF_INET) {
-    sockaddr_in inet;
-    std::memcpy(&inet, where.data(), sizeof inet);
-    return inet.sin_addr.s_addr == htonl(INADDR_ANY);
-  }
-  if (where.family() != AF_INET6) return false;
-  sockaddr_in6 inet6;
-  std::memcpy(&inet6, where.data(), sizeof inet6);
-  return IN6_IS_ADDR_UNSPECIFIED(&inet6.sin6_addr);
+/// Returns 0.0.0.0 with a port in network byte order.
+address wildcard_v4(in_port_t port) noexcept {
+  sockaddr_in inet{};
+  inet.sin_family = AF_INET;
+  inet.sin_port = port;
+  return address::from_sockaddr(&inet, sizeof inet);
+}
+
+/// Returns [::] with a port in network byte order.
+address wildcard_v6(in_port_t port) noexcept {
+  sockaddr_in6 inet6{};
+  inet6.sin6_family = AF_INET6;
+  inet6.sin6_port = port;
+  return address::from_sockaddr(&inet6, sizeof inet6);
 }
 
 bool is_same_file(const address& a, const address& b) noexcept {
   if (a.path().empty() || b.path().empty()) return false;
-  char path_a[sizeof(sockaddr_storage) + 1] = {};
-  char path_b[sizeof(sockaddr_storage) + 1] = {};
-  a.path().copy(path_a, sizeof path_a - 1);
-  b.path().copy(path_b, sizeof path_b - 1);
+  // A path is shorter than the address that contains it, so that zeros follow it here.
+  char path_a[sizeof(sockaddr_storage)] = {};
+  char path_b[sizeof(sockaddr_storage)] = {};
+  a.path().copy(path_a, sizeof path_a);
+  b.path().copy(path_b, sizeof path_b);
   detail::os::file file_a;
   detail::os::file file_b;
   return detail::os::status(path_a, file_a) == 0 && detail::os::status(path_b, file_b) == 0 &&
-         file_a.device == file_b.device && file_a.inode == file_b.inode;
+         detail::os::is_same(file_a, file_b);
 }
 
 /// Returns whether a socket serves this address. A socket at a wildcard address does not match the addresses that the
@@ -81,8 +86,8 @@ bool serves(const description& what, const address& wanted) noexcept {
   if (without_scope(actual, canonical) == without_scope(canonical, actual) || is_same_file(actual, canonical)) {
     return true;
   }
-  return actual.family() == AF_INET6 && !what.v6only && is_wildcard(actual) && canonical.family() == AF_INET &&
-         is_wildcard(canonical) && actual.port() == canonical.port();
+  const auto port = htons(static_cast<in_port_t>(wanted.port()));
+  return !what.v6only && actual == wildcard_v6(port) && canonical == wildcard_v4(port);
 }
 
 }  // namespace
@@ -189,7 +194,7 @@ std::string advice(kind wanted, const selector& which, const std::error_code& ec
   const char* const directives = text_of(wanted).directives;
   if (directives == nullptr) return "";
   std::string text = std::string("; the socket unit needs ") + directives;
-  if (which.where()) text += detail::as_unit_value(to_string(*which.where()));
+  text += detail::as_unit_value(to_string(which.where().value_or(address())));
   if (which.name()) text += " and FileDescriptorName=" + detail::as_unit_value(*which.name());
   return text;
 }

@@ -24,9 +24,8 @@ namespace sd::testing {
 
 namespace {
 
-int check(int result, const std::string& what) {
+void check(int result, const std::string& what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
-  return result;
 }
 
 [[noreturn]] void invalid(const std::string& what) {

@@ -468,6 +468,18 @@ TEST(passed, connection_at_the_port_of_a_datagram_socket_is_an_error) {
   EXPECT_THAT(failure_of(fds, at), HasSubstr(std::error_code(errc::wrong_kind).message()));
 }
 
+TEST(passed, datagram_socket_among_others_leaves_its_port_free) {
+  auto fds = list_of(sd::testing::open(kind::datagram, loopback() + ":0"));
+  fds.push_back(sd::testing::open(kind::special, "/dev/null"));
+  const auto at = sd::describe(fds.front().fd.get()).local;
+  std::error_code ec;
+  const auto server = take_or_bind(fds, at, of_kind(kind::stream), ec);
+  if (ec == std::errc::address_in_use) GTEST_SKIP() << "SKIPPED: another program has the TCP port";
+  EXPECT_FALSE(ec) << ec.message();
+  EXPECT_TRUE(server);
+  EXPECT_EQ(fds.size(), 2U);
+}
+
 TEST(passed, same_address_twice_is_ambiguous) {
   const scratch directory;
   for (const auto& where : {loopback() + ":0", directory / "s"}) {

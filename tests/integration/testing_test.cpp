@@ -9,18 +9,22 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -121,6 +125,34 @@ TEST(testing_process, destructor_kills_the_program) {
   EXPECT_EQ(::kill(pid, 0), -1);
 }
 
+TEST(testing_process, destructor_kills_a_program_that_ignores_other_signals) {
+  auto [passed, client] = sd::testing::connection();
+  std::vector<sd::listen_fd> fds;
+  fds.push_back(std::move(passed));
+  const sd::testing::process process({"sh", "-c", "trap '' TERM USR1; exec sleep 100 3>&-"}, fds);
+  fds.clear();
+  EXPECT_EQ(read_all(client), "");  // until the program has set its signals
+}
+
+TEST(testing_process, signals_do_not_interrupt_wait) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};  // without SA_RESTART; it stays, as valgrind delivers late
+  ASSERT_EQ(::sigaction(SIGALRM, &action, nullptr), 0);
+  sd::testing::process process({"sh", "-c", "sleep 0.2; exit 7"}, {});
+  const itimerval often{{0, 20'000}, {0, 20'000}};
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &often, nullptr), 0);
+  EXPECT_EQ(process.wait(), 7);
+  const itimerval never{};
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &never, nullptr), 0);
+}
+
+TEST(testing_process, exit_status_is_unknown_if_sigchld_is_ignored) {
+  auto* const saved = ::signal(SIGCHLD, SIG_IGN);
+  sd::testing::process process({"true"}, {});
+  EXPECT_EQ(process.wait(), -1);
+  ::signal(SIGCHLD, saved);
+}
+
 TEST(testing_process, forked_copy_does_nothing) {
   auto process =
       std::make_unique<sd::testing::process>(std::vector<std::string>{"sleep", "100"}, std::vector<sd::listen_fd>());
@@ -130,7 +162,7 @@ TEST(testing_process, forked_copy_does_nothing) {
     int status = -1;
     return ::waitpid(child, &status, 0) == child && status == 0;
   };
-  EXPECT_TRUE(in_a_child([&] { return process->wait() == -1; }));
+  EXPECT_TRUE(in_a_child([&] { return process->wait() == -1 && process->pid() != 0; }));
   EXPECT_TRUE(in_a_child([&] { return process->stop(SIGKILL) == -1; }));
   EXPECT_TRUE(in_a_child([&] {
     const sd::testing::process moved(std::move(*process));
@@ -178,6 +210,33 @@ TEST(testing_open, every_kind) {
   }
   const auto opened = sd::testing::open(sd::kind::stream, "127.0.0.1:0");
   EXPECT_NE(sd::describe(opened.fd.get()).local.port(), 0U);
+  const auto special = sd::testing::open(sd::kind::special, "/dev/null");
+  EXPECT_EQ(::fcntl(special.fd.get(), F_GETFL) & O_ACCMODE, O_RDWR);
+}
+
+TEST(testing_open, netlink_families_and_groups) {
+  constexpr int kobject_uevent = 15;
+  const std::tuple<const char*, int, unsigned> rows[] = {
+      {"route", 0, 0}, {"route 1", 0, 1}, {"route 5", 0, 5}, {"kobject-uevent 1", kobject_uevent, 1}};
+  for (const auto& [where, protocol, groups] : rows) {
+    const auto passed = sd::testing::open(sd::kind::netlink, where);
+    const auto what = sd::describe(passed.fd.get());
+    EXPECT_EQ(what.protocol, protocol) << where;
+    sockaddr_nl local{};
+    ASSERT_EQ(what.local.size(), sizeof local);
+    std::memcpy(&local, what.local.data(), sizeof local);
+    EXPECT_EQ(local.nl_groups, groups) << where;
+  }
+}
+
+TEST(testing_open, descriptor_0) {
+  const sd::unique_fd saved(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+  ::close(STDIN_FILENO);
+  {
+    const auto passed = sd::testing::open(sd::kind::special, "/dev/null");
+    EXPECT_EQ(passed.fd.get(), 0);
+  }
+  ::dup2(saved.get(), STDIN_FILENO);
 }
 
 TEST(testing_open, failure_names_the_address) {

@@ -172,6 +172,22 @@ TEST(description, socket_with_unreadable_options) {
   }
 }
 
+#if defined(SYS_fstat) && defined(SYS_newfstatat)
+TEST(description, descriptor_without_a_status_is_other) {
+  const directory dir;
+  const auto fd = open_file(dir / "file", O_CREAT | O_RDWR | O_NONBLOCK);
+  const auto number = static_cast<std::uint32_t>(fd.get());
+  const auto text = sd::test::run_with({SYS_fstat, 0, number, EACCES}, [&] {
+    check(sd::test::install({SYS_newfstatat, 0, number, EACCES}), "PR_SET_SECCOMP");
+    std::error_code ec;
+    const auto what = sd::describe(fd.get(), ec);
+    return ec.message() + ": " + to_string(what);
+  });
+  if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+  EXPECT_EQ(text, "Permission denied: other");
+}
+#endif
+
 TEST(description, o_path_descriptor_of_a_socket_is_other) {
   const directory dir;
   const auto server = bound(address(dir / "socket"), SOCK_DGRAM);

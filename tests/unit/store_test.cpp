@@ -156,7 +156,7 @@ TEST_F(store, unset_notify_socket_is_no_listener) {
   const auto fd = open_something();
   std::error_code ec = std::make_error_code(std::errc::io_error);
   EXPECT_EQ(sd::store("users", fd.get(), store_poll::on, ec), notify_result::no_listener);
-  EXPECT_FALSE(ec);
+  EXPECT_EQ(ec, std::error_code());
   ec = std::make_error_code(std::errc::io_error);
   EXPECT_EQ(sd::forget("users", ec), notify_result::no_listener);
   EXPECT_FALSE(ec);
@@ -213,6 +213,13 @@ TEST(take_stored, removes_stored_descriptors_from_the_list) {
               ElementsAre("web", "(none)", "stored", "Stored/c", "/stored/d", "xstored/e", "", "storedx", "stored0a"));
   EXPECT_THAT(numbers(fds), ElementsAre(all[0], all[2], all[3], all[5], all[6], all[7], all[8], all[13], all[14]));
   for (const int fd : all) EXPECT_GE(::fcntl(fd, F_GETFD), 0) << fd;
+}
+
+TEST(take_stored, former_name_does_not_count) {
+  auto fds = passed({"stored/a"});
+  fds[0].name.reset();
+  EXPECT_THAT(sd::take_stored(fds), IsEmpty());
+  EXPECT_EQ(fds.size(), 1U);
 }
 
 TEST(take_stored, nothing_stored) {

@@ -177,6 +177,7 @@ TEST_F(take, by_name) {
 TEST_F(take, by_address) {
   list_.push_back(tcp());
   expect_taken(list_, 0, kind::stream, at("127.0.0.1", list_[0]));
+  expect_error(list_, errc::not_passed, kind::stream, at("0.0.0.0", list_[0]));
   expect_taken(list_, 1, kind::datagram, at("127.0.0.1", list_[1]));
   expect_taken(list_, 4, kind::seqpacket, address(dir_ / "packets"));
   expect_taken(list_, 5, kind::stream, at("127.0.0.1", list_[5]));
@@ -515,8 +516,15 @@ TEST_F(take, by_scope) {
   auto list = passed_v6("[ff02::1]:0%lo", true, SOCK_DGRAM);
   if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [ff02::1]%lo: " << std::generic_category().message(errno);
   const auto where = to_string(at("[ff02::1]", list[0]));
+  expect_taken(list, 0, kind::datagram, address(where));
   expect_taken(list, 0, kind::datagram, address(where + "%lo"));
   expect_error(list, errc::not_passed, kind::datagram, address(where + "%4294967295"));
+}
+
+TEST_F(take, by_scope_that_the_kernel_does_not_keep) {
+  auto list = passed_v6("[::1]:0", true);
+  if (list.empty()) GTEST_SKIP() << "SKIPPED: no socket at [::1]: " << std::generic_category().message(errno);
+  expect_taken(list, 0, kind::stream, address(to_string(at("[::1]", list[0])) + "%lo"));
 }
 
 TEST_F(take, by_path_through_a_symbolic_link) {
@@ -566,6 +574,11 @@ TEST_F(take, by_abstract_name) {
   expect_taken(list, 0, kind::stream, address(name));
   expect_error(list, errc::not_passed, kind::stream, address(name.substr(0, 107)));
   expect_error(list, errc::not_passed, kind::stream, address('/' + name.substr(1, 106)));
+  // Names whose bytes are those of a v4-mapped address with another flow label.
+  const auto mapped = std::string(10, '\0') + "\xff\xff\x7f" + std::string(2, '\0') + '\1';
+  list = list_of(open(kind::stream, "@take1" + mapped));
+  expect_taken(list, 0, kind::stream, address("@take1" + mapped));
+  expect_error(list, errc::not_passed, kind::stream, address("@take2" + mapped));
 }
 
 // --- take_all --------------------------------------------------------------------------------------------------------
