@@ -527,6 +527,7 @@ TEST(listen_fds, required_error_names_the_variable_at_fault) {
   const auto expect = [&](const activation& program, const std::string& cause, const std::string& set) {
     const auto output = run_probe(program).output;
     EXPECT_THAT(output, testing::StartsWith("threw " + cause + ", own pid "));
+    EXPECT_THAT(output, testing::ContainsRegex("own pid [1-9][0-9]*: "));
     EXPECT_THAT(output, testing::EndsWith(": " + not_activated + "open 3\nset" + set + "\n"));
   };
   const auto with = [](const char* variable, const std::optional<std::string>& value) {

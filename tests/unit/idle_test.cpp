@@ -236,6 +236,27 @@ TEST_F(idle_exit, begin_succeeds_during_an_attempt_to_stop_that_fails) {
   EXPECT_TRUE(idle.try_stop());
 }
 
+/// Another thread begins and ends work all the time, so that work begins during most attempts to stop.
+TEST_F(idle_exit, attempt_to_stop_fails_if_work_began_meanwhile) {
+  for (int round = 0; round < 20; ++round) {
+    sd::idle_exit idle(0ms);
+    for (int i = 0; i < 500; ++i) idle.watch(listener_);  // so that an attempt takes long
+    std::atomic<int> begun{0};
+    std::atomic<int> done{0};
+    std::thread working([&] {
+      while (done == 0 && idle.begin()) ++begun;
+    });
+    while (begun == 0) std::this_thread::yield();
+    bool stopped = false;
+    for (int i = 0; i < 50 && !stopped; ++i) stopped = idle.try_stop();
+    if (stopped) {
+      EXPECT_FALSE(idle.begin());
+    }
+    done = 1;
+    working.join();
+  }
+}
+
 /// Work that begins in other threads and a stop exclude each other: after the stop, no work exists and none begins.
 TEST_F(idle_exit, no_work_exists_after_a_stop_among_many_threads) {
   for (int round = 0; round < 20; ++round) {

@@ -51,7 +51,7 @@ TEST_F(notify, unset_notify_socket_is_no_listener) {
   ::unsetenv("NOTIFY_SOCKET");
   auto ec = stale();
   EXPECT_EQ(sd::notify({state::ready()}, ec), notify_result::no_listener);
-  EXPECT_FALSE(ec);
+  EXPECT_EQ(ec, std::error_code());
   EXPECT_EQ(sd::notify({state::ready()}), notify_result::no_listener);
   ec = stale();
   EXPECT_EQ(sd::notify_barrier(1h, ec), notify_result::no_listener);
@@ -334,6 +334,10 @@ TEST_F(notify, exceptions_name_the_cause) {
             R"(state STATUS="a\x0ab")" + message(EINVAL));
   const std::vector<int> fds(2, 0);
   EXPECT_EQ(what([&] { sd::notify(state::main_pidfd(), {fds}); }), "2 attached descriptors" + message(EINVAL));
+  const std::vector<int> too_many(most_attached + 1, 0);
+  EXPECT_EQ(what([&] { sd::notify(state::fdstore(), {too_many}); }), "254 attached descriptors" + message(E2BIG));
+  const std::vector<state> states(22, state::ready());
+  EXPECT_EQ(what([&] { sd::notify(states); }), "NOTIFY_SOCKET=\"\"" + message(EMSGSIZE));
 }
 
 }  // namespace

@@ -213,6 +213,7 @@ TEST_F(notify, more_than_21_states_are_emsgsize) {
   for (int i = 0; i < 21; ++i) text += (i > 0 ? "\nRESTART_RESET=1" : "RESTART_RESET=1");
   expect_sent({r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r}, text);
   expect_refused({r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r, r}, EMSGSIZE);
+  expect_refused(std::vector<state>(1000, r), EMSGSIZE);
 }
 
 TEST_F(notify, long_messages) {
