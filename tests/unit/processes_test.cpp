@@ -56,6 +56,17 @@ constexpr std::uint64_t bit_of(int signal) { return std::uint64_t{1} << static_c
 
 // --- wait_for_hangup -------------------------------------------------------------------------------------------------
 
+TEST(wait_for_hangup, is_1_after_the_other_end_was_closed) {
+  int ends[2];
+  ASSERT_EQ(os::open_pipe(ends), 0);
+  const sd::unique_fd read_end(ends[0]);
+  sd::unique_fd write_end(ends[1]);
+  EXPECT_EQ(os::wait_for_hangup(read_end.get(), 0), 0);
+  write_end.reset();
+  EXPECT_EQ(os::wait_for_hangup(read_end.get(), 0), 1);
+  EXPECT_EQ(os::wait_for_hangup(read_end.get(), -1), 1);
+}
+
 #if defined(SYS_poll)
 TEST(wait_for_hangup, rounds_up_to_milliseconds) {
   struct row {
@@ -78,10 +89,14 @@ TEST(wait_for_hangup, rounds_up_to_milliseconds) {
   sd::unique_fd(ends[1]).reset();  // so that a call that is not made to fail returns 1 at once
   for (const auto& row : rows) {
     const auto result = sd::test::run_with({SYS_poll, 2, static_cast<std::uint32_t>(row.msec), EDOM}, [&] {
-      return std::to_string(os::wait_for_hangup(read_end.get(), row.usec));
+      int last = -EDOM;  // repeated, as the first microsecond may be over or not
+      for (int i = 0; i < (row.usec == 0 ? 1000 : 1) && last == -EDOM; ++i) {
+        last = os::wait_for_hangup(read_end.get(), row.usec);
+      }
+      return std::to_string(last);
     });
     if (!result) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
-    EXPECT_EQ(*result, std::to_string(-EDOM)) << row.usec;
+    EXPECT_EQ(result, std::to_string(-EDOM)) << row.usec;
   }
 }
 #endif
@@ -158,6 +173,17 @@ TEST_F(start, child_resets_only_the_signals_that_it_must_reset) {
   EXPECT_EQ(status_of("kill -USR1 $$; exit 3"), 128 + SIGUSR1);
   EXPECT_EQ(status_of("kill -USR2 $$; exit 3"), 3);
 }
+
+#if defined(__linux__)
+TEST_F(start, child_does_not_reset_signal_64) {
+  if (!sd::test::emulator().empty()) GTEST_SKIP() << "SKIPPED: the emulator may use the signal itself";
+  const signal_action ignored(64, SIG_IGN);
+  actions_ = {0, 0};
+  EXPECT_EQ(status_of("kill -64 $$; exit 3"), 3);
+  actions_ = {0, bit_of(64)};
+  EXPECT_EQ(status_of("kill -64 $$; exit 3"), 128 + 64);
+}
+#endif
 
 TEST_F(start, failed_preparation_is_not_followed_by_the_program) {
   const auto never = [](void*) noexcept { return ERANGE; };
