@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The processes of a service that are stopped with it, and those whose messages count.
+// Which processes of a service are stopped with it, and whose messages are accepted.
 #include "client.hpp"
 #include "running.hpp"
 #include "web.hpp"
@@ -31,7 +31,7 @@ class stopping : public sd::activate::test::web {
     }
   }
 
-  /// Writes the units of a shell script.
+  /// Writes the units of a service that runs a shell script. Returns the path of the socket unit.
   [[nodiscard]] std::string write_script(const std::string& script, const std::string& settings) const {
     auto unit = write("");
     std::ofstream(there_ / "web.service") << "[Service]\nExecStart=/bin/sh -c \"" << script << "\"\n" << settings;
@@ -175,9 +175,9 @@ TEST_F(stopping, service_names_another_process_of_its_own_as_the_main_one) {
   EXPECT_NE(ask(where, "pid"), "");
   main_ = program.event("started").value("pid", 0);
   EXPECT_TRUE(eventually([&] { return (child_ = std::stoi(ask(where, "pid"))) != main_; }));
-  ask(where, "notify MAINPID=1");  // of another session
+  ask(where, "notify MAINPID=1");  // ignored: a process of another session
   ask(where, "notify MAINPID=" + std::to_string(child_));
-  ask(where, "send STATUS=sent");  // returns when sd-activate has read the others
+  ask(where, "send STATUS=sent");  // returns after sd-activate has read the messages before it
   ::kill(main_, SIGKILL);
   EXPECT_EQ(ask(where, "pid"), std::to_string(child_));
   EXPECT_EQ(program.stop(), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Binding with what only a socket unit can set, and unlinking.
+// Binding with settings that only a socket unit has, and unlinking.
 
 #include <sd/address.hpp>
 #include <sd/socket.hpp>
@@ -45,7 +45,7 @@ using testing::IsEmpty;
 
 using configuration = std::function<bool(int fd, failure& why)>;
 
-/// Binds a socket that a function configures before.
+/// Binds a socket after a function has configured it.
 sd::server_socket bind_with(const configuration& configure, const std::string& where, failure& why,
                             const bind_options& options = {}) {
   socket_details details;
@@ -58,7 +58,7 @@ sd::server_socket bind_with(const configuration& configure, const std::string& w
 
 std::string unused_name() { return "@sd-binding-test-" + std::to_string(::getpid()); }
 
-TEST(bind_socket, is_configured_before_it_is_bound) {
+TEST(bind_socket, socket_is_configured_before_it_is_bound) {
   failure why;
   int configured = -1;
   const auto server = bind_with(
@@ -72,7 +72,7 @@ TEST(bind_socket, is_configured_before_it_is_bound) {
   EXPECT_EQ(server.get(), configured);
 }
 
-TEST(bind_socket, that_cannot_be_configured_is_not_bound) {
+TEST(bind_socket, socket_that_cannot_be_configured_is_not_bound) {
   const directory dir;
   failure why;
   const auto server = bind_with(
@@ -86,7 +86,7 @@ TEST(bind_socket, that_cannot_be_configured_is_not_bound) {
   EXPECT_THAT(dir.entries(), IsEmpty());
 }
 
-TEST(bind_socket, that_cannot_listen_leaves_nothing) {
+TEST(bind_socket, socket_that_cannot_listen_leaves_nothing) {
   const directory dir;
   const sd::address other(unused_name());
   const auto server = listener(other);
@@ -150,7 +150,7 @@ TEST(unlink_path, removes_the_bound_file_only) {
   EXPECT_THAT(dir.entries(), IsEmpty());
 }
 
-TEST(unlink_path, that_cannot_be_locked_stays) {
+TEST(unlink_path, path_that_cannot_be_locked_stays) {
   const directory dir;
   const auto bound = make_file(dir / "s");
   std::filesystem::create_directory(dir / "s.sd-lock");
@@ -169,7 +169,7 @@ TEST(unlink_path, locks_with_descriptor_0) {
   }
 }
 
-/// The former holder of the lock removes the file that the next one has opened.
+/// The previous holder removes the lock file after the waiting thread has opened it.
 TEST(unlink_path, waits_for_the_lock) {
   const directory dir;
   const auto bound = make_file(dir / "s");

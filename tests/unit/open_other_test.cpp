@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Opening what is not a socket.
+// Opening FIFOs, special files, message queues and netlink sockets.
 
 #include "detail/open_other.hpp"
 

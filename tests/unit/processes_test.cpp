@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The steps in which a child is started, and the time for which a pipe is watched.
+// Starting a child step by step, and the timeout of wait_for_hangup().
 #include "detail/os/processes.hpp"
 
 #include <sd/unique_fd.hpp>
@@ -56,7 +56,7 @@ constexpr std::uint64_t bit_of(int signal) { return std::uint64_t{1} << static_c
 
 // --- wait_for_hangup -------------------------------------------------------------------------------------------------
 
-TEST(wait_for_hangup, is_1_after_the_other_end_was_closed) {
+TEST(wait_for_hangup, returns_1_after_the_other_end_was_closed) {
   int ends[2];
   ASSERT_EQ(os::open_pipe(ends), 0);
   const sd::unique_fd read_end(ends[0]);
@@ -86,10 +86,11 @@ TEST(wait_for_hangup, rounds_up_to_milliseconds) {
   int ends[2];
   ASSERT_EQ(os::open_pipe(ends), 0);
   const sd::unique_fd read_end(ends[0]);
-  sd::unique_fd(ends[1]).reset();  // so that a call that is not made to fail returns 1 at once
+  sd::unique_fd(ends[1]).reset();  // so that poll() with another timeout succeeds at once
   for (const auto& row : rows) {
     const auto result = sd::test::run_with({SYS_poll, 2, static_cast<std::uint32_t>(row.msec), EDOM}, [&] {
-      // Some of the time may be over when the rest is computed, so one of many attempts suffices, unless the time is 0.
+      // Time may pass before the rest is computed, so one match in many attempts suffices. A timeout of 0 must always
+      // match.
       const bool is_needed_each_time = row.usec == 0;
       int attempts = 1000;
       int last = 0;
@@ -127,7 +128,7 @@ TEST(read_signal_actions, signal_64) {
 
 // --- start -----------------------------------------------------------------------------------------------------------
 
-/// Starts children whose steps are functions without captures.
+/// Starts children whose steps are captureless lambdas.
 class start : public testing::Test {
  protected:
   using step = int (*)(void*) noexcept;
@@ -145,7 +146,7 @@ class start : public testing::Test {
     return os::start(child);
   }
 
-  /// Has the child execute a command of the shell. Returns its exit status.
+  /// Runs a shell command in a child. Returns the child's exit status, or a negated errno if it could not be started.
   [[nodiscard]] int status_of(const char* command) {
     command_ = command;
     const int pid = run(nullptr, [](void* self) noexcept {
@@ -229,13 +230,13 @@ TEST_F(start, preparation_finds_two_more_open_descriptors) {
 
 #if defined(__linux__)
 
-/// Overwrites memory that the next calls use for their variables.
+/// Overwrites the part of the stack that the next calls use.
 [[gnu::noinline]] void clear_stack() noexcept {
   volatile char memory[8192];
   for (auto& byte : memory) byte = 0;
 }
 
-/// Returns the signals that a thread blocks. Async-signal-safe.
+/// Returns the mask of the signals that a thread blocks, or 0 if it cannot be read. Allocates no memory.
 std::uint64_t blocked_signals(int thread) noexcept {
   char path[] = "/proc/..........................";
   std::size_t length = std::strlen("/proc/");
@@ -273,7 +274,7 @@ TEST_F(start, thread_blocks_all_signals_meanwhile_if_there_are_handlers) {
 
 // --- fork ------------------------------------------------------------------------------------------------------------
 
-/// Calls a function after each fork(2) of this process, in the child or in the parent.
+/// Calls one function in the parent and one in the child after each fork(2) of this process. Either may be null.
 class after_fork {
  public:
   using function = void (*)();
