@@ -145,6 +145,15 @@ void session::signal(int number) const {
   if (!has_ended) ::kill(pid, number);
 }
 
+void session::await_end(const std::string& process) const {
+  constexpr auto longest = 500ms;
+  const auto deadline = std::chrono::steady_clock::now() + longest;
+  while (!has_ended && !process.empty() && ::kill(std::stoi(process), 0) == 0) {
+    if (std::chrono::steady_clock::now() > deadline) return;
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
 void session::settle(std::size_t children) {
   const auto index = descriptors_.size();
   const bool is_usual = usual_descriptors_.size() <= index;

@@ -34,6 +34,10 @@ class session {
   void end_service(const std::string& request);
   /// Sends sd-activate a signal.
   void signal(int number) const;
+  /// Waits until a process of the service has ended, or for half a second if it goes on.
+  ///
+  /// @param process The process id. Empty for none.
+  void await_end(const std::string& process) const;
   /// Waits until sd-activate has that many children and, apart from that, no more descriptors than usual.
   void settle(std::size_t children);
   /// Ends sd-activate.
