@@ -520,7 +520,7 @@ TEST_P(failing_call, is_reported_or_does_no_harm) {
   const auto sound = run(where, options);
   ASSERT_EQ(sound.said.count("serving"), 1U);
   // These never fail, or their failure is of no importance.
-  const std::regex harmless("(brk|mmap|munmap|futex|getpid|geteuid|close|getrandom)\\(.*");
+  const std::regex harmless("(brk|mmap|munmap|futex|getpid|geteuid(32)?|close|getrandom)\\(.*");
   for (auto call = sound.begin; call < sound.end; ++call) {
     SCOPED_TRACE(sound.calls[call]);
     if (std::regex_match(sound.calls[call], harmless)) continue;
