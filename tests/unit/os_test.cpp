@@ -275,11 +275,15 @@ TEST(os, message_carries_descriptors_and_credentials) {
   const os::piece piece{"word", 4};
   ASSERT_EQ(os::send_message(from.get(), &piece, 1, nullptr, 0, ends, 2, ::getpid()), 4);
 
-  alignas(cmsghdr) std::array<char, 256> control;
+  std::array<char, 4> text{};
+  iovec part_of_text{text.data(), text.size()};
+  alignas(cmsghdr) std::array<char, 256> control{};
   msghdr header{};
+  header.msg_iov = &part_of_text;
+  header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
-  ASSERT_EQ(::recvmsg(to.get(), &header, MSG_CMSG_CLOEXEC), 0);
+  ASSERT_EQ(::recvmsg(to.get(), &header, MSG_CMSG_CLOEXEC), 4);
   std::set<int> types;
   for (auto* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     types.insert(part->cmsg_type);
