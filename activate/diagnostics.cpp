@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -21,24 +22,41 @@ std::string blank(std::string_view text) {
   return result;
 }
 
+struct character {
+  std::uint32_t code;
+  std::size_t length;  ///< in bytes
+};
+
+/// Returns the character in UTF-8 at the start of the text. A byte that belongs to no character counts as a NUL byte.
+character first_character(std::string_view text) {
+  constexpr character none = {0, 1};
+  const std::uint32_t first = static_cast<unsigned char>(text.front());
+  if (first < 0x80U) return {first, 1};
+  if (first < 0xC2U || first > 0xF4U) return none;
+  const std::size_t length = first < 0xE0U ? 2 : first < 0xF0U ? 3 : 4;
+  std::uint32_t code = first & (0x7FU >> length);
+  for (const char next : text.substr(1, length - 1)) {
+    const std::uint32_t byte = static_cast<unsigned char>(next);
+    if ((byte & 0xC0U) != 0x80U) return none;
+    code = code << 6U | (byte & 0x3FU);
+  }
+  // Of the characters of each length. The code of a character that is cut off is smaller, too.
+  static constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xD800 && code < 0xE000;
+  if (code < least[length] || code > 0x10FFFF || is_surrogate) return none;
+  return {code, length};
+}
+
+bool is_control(std::uint32_t code) { return (code < ' ' && code != '\t') || (code >= 0x7F && code < 0xA0); }
+
 }  // namespace
 
 std::string printable(std::string_view text) {
-  std::string result(text);
-  int expected = 0;  // bytes that continue a character
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(result[i]);
-    const bool continues = byte >= 0x80U && byte < 0xC0U;
-    const bool is_of_c1 = continues && byte < 0xA0U && i != 0 && result[i - 1] == '\xC2';
-    const bool is_control = (byte < ' ' && byte != '\t') || byte == 127 || is_of_c1;
-    if (is_control || (continues && expected == 0)) result[i] = '?';
-    if (is_of_c1) result[i - 1] = '?';
-    expected = continues      ? std::max(expected - 1, 0)
-               : byte < 0xC2U ? 0
-               : byte < 0xE0U ? 1
-               : byte < 0xF0U ? 2
-               : byte < 0xF5U ? 3
-                              : 0;
+  std::string result;
+  while (!text.empty()) {
+    const auto [code, length] = first_character(text);
+    result += is_control(code) ? "?" : text.substr(0, length);
+    text.remove_prefix(length);
   }
   return result;
 }
@@ -72,7 +90,7 @@ std::string to_string(const diagnostic& what, bool with_colors) {
   if (line == 0 || line > text->lines.size()) return result;
   const auto& shown = text->lines[line - 1];
   const auto before = std::string_view(shown).substr(0, column - 1);
-  result += fmt::format("{:5} | {}\n      | {}{}^{}\n", line, printable(shown), blank(before), color, plain);
+  result += fmt::format("{:5} | {}\n      | {}{}^{}\n", line, printable(shown), blank(printable(before)), color, plain);
   return result;
 }
 

@@ -48,8 +48,8 @@ class diagnostics {
   std::vector<diagnostic> all_;
 };
 
-/// Returns a text in UTF-8 with a "?" for each control character but tabs, and for what is not UTF-8. They could change
-/// what a terminal shows, or forge lines.
+/// Returns a text in UTF-8 with a "?" for each control character but tabs, and for each byte that belongs to no
+/// character. They could change what a terminal shows, or forge lines.
 std::string printable(std::string_view text);
 
 /// Returns a diagnostic as `file:line:column: error: message`, with the line and a caret below it. Ends in a newline.

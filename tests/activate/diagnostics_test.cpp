@@ -8,12 +8,14 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
 using sd::activate::diagnostics;
 using sd::activate::location;
 using sd::activate::make_source;
+using sd::activate::printable;
 using sd::activate::severity;
 using sd::activate::to_string;
 
@@ -61,10 +63,59 @@ TEST(diagnostics, tabs_stay_before_the_caret) {
   EXPECT_EQ(error_in("\ta=\tb", 5), "/etc/web.socket:1:5: error: wrong\n    1 | \ta=\tb\n      | \t  \t^\n");
 }
 
+TEST(diagnostics, line_that_does_not_exist_is_not_shown) {
+  EXPECT_EQ(to_string({severity::error, {make_source("x", ""), 1, 1}, "wrong"}), "x:1:1: error: wrong\n");
+  EXPECT_EQ(to_string({severity::error, {make_source("x", "a\nb"), 3, 1}, "wrong"}), "x:3:1: error: wrong\n");
+}
+
 TEST(diagnostics, caret_is_below_the_character_in_utf_8) {
   // The column counts bytes.
   EXPECT_EQ(error_in("\u00e4\u20ac\U0001f600x", 10),
             "/etc/web.socket:1:10: error: wrong\n    1 | \u00e4\u20ac\U0001f600x\n      |    ^\n");
+}
+
+TEST(diagnostics, caret_is_below_the_character_after_what_is_not_utf_8) {
+  EXPECT_EQ(error_in("\x80\xe4 x", 4), "/etc/web.socket:1:4: error: wrong\n    1 | ?? x\n      |    ^\n");
+}
+
+TEST(diagnostics, text_in_utf_8_stays) {
+  // The first and the last characters of each length, and those next to the surrogates.
+  for (const char* text : {"", "a\tb", " ~", "\xc2\xa0\xdf\xbf", "\xe0\xa0\x80\xef\xbf\xbf", "\xed\x9f\xbf\xee\x80\x80",
+                           "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", "\u00e4\u20ac\U0001f600"}) {
+    EXPECT_EQ(printable(text), text);
+  }
+}
+
+TEST(diagnostics, control_characters_and_what_is_not_utf_8_are_replaced) {
+  const std::pair<std::string_view, std::string_view> rows[] = {
+      {"\x01z\x1f", "?z?"},
+      {"\x7f", "?"},
+      {{"a\0b", 3}, "a?b"},
+      {"\xc2\x80 \xc2\x9f", "? ?"},
+      {"\x80", "?"},
+      {"a\xbf\xbf", "a??"},
+      {"\u00e4\x80", "\u00e4?"},
+      {"\xe4x", "?x"},
+      {"\xe4\u00e4", "?\u00e4"},
+      {"\xe2\x82", "??"},
+      {{"\u20ac", 2}, "??"},
+      {{"\xdf\xbf", 1}, "?"},
+      {{"\xf4\x8f\xbf\xbf", 3}, "???"},
+      {"\xe2\x82x", "??x"},
+      {"\xe2\xc2\x82", "??"},
+      {"\xf0\x9f\x98", "???"},
+      {"\xc0\x80", "??"},
+      {"\xc1\xbf", "??"},
+      {"\xe0\x9f\xbf", "???"},
+      {"\xed\xa0\x80", "???"},
+      {"\xed\xbf\xbf", "???"},
+      {"\xf0\x8f\xbf\xbf", "????"},
+      {"\xf4\x90\x80\x80", "????"},
+      {"\xf5\x80\x80\x80", "????"},
+      {"\xf9\x80\x80\x80", "????"},
+      {"\xff", "?"},
+  };
+  for (const auto& [text, shown] : rows) EXPECT_EQ(printable(text), shown);
 }
 
 TEST(diagnostics, control_characters_are_replaced) {
@@ -115,6 +166,11 @@ TEST(diagnostics, errors_and_warnings_are_told_apart) {
   warned.warning({make_source("x", "")}, "odd");
   EXPECT_FALSE(warned.has_errors());
   EXPECT_TRUE(warned.has_warnings());
+
+  diagnostics failed;
+  failed.error({make_source("x", "")}, "wrong");
+  EXPECT_TRUE(failed.has_errors());
+  EXPECT_FALSE(failed.has_warnings());
 
   diagnostics both = warned;
   both.error({make_source("y", "")}, "wrong");

@@ -304,7 +304,7 @@ TEST_F(trust_of_root, group_that_has_got_the_number_of_the_service_is_not_killed
 TEST_F(trust, text_of_a_service_cannot_control_the_terminal) {
   activator program({"-v", write("NotifyAccess=main\n")});
   EXPECT_EQ(ask(program.address(), "notify STATUS=a\x1b[2J\xc2\x9b\x9b\u00e4z"), "done");
-  EXPECT_TRUE(program.reports("sd-activate: web.service: a?[2J???\u00e4z\n")) << program.errors();
+  EXPECT_TRUE(program.reports("sd-activate: web.service: a?[2J??\u00e4z\n")) << program.errors();
 }
 
 TEST_F(trust, descriptors_that_were_lost_are_reported) {
