@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "specifiers.hpp"
 
+#include "environment_file.hpp"
+
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
@@ -8,12 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <system_error>
+#include <iterator>
+#include <utility>
 
 namespace sd::activate {
 
@@ -42,13 +44,12 @@ std::string machine_or_boot_id(const char* path) {
 /// Returns the value of a variable in a file such as /etc/os-release. Empty if it is not there.
 std::string variable_in(const char* path, std::string_view name) {
   std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(name) || line.size() == name.size() || line[name.size()] != '=') continue;
-    auto value = line.substr(name.size() + 1);
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'')) value = value.substr(1, value.size() - 2);
-    return value;
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::string result;
+  for (auto& [variable, value] : parse_environment_file(text)) {
+    if (variable == name) result = std::move(value);
   }
-  return "";
+  return result;
 }
 
 const passwd* user() { return ::getpwuid(::geteuid()); }
@@ -58,21 +59,19 @@ std::string home() {
   return ::geteuid() == 0 ? "/root" : environment("HOME", entry == nullptr ? "/" : entry->pw_dir);
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
+utsname system_names() {
+  utsname names{};
+  ::uname(&names);
+  return names;
 }
 
 std::string short_host_name() {
-  const auto name = host_name();
+  const std::string name = system_names().nodename;
   return name.substr(0, name.find('.'));
 }
 
 std::string architecture() {
-  utsname names{};
-  ::uname(&names);
-  std::string machine = names.machine;
+  std::string machine = system_names().machine;
   static constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"x86_64", "x86-64"}, {"i686", "x86"},         {"i586", "x86"},   {"i486", "x86"},   {"i386", "x86"},
       {"aarch64", "arm64"}, {"ppc64le", "ppc64-le"}, {"armv7l", "arm"}, {"armv6l", "arm"},
@@ -83,19 +82,12 @@ std::string architecture() {
   return machine;
 }
 
-std::string kernel_release() {
-  utsname names{};
-  ::uname(&names);
-  return names.release;
-}
-
 std::string temporary(const char* otherwise) {
   return environment("TMPDIR", environment("TEMP", environment("TMP", otherwise)));
 }
 
 std::string last_component(const std::string& prefix) {
-  const auto dash = prefix.rfind('-');
-  return dash == std::string::npos ? prefix : prefix.substr(dash + 1);
+  return prefix.substr(prefix.rfind('-') + 1);  // npos + 1 is 0
 }
 
 /// Returns what a specifier stands for. Empty optional if it is unknown, or has no value here.
@@ -117,7 +109,7 @@ std::optional<std::string> value_of(char specifier, const unit_name& unit, const
     case 'E':
       return directories.configuration;
     case 'f':
-      return '/' + unescape_unit_name(unit.instance && !unit.instance->empty() ? *unit.instance : unit.prefix);
+      return '/' + unescape_unit_name(unit.instance.value_or("").empty() ? unit.prefix : *unit.instance);
     case 'g': {
       const auto* const entry = ::getgrgid(::getegid());
       return entry == nullptr ? std::to_string(::getegid()) : entry->gr_name;
@@ -127,7 +119,7 @@ std::optional<std::string> value_of(char specifier, const unit_name& unit, const
     case 'h':
       return home();
     case 'H':
-      return host_name();
+      return system_names().nodename;
     case 'i':
       return unit.instance.value_or("");
     case 'I':
@@ -175,7 +167,7 @@ std::optional<std::string> value_of(char specifier, const unit_name& unit, const
     case 'U':
       return std::to_string(::geteuid());
     case 'v':
-      return kernel_release();
+      return system_names().release;
     case 'V':
       return temporary("/var/tmp");
     case 'w':
@@ -195,8 +187,8 @@ std::optional<std::string> value_of(char specifier, const unit_name& unit, const
 std::optional<char> escaped_byte(std::string_view text) {
   if (text.size() < 4 || !text.starts_with(R"(\x)")) return std::nullopt;
   unsigned code = 0;
-  const auto [end, error] = std::from_chars(text.data() + 2, text.data() + 4, code, 16);
-  return error == std::errc() && end == text.data() + 4 ? std::optional(static_cast<char>(code)) : std::nullopt;
+  const auto* const end = std::from_chars(text.data() + 2, text.data() + 4, code, 16).ptr;
+  return end == text.data() + 4 ? std::optional(static_cast<char>(code)) : std::nullopt;
 }
 
 }  // namespace
@@ -217,7 +209,7 @@ std::optional<unit_name> parse_unit_name(std::string_view text) {
     });
   };
   if (unit.prefix.empty() || unit.type.empty() || !is_valid(unit.prefix, "")) return std::nullopt;
-  if (unit.instance && !is_valid(*unit.instance, "@")) return std::nullopt;
+  if (!is_valid(unit.instance.value_or(""), "@")) return std::nullopt;
   return unit;
 }
 

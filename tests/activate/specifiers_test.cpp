@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "specifiers.hpp"
 
+#include "directory.hpp"
+#include "failing_call.hpp"
+
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <sched.h>
+#include <sys/personality.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -9,6 +16,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -21,6 +29,7 @@ using namespace std::string_literals;
 using sd::activate::directories_of_manager;
 using sd::activate::escape_unit_name;
 using sd::activate::expand;
+using sd::activate::names_instance;
 using sd::activate::parse_unit_name;
 using sd::activate::unescape_unit_name;
 using sd::activate::unit_name;
@@ -99,6 +108,7 @@ TEST(unit_name, text_is_escaped_as_by_systemd_escape) {
 
 TEST(unit_name, malformed_escapes_are_kept) {
   for (const char* text : {"\\", "\\x", "\\x2", "\\xzz", "\\y2d", "a\\x4g"}) EXPECT_EQ(unescape_unit_name(text), text);
+  EXPECT_EQ(unescape_unit_name(std::string_view(R"(\x2d)", 3)), R"(\x2)");
 }
 
 // --- specifiers ------------------------------------------------------------------------------------------------------
@@ -152,6 +162,17 @@ TEST(specifiers, unknown_ones_are_reported_where_they_are) {
   EXPECT_EQ(expanded("ab %z"), "3: unknown specifier \"%z\"; write \"%%\" for a percent sign");
   EXPECT_EQ(expanded("%%%"), "2: unknown specifier \"%\"; write \"%%\" for a percent sign");
   EXPECT_EQ(expanded("a% b"), "1: unknown specifier \"% \"; write \"%%\" for a percent sign");
+  EXPECT_EQ(expanded(std::string_view("%n", 1)), "0: unknown specifier \"%\"; write \"%%\" for a percent sign");
+}
+
+TEST(specifiers, those_that_depend_on_the_instance_are_found) {
+  for (const char* text : {"%i", "%I", "%f", "%n", "%N", "a%i", "%%%i", "%p%i"}) {
+    EXPECT_TRUE(names_instance(text)) << text;
+  }
+  for (const char* text : {"", "i", "%", "%p", "%%", "%%i", "a%%n", "%p n", "%j%"}) {
+    EXPECT_FALSE(names_instance(text)) << text;
+  }
+  EXPECT_FALSE(names_instance(std::string_view("%i", 1)));
 }
 
 TEST(specifiers, this_process_and_its_host) {
@@ -165,9 +186,13 @@ TEST(specifiers, this_process_and_its_host) {
   EXPECT_EQ(expanded("%v"), kernel.release);
   EXPECT_EQ(expanded("%U"), std::to_string(::geteuid()));
   EXPECT_EQ(expanded("%G"), std::to_string(::getegid()));
-  EXPECT_NE(expanded("%u"), "");
-  EXPECT_NE(expanded("%g"), "");
-  EXPECT_EQ(expanded("%s").front(), '/');
+  if (const auto* const user = ::getpwuid(::geteuid())) {
+    EXPECT_EQ(expanded("%u"), user->pw_name);
+    EXPECT_EQ(expanded("%s"), user->pw_shell);
+  }
+  if (const auto* const group = ::getgrgid(::getegid())) {
+    EXPECT_EQ(expanded("%g"), group->gr_name);
+  }
 #if defined(__x86_64__)
   EXPECT_EQ(expanded("%a"), "x86-64");
 #endif
@@ -177,6 +202,18 @@ TEST(specifiers, this_process_and_its_host) {
   std::erase(id, '-');
   EXPECT_EQ(expanded("%b"), id);
 }
+
+#if defined(__x86_64__)
+TEST(specifiers, architecture_is_that_of_the_personality) {
+  const auto prepare = [] {
+    utsname kernel{};
+    return ::personality(PER_LINUX32) < 0 || ::uname(&kernel) < 0 || kernel.machine != "i686"s ? -1 : 0;
+  };
+  const auto name = sd::test::run_after(prepare, [] { return expanded("%a"); });
+  if (!name) GTEST_SKIP() << "SKIPPED: personality() has no effect";
+  EXPECT_EQ(*name, "x86");
+}
+#endif
 
 /// Returns the value of a variable that a shell reads from a file. Empty if it is not there.
 std::string read_by_shell(const std::string& path, const std::string& name) {
@@ -203,6 +240,37 @@ TEST(specifiers, machine) {
   const auto pretty = read_by_shell("/etc/machine-info", "PRETTY_HOSTNAME");
   EXPECT_EQ(expanded("%q"), pretty.empty() ? expanded("%l") : pretty);
 }
+
+/// Returns the expanded text in a child process whose root is another directory. Nothing if that is not permitted.
+std::optional<std::string> expanded_in(const std::string& root, std::string_view text) {
+  const auto prepare = [&] {
+    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) < 0) return -1;
+    return ::chroot(root.c_str());
+  };
+  return sd::test::run_after(prepare, [&] { return expanded(text); });
+}
+
+TEST(specifiers, files_of_the_machine) {
+  const sd::test::directory root;
+  std::filesystem::create_directory(root / "etc");
+  std::ofstream(root / "etc/machine-id") << "0123456789abcdef\n";
+  std::ofstream(root / "etc/machine-info") << "PRETTY_HOSTNAME=\"Anna's \\\"web\\\" server\"\n";
+  std::ofstream(root / "etc/os-release")
+      << "ID_LIKE=x\n# ID=y\nID=\"a b\"\nVERSION_ID='1'\nVARIANT_ID=z\nVARIANT_ID=\n";
+  const auto text = expanded_in(root.path(), "%m|%q|%o|%w|%W|%M");
+  if (!text) GTEST_SKIP() << "SKIPPED: chroot() is not permitted";
+  EXPECT_EQ(*text, "0123456789abcdef|Anna's \"web\" server|a b|1||");
+}
+
+TEST(specifiers, files_that_are_missing_have_empty_values) {
+  const sd::test::directory root;
+  const auto text = expanded_in(root.path(), "%m|%q|%o|%b");
+  if (!text) GTEST_SKIP() << "SKIPPED: chroot() is not permitted";
+  EXPECT_EQ(*text, '|' + expanded("%l") + "||");
+}
+
+/// The number of a user and of a group without a name.
+constexpr unsigned unnamed = 54321;
 
 /// Sets a variable of the environment, and restores it on destruction.
 class variable {
@@ -233,6 +301,8 @@ TEST(specifiers, temporary_directories) {
   EXPECT_EQ(expanded("%T|%V"), "/b|/b");
   const variable strongest("TMPDIR", "/a");
   EXPECT_EQ(expanded("%T|%V"), "/a|/a");
+  const variable empty("TMPDIR", "");
+  EXPECT_EQ(expanded("%T|%V"), "/b|/b");
 }
 
 TEST(specifiers, directories_of_the_manager) {
@@ -243,17 +313,50 @@ TEST(specifiers, directories_of_the_manager) {
 
 TEST(specifiers, directories_of_root_are_those_of_the_system) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const variable home("HOME", "/h");
   EXPECT_EQ(expanded("%t|%S|%C|%L|%E|%h"), "/run|/var/lib|/var/cache|/var/log|/etc|/root");
 }
 
+/// Returns the expanded text in a child process of this user and group, or of those of this process if they are not
+/// root's. Nothing if that is impossible.
+std::optional<std::string> expanded_as(unsigned number, std::string_view text) {
+  const auto prepare = [&] {
+    if (::geteuid() != 0) return 0;
+    return ::setegid(number) < 0 ? -1 : ::seteuid(number);
+  };
+  return sd::test::run_after(prepare, [&] { return expanded(text); });
+}
+
 TEST(specifiers, directories_of_other_users_are_their_own) {
-  if (::geteuid() == 0) GTEST_SKIP() << "needs a process that does not run as root";
   const variable home("HOME", "/h");
   const variable runtime("XDG_RUNTIME_DIR", "/r");
   const variable state("XDG_STATE_HOME", nullptr);
   const variable cache("XDG_CACHE_HOME", "/c");
   const variable configuration("XDG_CONFIG_HOME", nullptr);
-  EXPECT_EQ(expanded("%t|%S|%C|%L|%E|%h"), "/r|/h/.local/state|/c|/h/.local/state/log|/h/.config|/h");
+  const auto text = expanded_as(unnamed, "%t|%S|%C|%L|%E|%h");
+  if (!text) GTEST_SKIP() << "SKIPPED: root cannot become another user";
+  EXPECT_EQ(*text, "/r|/h/.local/state|/c|/h/.local/state/log|/h/.config|/h");
+}
+
+TEST(specifiers, user_and_group_without_a_name) {
+  if (::getpwuid(unnamed) != nullptr || ::getgrgid(unnamed) != nullptr) GTEST_SKIP() << "the numbers have names";
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const variable home("HOME", nullptr);
+  const variable runtime("XDG_RUNTIME_DIR", nullptr);
+  const auto text = expanded_as(unnamed, "%u|%U|%g|%G|%s|%h|%t");
+  if (!text) GTEST_SKIP() << "SKIPPED: root cannot become another user";
+  const auto number = std::to_string(unnamed);
+  EXPECT_EQ(*text, number + '|' + number + '|' + number + '|' + number + "|/bin/sh|/|/run/user/" + number);
+}
+
+TEST(specifiers, home_of_a_user_is_that_of_the_database_without_a_variable) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const variable home("HOME", nullptr);
+  const auto* const nobody = ::getpwnam("nobody");
+  if (nobody == nullptr) GTEST_SKIP() << "there is no user nobody";
+  const auto text = expanded_as(nobody->pw_uid, "%u|%s|%h");
+  if (!text) GTEST_SKIP() << "SKIPPED: root cannot become another user";
+  EXPECT_EQ(*text, "nobody|"s + nobody->pw_shell + '|' + nobody->pw_dir);
 }
 
 }  // namespace

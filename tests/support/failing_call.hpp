@@ -53,16 +53,17 @@ inline int install(const failing_call& call) {
   return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 }
 
-/// Runs a function in a child process in which the system call fails.
-/// @returns The result of the function or the text of its exception, or nothing if the kernel rejects the filter.
-inline std::optional<std::string> run_with(const failing_call& call, const std::function<std::string()>& function) {
+/// Runs a function in a child process, after another function that prepares it.
+/// @returns The result of the function or the text of its exception, or nothing if `prepare` returns a negative number.
+inline std::optional<std::string> run_after(const std::function<int()>& prepare,
+                                            const std::function<std::string()>& function) {
   int ends[2];
   check(::pipe(ends), "pipe");
   unique_fd read_end(ends[0]);
   unique_fd write_end(ends[1]);
   const pid_t child = check(::fork(), "fork");
   if (child == 0) {
-    if (install(call) < 0) ::_exit(1);
+    if (prepare() < 0) ::_exit(1);
     std::string text;
     try {
       text = function();
@@ -82,6 +83,12 @@ inline std::optional<std::string> run_with(const failing_call& call, const std::
   check(::waitpid(child, &status, 0), "waitpid");
   if (WIFEXITED(status) && WEXITSTATUS(status) == 1) return std::nullopt;
   return status == 0 ? text : "the child ended with status " + std::to_string(status);
+}
+
+/// Runs a function in a child process in which the system call fails.
+/// @returns The result of the function or the text of its exception, or nothing if the kernel rejects the filter.
+inline std::optional<std::string> run_with(const failing_call& call, const std::function<std::string()>& function) {
+  return run_after([&] { return install(call); }, function);
 }
 
 }  // namespace sd::test
