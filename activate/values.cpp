@@ -34,25 +34,28 @@ std::optional<Number> parse_whole(std::string_view text, int base) {
   return number;
 }
 
+/// Removes the digits at the start of the text, and returns them.
+std::string_view take_digits(std::string_view& text) {
+  const auto digits = text.substr(0, text.find_first_not_of("0123456789"));
+  text.remove_prefix(digits.size());
+  return digits;
+}
+
 /// Parses a number with a decimal fraction at the start of the text, scales it, and removes it from the text.
 std::optional<std::uint64_t> take_scaled(std::string_view& text, const auto& unit_after) {
-  std::size_t digits = 0;
-  while (digits < text.size() && is_digit(text[digits])) ++digits;
+  const auto digits = take_digits(text);
   std::uint64_t whole = 0;
-  if (digits != 0) {
-    const auto parsed = parse_whole<std::uint64_t>(text.substr(0, digits), 10);
+  if (!digits.empty()) {
+    const auto parsed = parse_whole<std::uint64_t>(digits, 10);
     if (!parsed) return std::nullopt;
     whole = *parsed;
   }
-  text.remove_prefix(digits);
   std::string_view fraction;
   if (text.starts_with('.')) {
-    std::size_t end = 1;
-    while (end < text.size() && is_digit(text[end])) ++end;
-    fraction = text.substr(1, end - 1);
-    text.remove_prefix(end);
+    text.remove_prefix(1);
+    fraction = take_digits(text);
   }
-  if (digits == 0 && fraction.empty()) return std::nullopt;
+  if (digits.empty() && fraction.empty()) return std::nullopt;
 
   const std::optional<std::uint64_t> unit = unit_after(text);
   if (!unit) return std::nullopt;
@@ -73,6 +76,7 @@ std::optional<std::uint64_t> take_scaled(std::string_view& text, const auto& uni
 std::optional<std::uint64_t> take_time_unit(std::string_view& text) {
   constexpr std::uint64_t second = 1'000'000;
   constexpr std::uint64_t day = std::uint64_t{24} * 60 * 60 * second;
+  // A unit precedes those that it begins with.
   static constexpr std::pair<std::string_view, std::uint64_t> units[] = {
       {"usec", 1},
       {"us", 1},
@@ -106,14 +110,13 @@ std::optional<std::uint64_t> take_time_unit(std::string_view& text) {
       {"y", 31'557'600 * second},
   };
   text = without_leading_space(text);
-  std::pair<std::string_view, std::uint64_t> longest = {"", second};
-  for (const auto& unit : units) {
-    if (text.starts_with(unit.first) && unit.first.size() > longest.first.size()) longest = unit;
+  if (text.empty() || is_digit(text.front())) return second;
+  for (const auto& [name, unit] : units) {
+    if (!text.starts_with(name)) continue;
+    text.remove_prefix(name.size());
+    return unit;
   }
-  const bool is_unit_less = text.empty() || is_digit(text.front());
-  if (longest.first.empty() && !is_unit_less) return std::nullopt;
-  text.remove_prefix(longest.first.size());
-  return longest.second;
+  return std::nullopt;
 }
 
 std::optional<std::uint64_t> take_size_unit(std::string_view& text) {
@@ -159,13 +162,14 @@ std::size_t resolve_escape(std::string_view text, std::string& result) {
     result += character;
     return 1;
   }
-  const auto number = [&](std::size_t begin, std::size_t length, int base) -> std::optional<std::uint32_t> {
-    if (text.size() < begin + length) return std::nullopt;
-    return parse_whole<std::uint32_t>(text.substr(begin, length), base);
+  // 0 if it is malformed. No escape can stand for that.
+  const auto number = [&](std::size_t begin, std::size_t length, int base) -> std::uint32_t {
+    if (text.size() < begin + length) return 0;
+    return parse_whole<std::uint32_t>(text.substr(begin, length), base).value_or(0);
   };
-  const auto append_byte = [&](std::optional<std::uint32_t> code, std::size_t length) -> std::size_t {
-    if (!code || *code == 0 || *code > 0xFF) return 0;
-    result += static_cast<char>(*code);
+  const auto append_byte = [&](std::uint32_t code, std::size_t length) -> std::size_t {
+    if (code == 0 || code > 0xFF) return 0;
+    result += static_cast<char>(code);
     return length;
   };
   switch (text.front()) {
@@ -174,8 +178,7 @@ std::size_t resolve_escape(std::string_view text, std::string& result) {
     case 'u':
     case 'U': {
       const std::size_t length = text.front() == 'u' ? 4 : 8;
-      const auto code = number(1, length, 16);
-      return code && append_code_point(result, *code) ? length + 1 : 0;
+      return append_code_point(result, number(1, length, 16)) ? length + 1 : 0;
     }
     default:
       return append_byte(number(0, 3, 8), 3);
@@ -232,7 +235,7 @@ class splitter {
   splitter(std::string_view value, escapes handling) : value_(value), handling_(handling) {}
 
   word_list run() {
-    while (skip_space() && result_.problem.empty()) read_word();
+    while (skip_space()) read_word();
     if (!result_.problem.empty()) result_.words.clear();
     return std::move(result_);
   }
@@ -250,7 +253,7 @@ class splitter {
     next.offset = at_;
     while (at_ < value_.size() && !at_space()) {
       if (value_[at_] == '"' || value_[at_] == '\'') {
-        if (!read_quoted(next)) return;
+        read_quoted(next);
       } else {
         read_character(next);
       }
@@ -258,14 +261,17 @@ class splitter {
     result_.words.push_back(std::move(next));
   }
 
-  bool read_quoted(word& next) {
+  void read_quoted(word& next) {
     next.quoted = true;
     const auto begin = at_;
     const char quote = value_[at_++];
     while (at_ < value_.size() && value_[at_] != quote) read_character(next);
-    if (at_ == value_.size()) return fail(begin, "the quote is not closed");
-    ++at_;
-    return true;
+    if (at_ == value_.size()) {
+      result_.problem = "the quote is not closed";
+      result_.problem_offset = begin;
+    } else {
+      ++at_;
+    }
   }
 
   void read_character(word& next) {
@@ -282,12 +288,6 @@ class splitter {
       at_ += 1 + length;
     }
     next.offsets.resize(next.text.size(), begin);
-  }
-
-  bool fail(std::size_t offset, const char* problem) {
-    result_.problem = problem;
-    result_.problem_offset = offset;
-    return false;
   }
 
   std::string_view value_;
@@ -359,7 +359,7 @@ std::optional<int> parse_signal(std::string_view text) {
   if (text.starts_with("SIG")) text.remove_prefix(3);
   const auto real_time = [&](std::string_view start, int base, int sign) -> std::optional<int> {
     if (text == start) return base;
-    if (!text.starts_with(start) || text[start.size()] != (sign > 0 ? '+' : '-')) return std::nullopt;
+    if (text[start.size()] != (sign == 1 ? '+' : '-')) return std::nullopt;
     const auto distance = parse_number(text.substr(start.size() + 1), static_cast<unsigned>(SIGRTMAX - SIGRTMIN));
     return distance ? std::optional(base + sign * static_cast<int>(*distance)) : std::nullopt;
   };
@@ -372,8 +372,9 @@ std::optional<int> parse_signal(std::string_view text) {
 }
 
 std::string signal_name(int number) {
-  if (number < first_real_time_signal) return "SIG" + std::string(abbreviation_of(number));
-  return "SIGRTMIN+" + std::to_string(number - SIGRTMIN);
+  if (number >= SIGRTMIN) return "SIGRTMIN+" + std::to_string(number - SIGRTMIN);
+  const auto abbreviation = abbreviation_of(number);
+  return "SIG" + (abbreviation.empty() ? std::to_string(number) : std::string(abbreviation));
 }
 
 word_list split(std::string_view value, escapes handling) { return splitter(value, handling).run(); }

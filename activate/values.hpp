@@ -39,7 +39,8 @@ std::optional<unsigned> parse_mode(std::string_view text);
 /// Parses the name or number of a signal, as "SIGTERM", "TERM" or "15".
 std::optional<int> parse_signal(std::string_view text);
 
-/// Returns the name of a signal, such as "SIGTERM" or "SIGRTMIN+1".
+/// Returns the name of a signal, such as "SIGTERM" or "SIGRTMIN+1". One that the C library keeps for itself has only a
+/// number, as in "SIG32".
 std::string signal_name(int number);
 
 /// The characters that separate words.

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using namespace std::string_literals;
 using sd::activate::escapes;
 using sd::activate::infinity;
+using sd::activate::is_fd_name;
 using sd::activate::is_variable_name;
 using sd::activate::parse_boolean;
 using sd::activate::parse_mode;
@@ -27,7 +28,9 @@ using sd::activate::parse_period;
 using sd::activate::parse_signal;
 using sd::activate::parse_size;
 using sd::activate::period;
+using sd::activate::signal_name;
 using sd::activate::split;
+using sd::activate::to_text;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -72,7 +75,9 @@ TEST(values, sizes) {
       {"1P", 1ULL << 50U},
       {"15E", 15ULL << 60U},
       {"1.5K", 1536},
+      {"1.K", 1024},
       {".5M", 512U << 10U},
+      {{"1234", 2}, 12},
       {"18446744073709551615", UINT64_MAX},
       {"16E", {}},
       {"18446744073709551616", {}},
@@ -100,9 +105,13 @@ TEST(values, periods) {
       {"1 h", 1h},
       {"20 5", 25s},
       {"1.5", 1500ms},
+      {"1.25", 1250ms},
+      {"1.", 1s},
+      {"1.s", 1s},
       {".5s", 500ms},
       {"1.000001s", 1s + 1us},
       {"1.0000001s", 1s},
+      {"1.0000009w", 7 * day},
       {"2usec", 2us},
       {"2\u00b5s", 2us},
       {"2\u03bcs", 2us},
@@ -133,6 +142,8 @@ TEST(values, periods) {
       {"9223372036854775808us", {}},
       {"18446744073709551615", {}},
       {"18446744073709551616", {}},
+      {"18446744073709.9", {}},
+      {"10000000000000 10000000000000", {}},
       {"300000y", {}},
       {"", {}},
       {" ", {}},
@@ -152,6 +163,12 @@ TEST(values, periods) {
   for (const auto& [text, value] : rows) EXPECT_EQ(parse_period(text), value) << text;
 }
 
+TEST(values, periods_as_text) {
+  EXPECT_EQ(to_text(1500ms), "1.5 s");
+  EXPECT_EQ(to_text(0s), "0 s");
+  EXPECT_EQ(to_text(infinity), "infinity");
+}
+
 TEST(values, modes) {
   const row<unsigned> rows[] = {
       {"0", 0U},     {"0660", 0660U}, {"660", 0660U}, {"7777", 07777U}, {"07777", 07777U},
@@ -166,6 +183,7 @@ TEST(values, signals) {
       {"SIGTERM", SIGTERM},
       {"TERM", SIGTERM},
       {"15", SIGTERM},
+      {"HUP", SIGHUP},
       {"SIGKILL", SIGKILL},
       {"WINCH", SIGWINCH},
       {"SIGIO", SIGIO},  // the name that systemd has for SIGPOLL
@@ -193,8 +211,25 @@ TEST(values, signals) {
   for (const auto& [text, value] : rows) EXPECT_EQ(parse_signal(text), value) << text;
 }
 
+TEST(values, names_of_signals) {
+  EXPECT_EQ(signal_name(SIGHUP), "SIGHUP");
+  EXPECT_EQ(signal_name(SIGTERM), "SIGTERM");
+  EXPECT_EQ(signal_name(SIGSYS), "SIGSYS");
+  EXPECT_EQ(signal_name(32), "SIG32");  // of the C library
+  EXPECT_EQ(signal_name(SIGRTMIN - 1), "SIG" + std::to_string(SIGRTMIN - 1));
+  EXPECT_EQ(signal_name(SIGRTMIN), "SIGRTMIN+0");
+  EXPECT_EQ(signal_name(SIGRTMIN + 5), "SIGRTMIN+5");
+}
+
+TEST(values, names_of_descriptors) {
+  for (const char* name : {"", "a", "web.socket", "a b", "~", "!"}) EXPECT_TRUE(is_fd_name(name)) << name;
+  for (const char* name : {"a:b", "a\n", "\x1f", "\x7f", "\u00e4"}) EXPECT_FALSE(is_fd_name(name)) << name;
+  EXPECT_TRUE(is_fd_name(std::string(255, 'a')));
+  EXPECT_FALSE(is_fd_name(std::string(256, 'a')));
+}
+
 TEST(values, names_of_variables) {
-  for (const char* name : {"A", "_", "a1", "PATH", "_x9"}) EXPECT_TRUE(is_variable_name(name)) << name;
+  for (const char* name : {"A", "Z", "z", "_", "a1", "PATH", "_x9"}) EXPECT_TRUE(is_variable_name(name)) << name;
   for (const char* name : {"", "1a", "a-b", "a b", "a=b", "\u00e4", "a.b"})
     EXPECT_FALSE(is_variable_name(name)) << name;
 }
@@ -232,12 +267,43 @@ TEST(split, quotes_can_surround_a_part_of_a_word) {
 
 TEST(split, escapes_are_resolved) {
   const std::pair<std::string_view, std::string> rows[] = {
-      {R"(\a)", "\a"},    {R"(\b)", "\b"},         {R"(\f)", "\f"},         {R"(\n)", "\n"},
-      {R"(\r)", "\r"},    {R"(\t)", "\t"},         {R"(\v)", "\v"},         {R"(\\)", "\\"},
-      {R"(\")", "\""},    {R"(\')", "'"},          {R"(\s)", " "},          {R"(\;)", ";"},
-      {R"(\x41)", "A"},   {R"(\xff)", "\xff"},     {R"(\101)", "A"},        {R"(\377)", "\xff"},
-      {R"(\u0041)", "A"}, {R"(\u00e4)", "\u00e4"}, {R"(\u20ac)", "\u20ac"}, {R"(\U0001f600)", "\U0001f600"},
-      {R"(a\sb)", "a b"}, {R"("a\nb")", "a\nb"},   {R"(\x41\x42)", "AB"},   {R"(\x412)", "A2"},
+      {R"(\a)", "\a"},
+      {R"(\b)", "\b"},
+      {R"(\f)", "\f"},
+      {R"(\n)", "\n"},
+      {R"(\r)", "\r"},
+      {R"(\t)", "\t"},
+      {R"(\v)", "\v"},
+      {R"(\\)", "\\"},
+      {R"(\")", "\""},
+      {R"(\')", "'"},
+      {R"(\s)", " "},
+      {R"(\;)", ";"},
+      {R"(\x41)", "A"},
+      {R"(\xff)", "\xff"},
+      {R"(\101)", "A"},
+      {R"(\377)", "\xff"},
+      {R"(\u0041)", "A"},
+      {R"(\u00e4)", "\u00e4"},
+      {R"(\u20ac)", "\u20ac"},
+      {R"(\U0001f600)", "\U0001f600"},
+      {R"(a\sb)", "a b"},
+      {R"("a\nb")", "a\nb"},
+      {R"(\x41\x42)", "AB"},
+      {R"(\x412)", "A2"},
+      {R"(\1012)", "A2"},
+      {R"(\u00412)", "A2"},
+      // The first and the last characters of each length in UTF-8, and those next to the surrogates.
+      {R"(\u0001)", "\x01"},
+      {R"(\u007f)", "\x7f"},
+      {R"(\u0080)", "\xc2\x80"},
+      {R"(\u07ff)", "\u07ff"},
+      {R"(\u0800)", "\u0800"},
+      {R"(\ud7ff)", "\ud7ff"},
+      {R"(\ue000)", "\ue000"},
+      {R"(\uffff)", "\uffff"},
+      {R"(\U00010000)", "\U00010000"},
+      {R"(\U0010ffff)", "\U0010ffff"},
   };
   for (const auto& [value, text] : rows) {
     const auto result = split(value);
@@ -250,7 +316,7 @@ TEST(split, escapes_are_resolved) {
 
 TEST(split, unknown_escapes_are_kept_and_reported) {
   for (const char* value : {R"(\q)", R"(\x4)", R"(\xgg)", R"(\x00)", R"(\400)", R"(\18)", R"(\000)", R"(\u123)",
-                            R"(\u0000)", R"(\ud800)", R"(\U00110000)", R"(\)", R"(\%)", R"(\x-1)"}) {
+                            R"(\u0000)", R"(\ud800)", R"(\udfff)", R"(\U00110000)", R"(\)", R"(\%)", R"(\x-1)"}) {
     const auto result = split(value);
     EXPECT_EQ(words_of(value), words({value}));
     EXPECT_THAT(result.unknown_escapes, ElementsAre(0U)) << value;
@@ -294,6 +360,13 @@ TEST(split, errors_have_their_offsets) {
     EXPECT_EQ(result.problem_offset, offset) << value;
     EXPECT_THAT(result.words, IsEmpty()) << value;
   }
+}
+
+TEST(split, escape_ends_with_the_value) {
+  const auto result = split(std::string_view(R"(a\nb)", 2));
+  EXPECT_THAT(result.unknown_escapes, ElementsAre(1U));
+  ASSERT_EQ(result.words.size(), 1U);
+  EXPECT_EQ(result.words[0].text, "a\\");
 }
 
 TEST(split, nul_bytes_are_characters) { EXPECT_EQ(words_of("a\0b c"s), words({"a\0b"s, "c"})); }
