@@ -15,30 +15,13 @@ namespace {
 
 /// Removes the prefixes of the program, and records what they mean. Returns whether "@" is among them.
 bool take_prefixes(std::string& program, command& line) {
-  bool has_own_name = false;
-  std::size_t at = 0;
-  for (; at < program.size(); ++at) {
-    switch (program[at]) {
-      case '@':
-        has_own_name = true;
-        continue;
-      case '-':
-        line.ignores_failure = true;
-        continue;
-      case ':':
-        line.expands_variables = false;
-        continue;
-      case '+':
-      case '!':
-        line.is_privileged = true;
-        continue;
-      default:
-        break;
-    }
-    break;
-  }
-  program.erase(0, at);
-  return has_own_name;
+  const auto prefixes = program.substr(0, program.find_first_not_of("@-:+!"));
+  const auto has = [&](char prefix) { return prefixes.find(prefix) != std::string::npos; };
+  line.ignores_failure = has('-');
+  line.expands_variables = !has(':');
+  line.is_privileged = has('+') || has('!');
+  program.erase(0, prefixes.size());
+  return has('@');
 }
 
 /// Reads the command line that consists of these words. Reports what is wrong with it.

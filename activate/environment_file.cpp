@@ -45,7 +45,7 @@ std::string take_unquoted(std::string_view& text) {
     if (is_escape) text.remove_prefix(1);
     const char next = text.front();
     text.remove_prefix(1);
-    if (is_escape && next == '\n') continue;
+    if (next == '\n') continue;  // it was escaped
     value += next;
     if (is_escape || white_space.find(next) == std::string_view::npos) kept = value.size();
   }

@@ -22,9 +22,9 @@ bool is_comment(std::string_view line) {
 
 /// Returns whether a backslash at the end of the line continues it. A doubled backslash does not.
 bool is_continued(std::string_view line) {
-  const auto last = line.find_last_not_of('\\');
-  const auto backslashes = line.size() - (last == std::string_view::npos ? 0 : last + 1);
-  return backslashes % 2 == 1;
+  bool result = false;
+  for (; line.ends_with('\\'); line.remove_suffix(1)) result = !result;
+  return result;
 }
 
 /// A line of the source with its continuations.
@@ -58,7 +58,7 @@ class parser {
     while (continued && at < lines.size()) {
       std::string_view line = lines[at];
       const auto number = ++at;
-      if (is_comment(line) && !whole.segments.empty()) continue;
+      if (is_comment(line)) continue;
       continued = is_continued(line);
       if (continued) line.remove_suffix(1);
       whole.segments.push_back({whole.text.size(), number, 1});
@@ -86,7 +86,7 @@ class parser {
 
   void parse_section(const logical_line& line, std::string_view text, std::size_t begin) {
     in_section_ = text.back() == ']' && text.size() > 2;
-    section_ = in_section_ ? text.substr(1, text.size() - 2) : "";
+    section_ = text.substr(1, text.size() - 2);
     if (!in_section_) problems_.error(at(line, begin), "the section header is not [NAME]");
   }
 

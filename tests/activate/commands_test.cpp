@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "commands.hpp"
 
+#include "directory.hpp"
 #include "reading.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,8 +17,11 @@
 
 namespace {
 
+using sd::activate::check_program;
 using sd::activate::command;
+using sd::activate::diagnostics;
 using sd::activate::expand_variables;
+using sd::activate::test::lines_of;
 using sd::activate::test::read_service;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -139,6 +145,27 @@ TEST(commands, problem_in_a_continuation_line_is_reported_there) {
               ElementsAre("4:3: error: ExecStart=/bin/a    x    'y: the quote is not closed"));
 }
 
+TEST(commands, programs_that_cannot_be_executed_are_reported) {
+  const sd::test::directory there;
+  const auto file = there / "file";
+  std::ofstream(file).flush();
+  const auto problems_of = [](const std::string& value) {
+    diagnostics problems;
+    check_program(command_of(value), problems);
+    return lines_of(problems);
+  };
+  EXPECT_THAT(problems_of(file), ElementsAre("3:11: error: " + file + ": Permission denied"));
+  for (const auto mode : {0100, 0010, 0001}) {
+    std::filesystem::permissions(file, std::filesystem::perms(mode));
+    EXPECT_THAT(problems_of(file), IsEmpty()) << mode;
+  }
+  const auto missing = there / "missing";
+  EXPECT_THAT(problems_of(missing), ElementsAre("3:11: error: " + missing + ": No such file or directory"));
+  EXPECT_THAT(problems_of('-' + missing), IsEmpty());
+  EXPECT_THAT(problems_of("missing"), IsEmpty());
+  EXPECT_THAT(problems_of(there.path()), ElementsAre("3:11: error: " + there.path() + ": Is a directory"));
+}
+
 // --- variables -------------------------------------------------------------------------------------------------------
 
 words words_with_variables(const std::string& value) {
@@ -177,8 +204,8 @@ TEST(variables, doubled_dollar_sign_stands_for_one) {
 }
 
 TEST(variables, other_dollar_signs_stay) {
-  EXPECT_THAT(words_with_variables("/bin/x $ a$A ${ ${} ${A ${1} $1 $A- ${A-x}"),
-              ElementsAre("/bin/x", "$", "a$A", "${", "${}", "${A", "${1}", "$1", "$A-", "${A-x}"));
+  EXPECT_THAT(words_with_variables("/bin/x $ a$A aA ${ ${} ${A ${1} $1 $A- ${A-x}"),
+              ElementsAre("/bin/x", "$", "a$A", "aA", "${", "${}", "${A", "${1}", "$1", "$A-", "${A-x}"));
 }
 
 TEST(variables, replaced_text_is_not_expanded_again) {

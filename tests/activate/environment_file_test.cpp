@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 using sd::activate::parse_environment_file;
@@ -27,6 +29,7 @@ const std::vector<environment_file_case> cases = {
     {R"(A=a\ b\"c\\)", {{"A", R"(a b"c\)"}}},
     {"A=a\\ ", {{"A", "a "}}},
     {"A=a\\\nb", {{"A", "ab"}}},
+    {"A=\\\n", {{"A", ""}}},
     {"A=a\"b\"", {{"A", "a\"b\""}}},
     {"A='a \\ \"$x\nb' \nB=1", {{"A", "a \\ \"$x\nb"}, {"B", "1"}}},
     {R"(A="a \"\\\`\$ \t 'x'")", {{"A", R"(a "\`$ \t 'x')"}}},
@@ -40,6 +43,14 @@ const std::vector<environment_file_case> cases = {
 
 TEST(environment_file, syntax) {
   for (const auto& [text, variables] : cases) EXPECT_EQ(parse_environment_file(text), variables) << text;
+}
+
+TEST(environment_file, text_can_be_part_of_a_longer_one) {
+  const std::vector<std::pair<std::string, std::string>> backslash = {{"A", "a\\"}};
+  const std::vector<std::pair<std::string, std::string>> letter = {{"A", "a"}};
+  EXPECT_EQ(parse_environment_file(std::string_view(R"(A="a\$")", 5)), backslash);
+  EXPECT_EQ(parse_environment_file(std::string_view(R"(A=a\$)", 4)), backslash);
+  EXPECT_EQ(parse_environment_file(std::string_view(R"(A="a" b)", 5)), letter);
 }
 
 }  // namespace

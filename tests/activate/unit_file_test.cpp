@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -203,6 +204,16 @@ TEST(unit_file, file_is_read_as_a_source) {
   EXPECT_TRUE(problems.all().empty());
   EXPECT_EQ(text->name, there / "x");
   EXPECT_THAT(text->lines, ElementsAre("[S]", "a=b", "", "c"));
+}
+
+TEST(unit_file, file_that_other_users_can_change_causes_a_warning) {
+  const sd::test::directory there;
+  std::ofstream(there / "x") << "[S]\n";
+  std::filesystem::permissions(there / "x", std::filesystem::perms(0646));
+  diagnostics problems;
+  read_source(there / "x", problems);
+  ASSERT_EQ(problems.all().size(), 1U);
+  EXPECT_EQ(to_string(problems.all()[0]), (there / "x") + ": warning: can be changed by all users\n");
 }
 
 TEST(unit_file, empty_file_has_no_lines) {
