@@ -44,7 +44,7 @@ constexpr auto seconds = [](setting_reader& reader, const assignment& setting) -
   const auto value = reader.time(setting);
   if (!value) return std::nullopt;
   const auto whole = std::chrono::ceil<std::chrono::seconds>(*value).count();
-  if (*value != infinity && whole <= INT_MAX) return static_cast<int>(whole);
+  if (whole <= INT_MAX) return static_cast<int>(whole);
   reader.error(setting, "too long");
   return std::nullopt;
 };
@@ -128,7 +128,7 @@ apply_function open(listen_kind kind) {
     const bool is_path = kind == listen_kind::fifo || kind == listen_kind::special;
     auto where = is_path ? reader.path(setting) : reader.text(setting);
     if (!where) return;
-    listen what{kind, std::move(*where), {}, 0, 0, setting.value_at()};
+    listen what{.kind = kind, .where = std::move(*where), .socket = {}, .at = setting.value_at()};
     switch (kind) {
       case listen_kind::stream:
       case listen_kind::datagram:

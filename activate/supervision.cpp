@@ -65,7 +65,7 @@ bool is_restarted(const service_unit& unit, const service_result& result) noexce
   const bool is_abort = how == outcome::signal || how == outcome::core_dump;
   switch (unit.restart) {
     case restart_policy::no:
-      return false;
+      break;
     case restart_policy::always:
       return true;
     case restart_policy::on_success:
