@@ -37,6 +37,7 @@ using sd::activate::test::names_in;
 using sd::activate::test::read_service;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 using lines = std::vector<std::string>;
 using unit = service_unit;
@@ -103,6 +104,7 @@ const good good_settings[] = {
     {"WorkingDirectory=-/srv",
      [](const unit& u) { return u.working_directory == "/srv" && u.may_lack_working_directory; }},
     {"WorkingDirectory=~", [](const unit& u) { return u.working_directory_is_home; }},
+    {"WorkingDirectory=-~", [](const unit& u) { return u.working_directory_is_home && u.may_lack_working_directory; }},
     {"RuntimeDirectory=%p", [](const unit& u) { return has_directory(u, service_directory::runtime, "web"); }},
     {"StateDirectory=a/b", [](const unit& u) { return has_directory(u, service_directory::state, "a/b"); }},
     {"CacheDirectory=a", [](const unit& u) { return has_directory(u, service_directory::cache, "a"); }},
@@ -115,6 +117,7 @@ const good good_settings[] = {
     {"ConfigurationDirectoryMode=0740",
      [](const unit& u) { return u.directory_modes[service_directory::configuration] == 0740; }},
     {"RuntimeDirectoryPreserve=yes", [](const unit& u) { return u.keeps_runtime_directory; }},
+    {"RuntimeDirectoryPreserve=true", [](const unit& u) { return u.keeps_runtime_directory; }},
     {"User=%p", [](const unit& u) { return u.user == "web"; }},
     {"Group=staff", [](const unit& u) { return u.group == "staff"; }},
     {"SupplementaryGroups=a b",
@@ -152,6 +155,10 @@ const good good_settings[] = {
      }},
     {"FileDescriptorStorePreserve=no", [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::run; }},
     {"FileDescriptorStorePreserve=yes",
+     [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::activator; }},
+    {"FileDescriptorStorePreserve=false",
+     [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::run; }},
+    {"FileDescriptorStorePreserve=true",
      [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::activator; }},
     {"Sockets=a.socket %p.socket",
      [](const unit& u) {
@@ -201,9 +208,11 @@ const good good_settings[] = {
     {"LimitDATA=1G", [](const unit& u) { return has_limit(u, RLIMIT_DATA, 1 << 30, 1 << 30); }},
     {"LimitSTACK=8M:infinity", [](const unit& u) { return has_limit(u, RLIMIT_STACK, 8 << 20, RLIM_INFINITY); }},
     {"LimitCORE=0", [](const unit& u) { return has_limit(u, RLIMIT_CORE, 0, 0); }},
-    {"LimitRSS=1", [](const unit& u) { return has_limit(u, RLIMIT_RSS, 1, 1); }},
+    {"LimitCORE=1K", [](const unit& u) { return has_limit(u, RLIMIT_CORE, 1024, 1024); }},
+    {"LimitRSS=1K", [](const unit& u) { return has_limit(u, RLIMIT_RSS, 1024, 1024); }},
     {"LimitNOFILE=512:1024", [](const unit& u) { return has_limit(u, RLIMIT_NOFILE, 512, 1024); }},
     {"LimitAS=infinity", [](const unit& u) { return has_limit(u, RLIMIT_AS, RLIM_INFINITY, RLIM_INFINITY); }},
+    {"LimitAS=1K", [](const unit& u) { return has_limit(u, RLIMIT_AS, 1024, 1024); }},
     {"LimitNPROC=64", [](const unit& u) { return has_limit(u, RLIMIT_NPROC, 64, 64); }},
     {"LimitMEMLOCK=64K", [](const unit& u) { return has_limit(u, RLIMIT_MEMLOCK, 65536, 65536); }},
     {"LimitLOCKS=1", [](const unit& u) { return has_limit(u, RLIMIT_LOCKS, 1, 1); }},
@@ -211,7 +220,9 @@ const good good_settings[] = {
     {"LimitMSGQUEUE=1K", [](const unit& u) { return has_limit(u, RLIMIT_MSGQUEUE, 1024, 1024); }},
     {"LimitNICE=30", [](const unit& u) { return has_limit(u, RLIMIT_NICE, 30, 30); }},
     {"LimitNICE=+5:-5", [](const unit& u) { return has_limit(u, RLIMIT_NICE, 15, 25); }},
+    {"LimitNICE=-20", [](const unit& u) { return has_limit(u, RLIMIT_NICE, 40, 40); }},
     {"LimitRTPRIO=1", [](const unit& u) { return has_limit(u, RLIMIT_RTPRIO, 1, 1); }},
+    {"LimitRTTIME=5", [](const unit& u) { return has_limit(u, RLIMIT_RTTIME, 5, 5); }},
     {"LimitRTTIME=5ms", [](const unit& u) { return has_limit(u, RLIMIT_RTTIME, 5000, 5000); }},
 };
 
@@ -230,6 +241,31 @@ TEST(service_unit, empty_value_restores_the_default) {
     const auto read = read_service(with(std::string(setting) + '\n' + std::string(name) + "="));
     EXPECT_THAT(read.problems, IsEmpty()) << setting;
     EXPECT_FALSE(holds(read.unit)) << setting;
+  }
+}
+
+TEST(service_unit, default_can_replace_another_value) {
+  const good rows[] = {
+      {"Type=exec\nType=simple", [](const unit& u) { return u.type == service_type::simple; }},
+      {"Type=exec\nType=idle", [](const unit& u) { return u.type == service_type::simple; }},
+      {"TimeoutStopFailureMode=kill\nTimeoutStopFailureMode=terminate",
+       [](const unit& u) { return u.stop_timeout_mode == timeout_mode::terminate; }},
+      {"RuntimeDirectoryPreserve=yes\nRuntimeDirectoryPreserve=no",
+       [](const unit& u) { return !u.keeps_runtime_directory; }},
+      {"RuntimeDirectoryPreserve=yes\nRuntimeDirectoryPreserve=restart",
+       [](const unit& u) { return !u.keeps_runtime_directory; }},
+      {"RuntimeDirectoryPreserve=yes\nRuntimeDirectoryPreserve=false",
+       [](const unit& u) { return !u.keeps_runtime_directory; }},
+      {"FileDescriptorStorePreserve=yes\nFileDescriptorStorePreserve=restart",
+       [](const unit& u) { return u.stored_descriptors_stay == store_lifetime::restarts; }},
+      {"KillMode=mixed\nKillMode=control-group", [](const unit& u) { return u.kill == kill_mode::control_group; }},
+      {"Restart=always\nRestart=no", [](const unit& u) { return u.restart == restart_policy::no; }},
+  };
+  for (const auto& [settings, holds] : rows) {
+    const auto read = read_service(with(settings));
+    EXPECT_THAT(read.problems, IsEmpty()) << settings;
+    EXPECT_TRUE(holds(read.unit)) << settings;
+    EXPECT_FALSE(holds(read_service(with(settings.substr(0, settings.find('\n')))).unit)) << settings;
   }
 }
 
@@ -258,6 +294,7 @@ TEST(service_unit, defaults_are_those_of_systemd) {
   for (const auto mode : read.directory_modes) EXPECT_EQ(mode, 0755U);
   ASSERT_EQ(read.start.size(), 1U);
   EXPECT_EQ(read.start[0].program, "/bin/a");
+  EXPECT_EQ(read.path, "/etc/units/web.service");
 }
 
 TEST(service_unit, lists_add_up_and_other_values_are_replaced) {
@@ -265,6 +302,9 @@ TEST(service_unit, lists_add_up_and_other_values_are_replaced) {
   EXPECT_EQ(read_service(with("Sockets=a.socket\nSockets=\nSockets=b.socket")).unit.sockets, lines({"b.socket"}));
   EXPECT_EQ(read_service(with("Environment=A=1\nEnvironment=A=2")).unit.environment.size(), 2U);
   EXPECT_EQ(read_service(with("StateDirectory=a\nCacheDirectory=b\nStateDirectory=")).unit.directories.size(), 1U);
+  EXPECT_EQ(read_service(with("SuccessExitStatus=1\nSuccessExitStatus=2")).unit.success_statuses.statuses,
+            std::vector<int>({1, 2}));
+  EXPECT_EQ(read_service(with("LimitNOFILE=1\nLimitCORE=2")).unit.limits.size(), 2U);
   EXPECT_EQ(read_service(with("Nice=1\nNice=2")).unit.nice, 2);
   EXPECT_TRUE(has_limit(read_service(with("LimitNOFILE=1\nLimitNOFILE=2")).unit, RLIMIT_NOFILE, 2, 2));
 }
@@ -286,12 +326,6 @@ TEST(service_unit, oneshot_service_is_not_restarted_after_success) {
   EXPECT_EQ(read_service(with("Type=oneshot\nRestart=always")).problems, refused);
   EXPECT_EQ(read_service(with("Type=oneshot\nRestart=on-success")).problems, refused);
   EXPECT_THAT(read_service(with("Type=oneshot\nRestart=on-failure")).problems, IsEmpty());
-}
-
-TEST(service_unit, idle_is_as_simple) {
-  const auto read = read_service(with("Type=idle"));
-  EXPECT_THAT(read.problems, IsEmpty());
-  EXPECT_EQ(read.unit.type, service_type::simple);
 }
 
 TEST(service_unit, dash_before_an_environment_file_allows_it_to_be_missing) {
@@ -342,11 +376,13 @@ const bad bad_settings[] = {
     {"Environment=A=1 \"B=%Z\"", no_specifier, 7},
     {"EnvironmentFile=a", "not an absolute path"},
     {"EnvironmentFile=-a", "not an absolute path"},
+    {"EnvironmentFile=/a%Z", no_specifier, 2},
     {"PassEnvironment=A B=1", "not the name of a variable", 2},
     {"UnsetEnvironment='A", "the quote is not closed"},
     {"UnsetEnvironment=A %Z", no_specifier, 2},
     {"WorkingDirectory=srv", "neither an absolute path nor \"~\""},
     {"WorkingDirectory=-srv", "neither an absolute path nor \"~\""},
+    {"WorkingDirectory=/a%Z", no_specifier, 2},
     {"WorkingDirectory=-/a%Z", no_specifier, 3},
     {"RuntimeDirectory=a /b", no_directory, 2},
     {"StateDirectory=../a", no_directory},
@@ -372,9 +408,11 @@ const bad bad_settings[] = {
     {"NoNewPrivileges=x", no_boolean},
     {"StandardInput=tty", no_input},
     {"StandardInput=append:/a", no_input},
+    {"StandardInput=inherit", no_input},
     {"StandardInput=file:a", "not an absolute path after the colon"},
     {"StandardOutput=journalist", no_output},
     {"StandardOutput=nul", no_output},
+    {"StandardOutput=file:/a%Z", no_specifier, 7},
     {"StandardOutput=append:a", "not an absolute path after the colon"},
     {"StandardError=truncate:", "not an absolute path after the colon"},
     {"StandardError=x", no_output},
@@ -383,6 +421,7 @@ const bad bad_settings[] = {
     {"FileDescriptorStoreMax=x", "not a number from 0 to 4294967295"},
     {"FileDescriptorStorePreserve=always", "none of no, restart, yes, false, true"},
     {"Sockets=a.socket b", "not the name of a socket unit", 9},
+    {"Sockets=a.service", "not the name of a socket unit"},
     {"KillMode=x", "none of control-group, mixed, process, none"},
     {"KillSignal=x", no_signal},
     {"SendSIGHUP=x", no_boolean},
@@ -414,6 +453,7 @@ const bad bad_settings[] = {
     {"LimitNOFILE=1K", no_limit},
     {"LimitAS=x", no_limit},
     {"LimitNPROC=1.5", no_limit},
+    {"LimitNPROC=+1", no_limit},
     {"LimitMEMLOCK=x", no_limit},
     {"LimitLOCKS=x", no_limit},
     {"LimitSIGPENDING=x", no_limit},
@@ -421,6 +461,7 @@ const bad bad_settings[] = {
     {"LimitNICE=x", no_limit},
     {"LimitNICE=+20", no_limit},
     {"LimitNICE=-21", no_limit},
+    {"LimitNICE=5s", no_limit},
     {"LimitRTPRIO=x", no_limit},
     {"LimitRTTIME=5 foo", no_limit},
 };
@@ -459,6 +500,15 @@ TEST(service_unit, empty_value_takes_back_a_setting_that_is_not_honored) {
               ElementsAre("3:1: error: [Service] UnknownSetting= is not supported"));
 }
 
+TEST(service_unit, empty_value_of_another_setting_takes_nothing_back) {
+  for (const char* other : {"BindReadOnlyPaths=", "[X-Other]\nBindPaths="}) {
+    EXPECT_THAT(
+        read_service(with(std::string("BindPaths=/a\n") + other)).problems,
+        ElementsAre("3:1: error: BindPaths= is not supported: the service needs what sd-activate does not set up"))
+        << other;
+  }
+}
+
 TEST(service_unit, earlier_names_of_settings_are_known) {
   EXPECT_THAT(read_service(with("ReadOnlyDirectories=/\nReadWriteDirectories=/a\nInaccessibleDirectories=/b")).problems,
               ElementsAre("3:1: warning: not enforced: ReadOnlyDirectories=, ReadWriteDirectories=, "
@@ -474,6 +524,26 @@ TEST(service_unit, unknown_setting_is_an_error) {
 TEST(service_unit, settings_that_are_not_enforced_share_one_warning) {
   EXPECT_THAT(read_service(with("ProtectSystem=strict\nPrivateTmp=yes\nNice=5\nPrivateTmp=no")).problems,
               ElementsAre("3:1: warning: not enforced: ProtectSystem=, PrivateTmp="));
+}
+
+/// One setting of each group.
+TEST(service_unit, setting_is_refused_or_not_enforced_or_without_effect) {
+  for (const std::string name : {"BindPaths", "ExecCondition", "ExecSearchPath"}) {
+    EXPECT_THAT(read_service(with(name + "=x")).problems,
+                ElementsAre(StartsWith("3:1: error: " + name + "= is not supported: ")));
+  }
+  for (const std::string name : {"ExitType", "RemainAfterExit", "RestartSteps", "RestartMode", "RuntimeMaxSec",
+                                 "DynamicUser", "PrivateTmp", "CPUQuota", "CPUAffinity"}) {
+    EXPECT_THAT(read_service(with(name + "=x")).problems, ElementsAre("3:1: warning: not enforced: " + name + '='));
+  }
+  for (const std::string name : {"SyslogIdentifier", "PIDFile"}) {
+    EXPECT_THAT(read_service(with(name + "=x")).problems, IsEmpty()) << name;
+  }
+}
+
+TEST(service_unit, conditions_and_actions_of_a_unit_are_not_enforced) {
+  EXPECT_THAT(read_service(with("[Unit]\nConditionPathExists=/a\nFailureAction=reboot")).problems,
+              ElementsAre("4:1: warning: not enforced: ConditionPathExists=, FailureAction="));
 }
 
 TEST(service_unit, every_setting_that_is_not_honored_is_reported_as_its_group_requires) {

@@ -67,6 +67,8 @@ const good good_settings[] = {
     {"ListenStream=vsock:2:80", [](const unit& u) { return listens(u, listen_kind::stream, "vsock:2:80"); }},
     {"ListenDatagram=127.0.0.1:53", [](const unit& u) { return listens(u, listen_kind::datagram, "127.0.0.1:53"); }},
     {"ListenSequentialPacket=@b", [](const unit& u) { return listens(u, listen_kind::seqpacket, "@b"); }},
+    {"ListenSequentialPacket=vsock:2:80",
+     [](const unit& u) { return listens(u, listen_kind::seqpacket, "vsock:2:80"); }},
     {"ListenFIFO=/run/%p", [](const unit& u) { return listens(u, listen_kind::fifo, "/run/web"); }},
     {"ListenSpecial=/dev/%j", [](const unit& u) { return listens(u, listen_kind::special, "/dev/web"); }},
     {"ListenNetlink=kobject-uevent 1",
@@ -81,6 +83,9 @@ const good good_settings[] = {
     {"SocketProtocol=sctp", [](const unit& u) { return u.protocol == IPPROTO_SCTP; }},
     {"BindIPv6Only=both", [](const unit& u) { return u.ipv6 == sd::bind_ipv6_only::both; }},
     {"BindIPv6Only=ipv6-only", [](const unit& u) { return u.ipv6 == sd::bind_ipv6_only::ipv6_only; }},
+    {"BindIPv6Only=no", [](const unit& u) { return u.ipv6 == sd::bind_ipv6_only::both; }},
+    {"BindIPv6Only=yes", [](const unit& u) { return u.ipv6 == sd::bind_ipv6_only::ipv6_only; }},
+    {"Backlog=0", [](const unit& u) { return u.backlog == 0; }},
     {"Backlog=17", [](const unit& u) { return u.backlog == 17; }},
     {"BindToDevice=lo", [](const unit& u) { return u.device == "lo"; }},
     {"SocketUser=%p", [](const unit& u) { return u.user == "web"; }},
@@ -107,6 +112,7 @@ const good good_settings[] = {
     {"PassFileDescriptorsToExec=on", [](const unit& u) { return u.pass_file_descriptors_to_exec; }},
     {"TCPCongestion=reno", [](const unit& u) { return u.congestion == "reno"; }},
     {"PipeSize=64K", [](const unit& u) { return u.pipe_size == 65536U; }},
+    {"PipeSize=2147483647", [](const unit& u) { return u.pipe_size == INT_MAX; }},
     {"ExecStartPre=-/bin/a b ; /bin/c", [](const unit& u) { return u.start_pre.size() == 2; }},
     {"ExecStartPost=/bin/a", [](const unit& u) { return u.start_post.size() == 1; }},
     {"ExecStopPre=/bin/a", [](const unit& u) { return u.stop_pre.size() == 1; }},
@@ -124,6 +130,10 @@ const good good_settings[] = {
     {"KeepAliveTimeSec=2min",
      [](const unit& u) {
        return has_options(u, {{IPPROTO_TCP, TCP_KEEPIDLE, 120}});
+     }},
+    {"KeepAliveTimeSec=2147483647",
+     [](const unit& u) {
+       return has_options(u, {{IPPROTO_TCP, TCP_KEEPIDLE, INT_MAX}});
      }},
     {"KeepAliveIntervalSec=1500ms",
      [](const unit& u) {
@@ -262,6 +272,9 @@ TEST(socket_unit, later_value_replaces_an_earlier_one) {
   EXPECT_EQ(read_socket(with("Backlog=1\nBacklog=2")).unit.backlog, 2U);
   EXPECT_TRUE(has_options(read_socket(with("IPTTL=1\nIPTTL=2")).unit, {{IPPROTO_IP, IP_TTL, 2}}));
   EXPECT_TRUE(has_options(read_socket(with("Timestamping=us\nTimestamping=off")).unit, {}));
+  EXPECT_TRUE(has_options(read_socket(with("KeepAlive=yes\nTimestamping=us\nTimestamping=ns")).unit,
+                          {{SOL_SOCKET, SO_KEEPALIVE, 1}, {SOL_SOCKET, SO_TIMESTAMPNS, 1}}));
+  EXPECT_EQ(read_socket(with("BindIPv6Only=both\nBindIPv6Only=default")).unit.ipv6, sd::bind_ipv6_only::system_default);
 }
 
 TEST(socket_unit, options_are_in_the_order_in_which_they_are_set) {
@@ -284,6 +297,7 @@ TEST(socket_unit, defaults_are_those_of_systemd) {
   EXPECT_FALSE(read.accept);
   EXPECT_FALSE(read.remove_on_stop);
   EXPECT_EQ(read.name.full(), "web.socket");
+  EXPECT_EQ(read.path, "/etc/units/web.socket");
 }
 
 TEST(socket_unit, sockets_are_in_order) {
@@ -332,12 +346,16 @@ const bad bad_settings[] = {
     {"ListenSequentialPacket=80", "only unix and vsock sockets have sequential packets"},
     {"ListenFIFO=fifo", "not an absolute path"},
     {"ListenFIFO=/a/../b", "the path contains \"..\""},
+    {"ListenFIFO=/a%Z", no_specifier, 2},
     {"ListenSpecial=dev/null", "not an absolute path"},
     {"ListenNetlink=foo 1", "unknown netlink family"},
+    {"ListenNetlink=\"route", "unknown netlink family"},
     {"ListenNetlink=route x", "not a netlink family and the number of a multicast group", 6},
     {"ListenNetlink=route 1 2", "not a netlink family and the number of a multicast group", 6},
     {"ListenMessageQueue=q", "not the name of a message queue, such as /queue"},
+    {"ListenMessageQueue=queue", "not the name of a message queue, such as /queue"},
     {"ListenMessageQueue=/", "not the name of a message queue, such as /queue"},
+    {"ListenMessageQueue=//", "not the name of a message queue, such as /queue"},
     {"ListenMessageQueue=/a/b", "not the name of a message queue, such as /queue"},
     {"SocketProtocol=tcp", "none of udplite, sctp"},
     {"BindIPv6Only=maybe", "none of default, both, ipv6-only, no, yes"},
@@ -353,6 +371,7 @@ const bad bad_settings[] = {
     {"RemoveOnStop=maybe", no_boolean},
     {"FileDescriptorName=a:b", no_name},
     {"FileDescriptorName=\u00e4", no_name},
+    {"FileDescriptorName=a%Z", no_specifier, 1},
     {"Accept=2", no_boolean},
     {"MaxConnections=x", no_number},
     {"MaxConnectionsPerSource=1.5", no_number},
@@ -361,6 +380,7 @@ const bad bad_settings[] = {
     {"Service=web", "not the name of a service unit"},
     {"Service=web.socket", "not the name of a service unit"},
     {"Service=web@.service", "not the name of a service unit"},
+    {"Service=%Z", no_specifier},
     {"Writable=x", no_boolean},
     {"FlushPending=x", no_boolean},
     {"PassFileDescriptorsToExec=x", no_boolean},
@@ -407,6 +427,7 @@ TEST(socket_unit, malformed_values_are_reported_where_they_are) {
     const lines expected = {"3:" + std::to_string(column) + ": error: " + std::string(setting) + ": " +
                             std::string(problem)};
     EXPECT_EQ(read.problems, expected);
+    EXPECT_EQ(read.unit.listens.size(), 1U) << setting;
   }
 }
 
@@ -447,11 +468,13 @@ TEST(socket_unit, unknown_setting_is_an_error) {
   EXPECT_THAT(read_socket(with("[Service]\nExecStart=/x")).problems,
               ElementsAre("4:1: error: [Service] ExecStart= is not supported"));
   EXPECT_THAT(read_socket(with("[Unit]\nFoo=1")).problems, ElementsAre("4:1: error: [Unit] Foo= is not supported"));
+  EXPECT_THAT(read_socket(with("Description=x")).problems,
+              ElementsAre("3:1: error: [Socket] Description= is not supported"));
 }
 
 TEST(socket_unit, settings_that_are_not_enforced_share_one_warning) {
-  EXPECT_THAT(read_socket(with("SmackLabel=x\nPollLimitBurst=3\nBacklog=5\nSmackLabel=y")).problems,
-              ElementsAre("3:1: warning: not enforced: SmackLabel=, PollLimitBurst="));
+  EXPECT_THAT(read_socket(with("SmackLabel=x\nPollLimitBurst=3\nBacklog=5\nSmackLabel=y\nXAttrListen=z")).problems,
+              ElementsAre("3:1: warning: not enforced: SmackLabel=, PollLimitBurst=, XAttrListen="));
 }
 
 TEST(socket_unit, start_limit_has_no_effect) {
@@ -508,6 +531,10 @@ TEST(socket_unit, accept_needs_sockets_that_accept) {
   EXPECT_THAT(read_socket("[Socket]\nAccept=yes\nListenStream=80\nListenDatagram=80\nListenFIFO=/f\n").problems,
               ElementsAre("4:16: error: Accept=yes is possible for stream and sequential-packet sockets only",
                           "5:12: error: Accept=yes is possible for stream and sequential-packet sockets only"));
+}
+
+TEST(socket_unit, accept_is_possible_for_sequential_packets) {
+  EXPECT_THAT(read_socket(with("Accept=yes\nListenSequentialPacket=@a")).problems, IsEmpty());
 }
 
 TEST(socket_unit, accept_excludes_a_named_service) {

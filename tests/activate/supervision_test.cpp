@@ -16,6 +16,8 @@
 namespace {
 
 using namespace std::chrono_literals;
+using sd::activate::describe_status;
+using sd::activate::exceeded_trigger_limit;
 using sd::activate::is_restarted;
 using sd::activate::is_success;
 using sd::activate::lacks_resources;
@@ -24,7 +26,9 @@ using sd::activate::rate_limit;
 using sd::activate::restart_policy;
 using sd::activate::service_result;
 using sd::activate::service_unit;
+using sd::activate::shell_status;
 using sd::activate::start_pauses;
+using sd::activate::to_text;
 
 service_result ended(outcome how, std::optional<int> main_status = {}) { return {how, 0, "", false, main_status}; }
 
@@ -79,8 +83,16 @@ TEST(supervision, status_of_the_main_process_overrides_the_policy) {
   EXPECT_TRUE(is_restarted(unit, ended(outcome::success, exited(0))));
   EXPECT_FALSE(is_restarted(unit, ended(outcome::signal, SIGKILL)));
   EXPECT_TRUE(is_restarted(unit, ended(outcome::success, SIGTERM)));
+  EXPECT_FALSE(is_restarted(unit, ended(outcome::success, SIGHUP)));
   EXPECT_TRUE(is_restarted(unit, ended(outcome::signal, SIGSEGV)));
   EXPECT_TRUE(is_restarted(unit, ended(outcome::exit_code))) << "a command failed before the main process was started";
+}
+
+TEST(supervision, status_is_described_and_becomes_that_of_a_shell) {
+  EXPECT_EQ(describe_status(exited(3)), "exited with status 3");
+  EXPECT_EQ(shell_status(exited(3)), 3);
+  EXPECT_EQ(describe_status(SIGKILL), "killed by SIGKILL");
+  EXPECT_EQ(shell_status(SIGKILL), 137);
 }
 
 /// The list of systemd.service(5).
@@ -121,6 +133,13 @@ TEST(supervision, limit_without_interval_or_burst_admits_everything) {
     EXPECT_FALSE(limit.is_set());
     for (int i = 0; i < 100; ++i) EXPECT_TRUE(limit.admits({}));
   }
+}
+
+TEST(supervision, text_of_a_limit_has_its_burst_and_its_interval) {
+  EXPECT_EQ(to_text(rate_limit(10s, 5)), "5 times in 10 s");
+  EXPECT_EQ(exceeded_trigger_limit("web.socket", rate_limit(2s, 20)),
+            "web.socket: traffic starts the service more often than 20 times in 2 s, which TriggerLimitBurst= and "
+            "TriggerLimitIntervalSec= allow; the sockets are closed");
 }
 
 TEST(supervision, pauses_double_until_a_run_is_long_enough) {

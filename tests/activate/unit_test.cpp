@@ -47,7 +47,9 @@ class unit_directory : public testing::Test {
   /// Returns the problems of a unit, without the path of the directory.
   [[nodiscard]] lines problems_of(const std::string& name) const {
     diagnostics problems;
-    EXPECT_THAT(read_unit(there_ / name, problems).assignments, IsEmpty());
+    const auto whole = read_unit(there_ / name, problems);
+    EXPECT_EQ(whole.path, there_ / name);
+    EXPECT_THAT(whole.assignments, IsEmpty());
     lines all;
     for (const auto& each : problems.all()) {
       auto text = to_string(each);
@@ -79,6 +81,7 @@ TEST_F(unit_directory, drop_ins_follow_in_the_order_of_their_names) {
   write("web.socket.d/10-a.conf", "[Socket]\nA=2\n");
   write("web.socket.d/30-c", "[Socket]\nA=4\n");
   write("web.service.d/40-d.conf", "[Socket]\nA=5\n");
+  write("web@.socket.d/50-e.conf", "[Socket]\nA=6\n");
   EXPECT_THAT(values_of("web.socket"), ElementsAre("A=1", "A=2", "A=3"));
 }
 
@@ -99,6 +102,7 @@ TEST_F(unit_directory, drop_in_can_reset_a_list) {
   write("web.socket.d/a.conf", "[Socket]\nListenStream=\nListenStream=81\n");
   diagnostics problems;
   const auto whole = read_unit(there_ / "web.socket", problems);
+  EXPECT_EQ(whole.text->name, there_ / "web.socket");
   const auto socket = sd::activate::read_socket_unit(whole, problems);
   ASSERT_EQ(socket.listens.size(), 1U);
   EXPECT_EQ(socket.listens[0].where, "81");
@@ -113,9 +117,11 @@ TEST_F(unit_directory, hidden_and_empty_drop_ins_do_no_harm) {
 }
 
 TEST_F(unit_directory, drop_ins_that_cannot_be_read_are_reported) {
-  write("web.socket", "");
-  std::filesystem::create_directory_symlink("web.socket.d", there_ / "web.socket.d");
-  EXPECT_THAT(problems_of("web.socket"), ElementsAre("web.socket.d: error: Too many levels of symbolic links\n"));
+  for (const std::string name : {"web.socket", "web@.socket"}) {
+    write(name, "");
+    std::filesystem::create_directory_symlink(name + ".d", there_ / (name + ".d"));
+    EXPECT_THAT(problems_of(name), ElementsAre(name + ".d: error: Too many levels of symbolic links\n"));
+  }
 }
 
 TEST_F(unit_directory, instance_is_read_from_its_template) {
@@ -144,6 +150,15 @@ TEST_F(unit_directory, unit_that_is_a_symbolic_link_has_the_drop_ins_of_both_nam
   write("syslog.service.d/b.conf", "[Service]\nUMask=3\n");
   std::filesystem::create_symlink("rsyslog.service", there_ / "syslog.service");
   EXPECT_THAT(values_of("syslog.service"), ElementsAre("UMask=1", "UMask=2", "UMask=3"));
+}
+
+TEST_F(unit_directory, symbolic_link_without_a_target_has_no_other_drop_ins) {
+  write(".d/a.conf", "[Socket]\nA=1\n");
+  std::filesystem::create_symlink("missing", there_ / "web.socket");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(there_.path());
+  EXPECT_THAT(problems_of("web.socket"), ElementsAre("web.socket: error: No such file or directory\n"));
+  std::filesystem::current_path(before);
 }
 
 TEST_F(unit_directory, drop_ins_of_an_instance_replace_those_of_the_template_with_the_same_name) {
