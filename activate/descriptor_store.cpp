@@ -84,7 +84,8 @@ bool descriptor_store::contains(int fd, const detail::os::file& what) const {
 
 void descriptor_store::add(unique_fd fd, const std::string& name, bool is_watched) {
   detail::os::file what;
-  if (detail::os::status(fd.get(), what) < 0 || contains(fd.get(), what)) return;
+  // A descriptor that cannot be examined is kept, although it may be a copy.
+  if (detail::os::status(fd.get(), what) == 0 && contains(fd.get(), what)) return;
   epoll_event event{};
   event.data.fd = fd.get();
   // Files that are not pollable stay until they are removed.
