@@ -115,12 +115,11 @@ struct preparation {
     }
     if (unit->nice && begin(::setpriority(PRIO_PROCESS, 0, *unit->nice) < 0, "set the nice value")) return true;
     if (!oom_score_adjust.empty()) {
-      const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+      const unique_fd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
       const auto size = oom_score_adjust.size();
-      const bool is_written = fd >= 0 && ::write(fd, oom_score_adjust.data(), size) == static_cast<ssize_t>(size);
+      const bool is_written = file && ::write(file.get(), oom_score_adjust.data(), size) == static_cast<ssize_t>(size);
       // A service does without it, as under systemd, if this process lacks the privilege.
       if (begin(!is_written && errno != EACCES && errno != EPERM, "set the OOM score")) return true;
-      ::close(fd);
     }
     if (unit->umask) ::umask(*unit->umask);
     return false;
