@@ -123,6 +123,9 @@ const std::vector<permitted>& permissions() {
       {"newfstatat s*", "", "leaves the file s"},
       // A directory that cannot be examined counts as missing. The error is that of the attempt to make it.
       {"newfstatat . #1", "", "does not report the failure"},
+      // As if there were no drop-ins.
+      {"openat web.socket.d #0", "ENOENT", ""},
+      {"getdents64 #0", "ENOENT", ""},
       // The error is that such a socket cannot be observed.
       {"getsockopt *", "", "does not report the failure"},
       // ESRCH says that the process has ended, so nothing is sent again to one that has not.
