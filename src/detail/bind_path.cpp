@@ -52,10 +52,11 @@ class new_directories {
     }
     if (result >= 0) return 0;
     os::file there;
-    if (os::status(directory.c_str(), there) == 0 && there.type == os::file_type::directory) return 0;
+    const int status = os::status(directory.c_str(), there);
+    if (status == 0 && there.type == os::file_type::directory) return 0;
     succeeded(result, "make directory", directory, why);
-    // Another process may have removed a directory that was there a moment ago. If it is another file, it stays one.
-    return result == -EEXIST ? -ENOENT : result;
+    // Another process may have removed a directory that was there a moment ago.
+    return result == -EEXIST && status == -ENOENT ? -ENOENT : result;
   }
 
   void keep() noexcept { made_.clear(); }

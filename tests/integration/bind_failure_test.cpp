@@ -438,6 +438,17 @@ TEST_F(traced, mode_is_changed_without_proc) {
   EXPECT_EQ(mode, 0600U);
 }
 
+TEST_F(traced, file_in_the_place_of_a_directory_is_not_tried_again) {
+  const scratch directory;
+  std::ofstream(directory / "file").close();
+  const auto failed = run(directory / "file/s", {});
+  EXPECT_EQ(failed.said.at("what"), "make directory " + directory / "file: File exists");
+  const std::regex mkdir("mkdir(at)?\\(.*");
+  EXPECT_EQ(std::count_if(failed.calls.begin(), failed.calls.end(),
+                          [&](const auto& call) { return std::regex_match(call, mkdir); }),
+            1);
+}
+
 /// As if another process removed the directory right after it was found to exist.
 TEST_F(traced, directory_that_disappears_is_made_again) {
   const scratch directory;
