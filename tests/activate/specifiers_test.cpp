@@ -3,6 +3,7 @@
 
 #include "directory.hpp"
 #include "failing_call.hpp"
+#include "shell.hpp"
 
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -14,7 +15,6 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -218,11 +218,9 @@ TEST(specifiers, architecture_is_that_of_the_personality) {
 /// Returns the value of a variable that a shell reads from a file. Empty if it is not there.
 std::string read_by_shell(const std::string& path, const std::string& name) {
   const std::string command = "unset " + name + "; [ ! -e " + path + " ] || . " + path + "; printf %s \"$" + name + '"';
-  FILE* const shell = ::popen(command.c_str(), "re");
-  std::array<char, 4096> text{};
-  const auto size = std::fread(text.data(), 1, text.size(), shell);
-  EXPECT_EQ(::pclose(shell), 0) << command;
-  return {text.data(), size};
+  const auto [status, text] = sd::test::run(command);
+  EXPECT_EQ(status, 0) << command;
+  return text;
 }
 
 TEST(specifiers, operating_system_is_that_of_os_release) {

@@ -4,13 +4,11 @@
 // The examples of examples/frameworks, and how a client talks to each.
 
 #include "client.hpp"
+#include "shell.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cctype>
-#include <cstdio>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -71,15 +69,6 @@ inline std::string test_name(std::string text) {
   return text;
 }
 
-/// Runs a command and returns its output.
-inline std::string run(const std::string& command) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "re"), ::pclose);
-  std::string output;
-  std::array<char, 256> buffer;
-  while (const auto n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) output.append(buffer.data(), n);
-  return output;
-}
-
 /// Has a client talk to the server at the address, and expects the right reply.
 inline void talk(const example& server, const std::string& where) {
   if (server.speaks == protocol::echo) {
@@ -87,9 +76,9 @@ inline void talk(const example& server, const std::string& where) {
   } else if (server.speaks == protocol::http) {
     // curl takes the path of a unix socket as an option.
     const auto url = where.front() == '/' ? "--unix-socket " + where + " http://localhost/" : "http://" + where + '/';
-    EXPECT_EQ(run("curl --silent --show-error --max-time 20 --noproxy '*' " + url), "hello\n");
+    EXPECT_EQ(run("curl --silent --show-error --max-time 20 --noproxy '*' " + url).output, "hello\n");
   } else {
-    EXPECT_EQ(run(EXAMPLES "/" + server.framework + '/' + server.client + ' ' + where), "hello\n");
+    EXPECT_EQ(run(EXAMPLES "/" + server.framework + '/' + server.client + ' ' + where).output, "hello\n");
   }
 }
 

@@ -3,33 +3,18 @@
 
 #include "waiting.hpp"
 
-#include <sys/wait.h>
-
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <system_error>
 
 namespace sd::test {
 
 namespace {
 
-std::string first_line(const outcome& result) { return result.output.substr(0, result.output.find('\n')); }
+std::string first_line(const shell_outcome& result) { return result.output.substr(0, result.output.find('\n')); }
 
 }  // namespace
-
-outcome run(const std::string& command) {
-  FILE* const child = ::popen(command.c_str(), "re");
-  if (child == nullptr) throw std::system_error(errno, std::generic_category(), "popen");
-  outcome result;
-  for (int c = 0; (c = std::fgetc(child)) != EOF;) result.output += static_cast<char>(c);
-  const int status = ::pclose(child);
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
-}
 
 void systemctl(const std::string& arguments) {
   const auto result = run("systemctl " + arguments + " 2>&1");

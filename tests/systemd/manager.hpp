@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include "shell.hpp"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -8,14 +10,6 @@
 #include <vector>
 
 namespace sd::test {
-
-struct outcome {
-  int status = -1;  ///< exit status
-  std::string output;
-};
-
-/// Runs a shell command.
-outcome run(const std::string& command);
 
 /// Runs systemctl, and expects that it succeeds.
 void systemctl(const std::string& arguments);
