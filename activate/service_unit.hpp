@@ -144,7 +144,7 @@ struct service_unit {
   [[nodiscard]] bool can_reload() const noexcept { return type == service_type::notify_reload || !reload.empty(); }
   [[nodiscard]] bool has_store() const noexcept { return most_stored_descriptors != 0; }
   [[nodiscard]] bool has_watchdog() const noexcept { return watchdog != period::zero() && watchdog != infinity; }
-  /// Returns whether processes that do not stop are killed with SIGKILL.
+  /// Returns whether processes that do not stop in time are killed.
   [[nodiscard]] bool may_be_killed() const noexcept { return kill != kill_mode::none && send_sigkill; }
   /// Returns whose messages count: at least those of the main process if they are needed.
   [[nodiscard]] notify_access effective_access() const noexcept {

@@ -146,12 +146,8 @@ void session::signal(int number) const {
 }
 
 void session::await_end(const std::string& process) const {
-  constexpr auto longest = 500ms;
-  const auto deadline = std::chrono::steady_clock::now() + longest;
-  while (!has_ended && !process.empty() && ::kill(std::stoi(process), 0) == 0) {
-    if (std::chrono::steady_clock::now() > deadline) return;
-    std::this_thread::sleep_for(1ms);
-  }
+  if (process.empty()) return;
+  holds_within(500ms, 1ms, [&] { return has_ended || ::kill(std::stoi(process), 0) < 0; });
 }
 
 void session::settle(std::size_t children) {

@@ -414,10 +414,15 @@ constexpr std::uint32_t ext4 = 0xef53;
 constexpr std::uint32_t tmpfs = 0x01021994;
 constexpr std::uint32_t btrfs = 0x9123683e;
 
+os::file file_with(std::uint64_t inode, std::uint64_t device) {
+  os::file result;
+  result.inode = inode;
+  result.device = device;
+  return result;
+}
+
 TEST(names_file, compares_the_number_and_the_device) {
-  os::file there;
-  there.inode = (std::uint64_t{1} << 32U) + 1234;  // the kernel names the lower half
-  there.device = makedev(8, 1);
+  const auto there = file_with((std::uint64_t{1} << 32U) + 1234, makedev(8, 1));  // the kernel names the lower half
   EXPECT_EQ(names(reply(bound_file(1234, 8, 1)), there, ext4), 1);
   EXPECT_EQ(names(reply(bound_file(1235, 8, 1)), there, ext4), 0);
   EXPECT_EQ(names(reply(bound_file(1234, 9, 1)), there, ext4), 0);
@@ -426,9 +431,7 @@ TEST(names_file, compares_the_number_and_the_device) {
 }
 
 TEST(names_file, device_may_differ_if_the_file_system_has_none) {
-  os::file there;
-  there.inode = 1234;
-  there.device = makedev(0, 40);
+  const auto there = file_with(1234, makedev(0, 40));
   EXPECT_EQ(names(reply(bound_file(1234, 0, 40)), there, tmpfs), 1);
   EXPECT_EQ(names(reply(bound_file(1234, 0, 41)), there, tmpfs), 0);
   EXPECT_EQ(names(reply(bound_file(1234, 0, 41)), there, btrfs), 1);
@@ -437,9 +440,7 @@ TEST(names_file, device_may_differ_if_the_file_system_has_none) {
 }
 
 TEST(names_file, other_attributes_are_skipped) {
-  os::file there;
-  there.inode = 1234;
-  there.device = makedev(8, 1);
+  const auto there = file_with(1234, makedev(8, 1));
   const auto file = bound_file(1234, 8, 1);
   EXPECT_EQ(names(reply(attribute(UNIX_DIAG_NAME, "/path") + file), there, ext4), 1);
   EXPECT_EQ(names(reply(attribute(UNIX_DIAG_NAME, "") + file), there, ext4), 1);
