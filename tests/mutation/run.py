@@ -121,8 +121,9 @@ def work() -> None:
             memory.write(task['mutant'].to_bytes(4, sys.byteorder) + bytes(SIZE - 4))
             begin = time.monotonic()
             with open('/tmp/output', 'w+b') as output:
+                # A mutant that sends a signal to its process group would reach those outside of the namespace, too.
                 process = subprocess.Popen(task['command'], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                           cwd='/tmp')
+                                           cwd='/tmp', start_new_session=True)
                 try:
                     status = process.wait(task['timeout'])
                 except subprocess.TimeoutExpired:
