@@ -170,8 +170,12 @@ TEST(activation_options, environment_has_no_empty_entries) {
   sd::activation_options options;
   options.inherits_environment = false;
   options.sets_listen_pid = false;
-  sd::activation program({"cat", "/proc/self/environ"}, sockets(1), {}, options);
-  EXPECT_EQ(printed(program), "LISTEN_FDS=1\0"s);
+  const std::vector<std::string> show = {"cat", "/proc/self/environ"};
+  sd::activation without_pid(show, sockets(1), {}, options);
+  EXPECT_EQ(printed(without_pid), "LISTEN_FDS=1\0"s);
+  options.sets_listen_pid = true;
+  sd::activation without_descriptors(show, {}, {{"A", "b"}}, options);
+  EXPECT_EQ(printed(without_descriptors), "A=b\0"s);
 }
 
 TEST(activation, close_on_exec_descriptors_are_not_inherited) {
