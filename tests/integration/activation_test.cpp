@@ -529,6 +529,24 @@ TEST(spawn, allocates_nothing) {
   for (const int pid : pids) EXPECT_EQ(wait_for(pid), 0);
 }
 
+/// Executes the program in a child that has no memory left. Returns the exit status of the program, or 1 if there is no
+/// such program.
+int status_without_memory(sd::activation program) {
+  const int child = check(::fork(), "fork");
+  if (child == 0) {
+    sd::test::allocations_left = 0;
+    const auto error = program.exec();
+    ::_exit(error == system_error(ENOENT) && sd::test::allocations_left == 0 ? 1 : 2);
+  }
+  return wait_for(child);
+}
+
+TEST(exec, allocates_nothing) {
+  const auto fds = sockets(3);
+  EXPECT_EQ(status_without_memory({{"true"}, fds}), 0);
+  EXPECT_EQ(status_without_memory({{"/nowhere/program"}, fds}), 1);
+}
+
 // --- signals ---------------------------------------------------------------------------------------------------------
 
 /// Blocks and ignores signals, real-time ones included, and restores everything in the end.
