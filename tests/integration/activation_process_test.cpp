@@ -442,6 +442,7 @@ TEST(threads, descriptors_that_another_forked_child_holds_do_not_block_spawn) {
 TEST(threads, cancellation_waits_until_spawn_has_returned) {
   if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer's calls are cancellation points";
   static std::atomic<int> reached{0};
+  static std::atomic<int> state{-1};
   const auto run = [](void*) -> void* {
     sd::activation sound({"true"}, {});
     sd::activation broken({"/nowhere/program"}, {});
@@ -453,7 +454,9 @@ TEST(threads, cancellation_waits_until_spawn_has_returned) {
     broken.spawn(ec);
     pids[1] = sound.spawn(none, ec);
     broken.spawn(none, ec);
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+    int state_after = -1;
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state_after);
+    state = state_after;
     for (const int pid : pids) reached += wait_for(pid) == 0 ? 1 : 0;
     ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
     ::pthread_testcancel();
@@ -466,6 +469,7 @@ TEST(threads, cancellation_waits_until_spawn_has_returned) {
   ASSERT_EQ(::pthread_join(thread, &result), 0);
   EXPECT_EQ(result, PTHREAD_CANCELED);
   EXPECT_EQ(reached, 2);
+  EXPECT_EQ(state, PTHREAD_CANCEL_ENABLE);
 }
 
 TEST(threads, keep_their_privileges_when_a_preparation_drops_its_own) {

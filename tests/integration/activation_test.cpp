@@ -749,6 +749,7 @@ TEST(preparation, killed_child_is_ecanceled) {
 TEST(preparation, program_that_it_executes_itself_is_killed) {
   sd::activation program({"true"}, {});
   const auto sleep = []() noexcept {
+    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_IGN);
     ::execl("/bin/sleep", "sleep", "1000", nullptr);
     return errno;
   };
