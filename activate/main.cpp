@@ -20,7 +20,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <new>
 #include <system_error>
 
 namespace {
@@ -44,6 +46,12 @@ void ignore_nsswitch_if_static() {
 #endif
 }
 
+/// Allocates no memory. Returns the exit status.
+int report_failure(const char* reason) noexcept {
+  static_cast<void>(std::fprintf(stderr, "sd-activate: error: %s\n", reason));
+  return exit_failure;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -63,7 +71,8 @@ int main(int argc, char** argv) try {
     return exit_usage;
   }
   return run(what, event_log(options.level, options.json_fd));
+} catch (const std::bad_alloc&) {
+  return report_failure(std::strerror(ENOMEM));
 } catch (const std::exception& error) {
-  static_cast<void>(std::fprintf(stderr, "sd-activate: error: %s\n", error.what()));
-  return sd::activate::exit_failure;
+  return report_failure(error.what());
 }
