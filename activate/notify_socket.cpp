@@ -61,6 +61,9 @@ std::optional<notification> notify_socket::receive() {
   static std::string text(longest_message, '\0');
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(detail::os::most_attached * sizeof(int))>
       control;
+  // Before there are descriptors, which would be lost.
+  notification result;
+  result.fds.reserve(detail::os::most_attached);
   while (true) {
     iovec piece{text.data(), text.size()};
     msghdr message{};
@@ -71,7 +74,6 @@ std::optional<notification> notify_socket::receive() {
     const auto size = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return std::nullopt;
-    notification result;
     take_control_data(message, result);
     result.lacks_descriptors = (message.msg_flags & MSG_CTRUNC) != 0;
     if ((message.msg_flags & MSG_TRUNC) != 0) result.pid = 0;

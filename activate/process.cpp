@@ -189,6 +189,7 @@ class shared_pointer_to_text {
 class standard_streams {
  public:
   standard_streams(const service_unit& unit, const process_details& details) : details_(details) {
+    files_.reserve(numbers_.size());  // Without memory for it, a new descriptor would be lost.
     numbers_[0] = open(unit.input, O_RDONLY, -1);
     const auto& input = unit.input.where;
     const bool is_passed = input == stream_kind::socket || input == stream_kind::named_fd;
