@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Every system call of sd-activate fails once, in a few scenarios.
+// Every system call and every allocation of sd-activate fails once, in a few scenarios.
 #include "activate_run.hpp"
 
 #include <sys/prctl.h>
@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdint>
 #include <iostream>
 #include <set>
 #include <string>
@@ -169,39 +171,44 @@ bool is_permitted(const std::string& call, const std::string& error, const std::
 
 class activate_enumerator {
  public:
-  activate_enumerator(bool is_quick, bool is_verbose, std::string directory)
-      : is_quick_(is_quick), is_verbose_(is_verbose), directory_(std::move(directory)) {}
+  explicit activate_enumerator(const selection& what)
+      : is_quick_(what.options.count("--quick") != 0),
+        is_verbose_(what.options.count("--verbose") != 0),
+        fails_calls_(what.options.count("--allocations") == 0),
+        directory_(what.directory) {}
 
   void enumerate(const activate_scenario& which) {
     ++scenarios_;
     usual_.clear();
-    const auto first = run(which, std::nullopt);
+    const auto first = run(which, {});
     usual_ = first.descriptors;
     // The number of some calls depends on time, such as those that wait. Only those of each run are counted.
     auto calls = keys_of(first);
     constexpr int runs = 3;
     for (int i = 1; i < runs; ++i) {
-      const auto again = run(which, std::nullopt);
+      const auto again = run(which, {});
       report(which, "without a failure", verdict_without_failure(which, again));
       const auto others = keys_of(again);
       for (auto each = calls.begin(); each != calls.end();)
         each = others.count(each->first) != 0 ? ++each : calls.erase(each);
     }
+    if (!fails_calls_) calls.clear();
     for (const auto& [_, call] : calls) {
       const auto tried = errors_to_try(call, is_quick_);
       if (tried.empty() || (is_quick_ && call.index != 0)) continue;
       ++calls_;
       for (const int error : tried) inject(which, call, error);
     }
+    fail_allocations(which);
   }
 
   [[nodiscard]] int print_summary() const {
     std::cout << scenarios_ << " scenarios, " << calls_ << " system calls, " << injections_ << " failures of them ("
-              << in_children_ << " in a child): sd-activate ended with an error after " << ended_
-              << ", refused a client after " << refused_ << ", and served all of them after " << served_ << "; "
-              << not_reached_ << " calls did not occur\n"
+              << in_children_ << " in a child), " << allocations_ << " failures of allocations from " << places_.size()
+              << " places: sd-activate ended with an error after " << ended_ << ", refused a client after " << refused_
+              << ", and served all of them after " << served_ << "; " << not_reached_ << " did not occur\n"
               << failures_ << " violations\n";
-    return failures_ == 0 && injections_ > 0 ? 0 : 1;
+    return failures_ == 0 && injections_ + allocations_ > 0 ? 0 : 1;
   }
 
  private:
@@ -213,8 +220,8 @@ class activate_enumerator {
     return all;
   }
 
-  activate_outcome run(const activate_scenario& which, const std::optional<fault>& fault) {
-    return run_activate(which, directory_ + "/run", fault, usual_);
+  activate_outcome run(const activate_scenario& which, const activate_fault& fault) {
+    return run_activate(which, directory_, fault, usual_);
   }
 
   static words verdict_without_failure(const activate_scenario& which, const activate_outcome& got) {
@@ -232,7 +239,7 @@ class activate_enumerator {
     const fault failure{call.process, call.index, error, text};
     constexpr int attempts = 4;
     activate_outcome got;
-    for (int i = 0; i < attempts && !got.seen.injected; ++i) got = run(which, failure);
+    for (int i = 0; i < attempts && !got.seen.injected; ++i) got = run(which, {failure});
     ++injections_;
     if (call.process > 0) ++in_children_;
     const auto where =
@@ -242,24 +249,59 @@ class activate_enumerator {
       if (is_verbose_) std::cout << which.name << ": " << where << ": did not occur\n";
       return;
     }
-    auto all = got.violations;
-    if (got.status >= 128) all.push_back("is killed by signal " + std::to_string(got.status - 128));
-    if (got.status == 0 && (which.status != 0 || got.has_ended_early)) all.emplace_back("ends without an error");
     const bool is_message = call.number == SYS_write && call.arguments[0] == STDERR_FILENO;
-    const bool needs_message = got.status != which.status || got.clients_without_reply != 0;
-    if (needs_message && !is_message && got.errors.find(std::generic_category().message(error)) == std::string::npos) {
-      all.emplace_back("does not report the failure");
-    }
-    if (error == EINTR && needs_message) all.emplace_back("does not make the call again");
-    ++(got.status != which.status ? ended_ : got.clients_without_reply != 0 ? refused_ : served_);
+    auto all = verdict(which, got, is_message ? 0 : error);
+    if (error == EINTR && is_unusual(which, got)) all.emplace_back("does not make the call again");
     all.erase(std::remove_if(all.begin(), all.end(),
                              [&](const std::string& each) { return is_permitted(number, name, each); }),
               all.end());
     report(which, where, all, got.errors);
-    if (is_verbose_) {
-      std::cout << "  " << which.name << ": " << where << ": status " << got.status << ", " << got.clients_without_reply
-                << " without reply: " << got.errors << '\n';
+    if (is_verbose_) print(which, where, got);
+  }
+
+  /// Lets one allocation fail from each place from which no other one has failed yet.
+  void fail_allocations(const activate_scenario& which) {
+    const auto usual = run(which, {{}, INT_MAX});
+    if (usual.allocations.empty()) return report(which, "without a failure", {"allocates nothing"});
+    std::vector<int> numbers;
+    for (const auto& [number, place] : usual.allocations) {
+      if (places_.insert(place).second) numbers.push_back(number);
     }
+    constexpr std::size_t tried_quickly = 20;
+    const auto step = is_quick_ ? numbers.size() / tried_quickly + 1 : 1;
+    for (std::size_t i = 0; i < numbers.size(); i += step) {
+      const auto got = run(which, {{}, numbers[i]});
+      const auto where = "allocation " + std::to_string(numbers[i]) + " fails";
+      if (got.allocations_left >= 0) {
+        ++not_reached_;
+        continue;
+      }
+      ++allocations_;
+      report(which, where, verdict(which, got, ENOMEM), got.errors);
+      if (is_verbose_) print(which, where, got);
+    }
+  }
+
+  static bool is_unusual(const activate_scenario& which, const activate_outcome& got) {
+    return got.status != which.status || got.clients_without_reply != 0;
+  }
+
+  /// Counts how sd-activate has ended. Returns what must not happen after a failure.
+  ///
+  /// @param error The errno whose text sd-activate reports if it refuses a client or ends. 0 if it cannot report it.
+  words verdict(const activate_scenario& which, const activate_outcome& got, int error) {
+    auto all = got.violations;
+    if (got.status >= 128) all.push_back("is killed by signal " + std::to_string(got.status - 128));
+    if (got.status == 0 && (which.status != 0 || got.has_ended_early)) all.emplace_back("ends without an error");
+    const bool is_reported = got.errors.find(std::generic_category().message(error)) != std::string::npos;
+    if (is_unusual(which, got) && error != 0 && !is_reported) all.emplace_back("does not report the failure");
+    ++(got.status != which.status ? ended_ : got.clients_without_reply != 0 ? refused_ : served_);
+    return all;
+  }
+
+  static void print(const activate_scenario& which, const std::string& where, const activate_outcome& got) {
+    std::cout << "  " << which.name << ": " << where << ": status " << got.status << ", " << got.clients_without_reply
+              << " without reply: " << got.errors << '\n';
   }
 
   void report(const activate_scenario& which, const std::string& where, const words& violations,
@@ -274,12 +316,15 @@ class activate_enumerator {
 
   bool is_quick_;
   bool is_verbose_;
+  bool fails_calls_;  ///< or only allocations
   std::string directory_;
   std::vector<words> usual_;
   int scenarios_ = 0;
   int calls_ = 0;
   int injections_ = 0;
   int in_children_ = 0;
+  int allocations_ = 0;
+  std::set<std::uint64_t> places_;
   int ended_ = 0;
   int refused_ = 0;
   int served_ = 0;
@@ -291,9 +336,7 @@ int enumerate_activate(int argc, char** argv) {
   const auto all = scenarios();
   return run_selected(names_of(all), argc, argv, [&](const selection& what) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    const bool is_quick = what.options.count("--quick") != 0;
-    const bool is_verbose = what.options.count("--verbose") != 0;
-    return enumerate_by(activate_enumerator(is_quick, is_verbose, what.directory), all, what.scenarios);
+    return enumerate_by(activate_enumerator(what), all, what.scenarios);
   });
 }
 

@@ -183,8 +183,12 @@ void session::stop() {
   signal(SIGKILL);
 }
 
-activate_outcome run_activate(const activate_scenario& which, const std::string& directory,
-                              const std::optional<fault>& fault, const std::vector<words>& usual_descriptors) {
+activate_outcome run_activate(const activate_scenario& which, const std::string& parent, const activate_fault& fault,
+                              const std::vector<words>& usual_descriptors) {
+  const auto allocations = parent + "/allocations";
+  fs::remove(allocations);
+  if (fault.allocation) std::ofstream(allocations) << *fault.allocation << '\n';
+  const auto directory = parent + "/run";
   fs::remove_all(directory);
   fs::create_directory(directory);
   fs::permissions(directory, fs::perms(0755));
@@ -222,9 +226,10 @@ activate_outcome run_activate(const activate_scenario& which, const std::string&
           ::dup2(errors.get(), STDERR_FILENO);
           ::close_range(STDERR_FILENO + 1, highest_descriptor, 0);
           if (::chdir(directory.c_str()) < 0) ::_exit(4);
+          if (fault.allocation) ::setenv("SD_TEST_ALLOCATIONS", allocations.c_str(), 1);
           execute_traced(command);
         },
-        fault, directory, patience_of_tracer);
+        fault.call, directory, patience_of_tracer);
   } catch (const std::exception& error) {
     client.signal(SIGKILL);
     failure = error.what();
@@ -247,6 +252,10 @@ activate_outcome run_activate(const activate_scenario& which, const std::string&
   result.descriptors = client.descriptors();
   result.has_ended_early = client.has_ended_early();
   result.clients_without_reply = client.clients_without_reply();
+  std::ifstream file(allocations);
+  int number = 0;
+  if (fault.allocation && result.status < 128 && file >> number) result.allocations_left = number;
+  for (std::uint64_t place = 0; file >> number >> place;) result.allocations.emplace_back(number, place);
   return result;
 }
 

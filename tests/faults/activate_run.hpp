@@ -8,13 +8,15 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-// One run of sd-activate, with a client, in which one system call may fail.
+// One run of sd-activate, with a client, in which one system call or one allocation may fail.
 namespace sd::test {
 
 /// The client of sd-activate, and what it observes. It runs in another thread than the tracer.
@@ -81,11 +83,21 @@ struct activate_outcome {
   std::string errors;  ///< what sd-activate has written
   int status = 0;      ///< its exit status, or 128 + the signal
   int clients_without_reply = 0;
-  bool has_ended_early = false;  ///< before it was asked to
+  bool has_ended_early = false;              ///< before it was asked to
+  std::optional<int> allocations_left = {};  ///< Of those that succeed before one fails. Negative if it has failed.
+                                             ///< Empty if `fault` has none, or if sd-activate was killed.
+  std::vector<std::pair<int, std::uint64_t>> allocations = {};  ///< If `fault.allocation` is INT_MAX: the first one
+                                                                ///< from each place, and the number of the place.
 };
 
-/// Runs the scenario in a directory, which is emptied.
-activate_outcome run_activate(const activate_scenario& which, const std::string& directory,
-                              const std::optional<fault>& fault, const std::vector<words>& usual_descriptors);
+/// What fails in a run.
+struct activate_fault {
+  std::optional<fault> call = {};
+  std::optional<int> allocation = {};  ///< the number of allocations that succeed before one fails
+};
+
+/// Runs the scenario in the directory `run` of this directory, which is emptied.
+activate_outcome run_activate(const activate_scenario& which, const std::string& directory, const activate_fault& fault,
+                              const std::vector<words>& usual_descriptors);
 
 }  // namespace sd::test

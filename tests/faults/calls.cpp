@@ -175,6 +175,7 @@ const std::map<long, entry>& harmless() {
   static const std::map<long, entry> all = {
       {SYS_getpid, {"getpid", {}, -1, true}},
       {SYS_gettid, {"gettid", {}, -1, true}},
+      {SYS_tgkill, {"tgkill", {}, -1, true}},  // of abort(3)
       {SYS_getppid, {"getppid", {}, -1, true}},
       {SYS_getpgid, {"getpgid", {}, -1, true}},
       {SYS_getuid, {"getuid", {}, -1, true}},
