@@ -9,6 +9,7 @@
 #include "detail/os/result.hpp"
 #include "detail/os/sockets.hpp"
 #include "detail/program_start.hpp"
+#include "directory.hpp"
 #include "environment_file.hpp"
 #include "sockets.hpp"
 #include "specifiers.hpp"
@@ -299,8 +300,8 @@ void keep_descriptors_from_services() noexcept {
   if (detail::os::set_close_on_exec_range(STDERR_FILENO + 1, INT_MAX) >= 0) return;
   // Before Linux 5.11.
   std::error_code ec;
-  for (const auto& entry : fs::directory_iterator("/proc/self/fd", ec)) {
-    const auto fd = parse_number(entry.path().filename().string(), INT_MAX);
+  for (const auto& name : names_in("/proc/self/fd", ec)) {
+    const auto fd = parse_number(name, INT_MAX);
     if (fd && *fd > STDERR_FILENO) detail::os::set_close_on_exec(static_cast<int>(*fd), true);
   }
 }

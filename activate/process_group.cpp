@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "process_group.hpp"
 
+#include "directory.hpp"
 #include "service_unit.hpp"
 #include "values.hpp"
 
@@ -33,8 +34,8 @@ constexpr auto longest_suspension = 50ms;  ///< after which a process that does 
 constexpr auto interval = 100us;
 
 /// Returns the state of a process or thread as /proc has it, or that of a dead one if it is not there.
-char state_of(const fs::path& directory) {
-  std::ifstream file(directory / "stat");
+char state_of(const std::string& directory) {
+  std::ifstream file(directory + "/stat");
   std::string text;
   std::getline(file, text);
   // The name of the program may contain anything.
@@ -44,21 +45,25 @@ char state_of(const fs::path& directory) {
   return state;
 }
 
-std::vector<fs::path> members(int group) {
-  std::vector<fs::path> result;
-  for (const auto& each : fs::directory_iterator("/proc")) {
-    const auto pid = parse_number(each.path().filename().string(), INT32_MAX);
-    if (pid && ::getpgid(static_cast<int>(*pid)) == group) result.push_back(each);
+/// Returns the directories of the processes.
+std::vector<std::string> members(int group) {
+  std::vector<std::string> result;
+  std::error_code ec;
+  for (const auto& name : names_in("/proc", ec)) {
+    const auto pid = parse_number(name, INT32_MAX);
+    if (pid && ::getpgid(static_cast<int>(*pid)) == group) result.push_back("/proc/" + name);
   }
+  if (ec) throw std::system_error(ec, "/proc");
   return result;
 }
 
 /// Returns whether all threads of a process have stopped, also by a debugger, or ended.
-bool is_suspended(const fs::path& process) {
+bool is_suspended(const std::string& process) {
   std::error_code has_ended;
-  const fs::directory_iterator threads(process / "task", has_ended);
-  return std::all_of(begin(threads), end(threads), [](const auto& thread) {
-    return std::string_view("TtZX").find(state_of(thread)) != std::string_view::npos;
+  const auto threads = process + "/task";
+  const auto names = names_in(threads, has_ended);
+  return std::all_of(names.begin(), names.end(), [&](const auto& name) {
+    return std::string_view("TtZX").find(state_of(threads + '/' + name)) != std::string_view::npos;
   });
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "unit.hpp"
 
+#include "directory.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -35,10 +37,8 @@ std::vector<std::string> drop_ins_of(const std::string& path, const unit_name& n
   for (const auto& each : units) {
     const auto directory = each + ".d";
     std::error_code ec;
-    fs::directory_iterator entries(directory, ec);
-    while (ec == std::errc::interrupted) entries = fs::directory_iterator(directory, ec);
-    for (const auto& entry : entries) {
-      if (entry.path().extension() == ".conf") by_name[entry.path().filename()] = entry.path();
+    for (const auto& file : names_in(directory, ec)) {
+      if (fs::path(file).extension() == ".conf") by_name[file] = directory + '/' + file;
     }
     if (ec && ec != std::errc::no_such_file_or_directory) {
       problems.error({std::make_shared<const source>(source{directory, {}})}, ec.message());
