@@ -289,9 +289,12 @@ unique_fd open_sockets::open_socket(const listen& what, const warn_function& war
 
 unique_fd open_sockets::open_fifo(const listen& what, const warn_function& warn) {
   make_parents(what.where);
-  bool is_new = false;
-  const int result = detail::open_fifo(what.where, is_new);
-  if (is_new) created_.add_path(what.where);
+  int result = -1;
+  created_.add_path(what.where, [&] {
+    bool is_new = false;
+    result = detail::open_fifo(what.where, is_new);
+    return is_new;
+  });
   if (result < 0) fail(-result, "ListenFIFO=" + what.where);
   unique_fd fd(result);
   set_owner(result, *unit_, what.where);
@@ -307,9 +310,11 @@ unique_fd open_sockets::open_message_queue(const listen& what, const warn_functi
   attributes.mq_maxmsg = unit_->queue_messages.value_or(0);
   attributes.mq_msgsize = unit_->queue_message_size.value_or(0);
   bool is_new = false;
-  const int result =
-      detail::open_message_queue(what.where, unit_->mode, unit_->queue_messages ? &attributes : nullptr, is_new);
-  if (is_new) created_.add_message_queue(what.where);
+  int result = -1;
+  created_.add_message_queue(what.where, [&] {
+    result = detail::open_message_queue(what.where, unit_->mode, unit_->queue_messages ? &attributes : nullptr, is_new);
+    return is_new;
+  });
   if (result < 0) fail(-result, "ListenMessageQueue=" + what.where);
   unique_fd fd(result);
   set_owner(result, *unit_, what.where);
@@ -324,14 +329,14 @@ void open_sockets::make_parents(const std::string& path) {
   if (parent.empty() || fs::exists(parent)) return;
   make_parents(parent);
   // Not chmod(2) afterwards: somebody else may have replaced the directory by then.
-  const auto mask = ::umask(0);
-  const int error = ::mkdir(parent.c_str(), unit_->directory_mode) < 0 ? errno : 0;
-  ::umask(mask);
-  if (error == 0) {
-    created_.add_directory(parent);
-  } else if (error != EEXIST) {
-    fail(error, "make directory " + parent);
-  }
+  int error = 0;
+  created_.add_directory(parent, [&] {
+    const auto mask = ::umask(0);
+    if (::mkdir(parent.c_str(), unit_->directory_mode) < 0) error = errno;
+    ::umask(mask);
+    return error == 0;
+  });
+  if (error != 0 && error != EEXIST) fail(error, "make directory " + parent);
 }
 
 void open_sockets::add_symlinks(const warn_function& warn) {
@@ -341,11 +346,12 @@ void open_sockets::add_symlinks(const warn_function& warn) {
     make_parents(link);
     std::error_code ec;
     if (fs::is_symlink(link, ec)) fs::remove(link, ec);
-    if (::symlink(target->where.c_str(), link.c_str()) == 0) {
-      created_.add_path(link);
-    } else {
-      warn(fmt::format("Symlinks={}: not created: {}", link, text_of_errno()));
-    }
+    int error = 0;
+    created_.add_path(link, [&] {
+      if (::symlink(target->where.c_str(), link.c_str()) < 0) error = errno;
+      return error == 0;
+    });
+    if (error != 0) warn(fmt::format("Symlinks={}: not created: {}", link, std::generic_category().message(error)));
   }
 }
 

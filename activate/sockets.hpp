@@ -28,15 +28,31 @@ class created_files {
   created_files& operator=(const created_files&) = delete;
   ~created_files();
 
-  void add_path(const std::string& path) { paths_.push_back(path); }
-  void add_message_queue(const std::string& name) { message_queues_.push_back(name); }
-  void add_directory(const std::string& path) { directories_.push_back(path); }
+  /// Each of these calls `create()`, which returns whether it has created the file. Memory for the path is taken first.
+  template <class Create>
+  void add_path(const std::string& path, Create create) {
+    add(paths_, path, create);
+  }
+  template <class Create>
+  void add_message_queue(const std::string& name, Create create) {
+    add(message_queues_, name, create);
+  }
+  template <class Create>
+  void add_directory(const std::string& path, Create create) {
+    add(directories_, path, create);
+  }
   /// Leaves the directories in place.
   void keep_directories() noexcept { directories_.clear(); }
   /// Leaves everything else in place.
   void keep() noexcept;
 
  private:
+  template <class Create>
+  static void add(std::vector<std::string>& list, const std::string& path, Create create) {
+    list.push_back(path);
+    if (!create()) list.pop_back();
+  }
+
   std::vector<std::string> paths_;
   std::vector<std::string> message_queues_;
   std::vector<std::string> directories_;  ///< each after its parent
