@@ -139,6 +139,9 @@ def work() -> None:
                         os.waitpid(-1, 0)
                     except ChildProcessError:
                         break
+                # They count against a limit of the user.
+                for queue_left in os.listdir('/dev/mqueue'):
+                    os.unlink(f'/dev/mqueue/{queue_left}')
             memory.seek(4)
             reached = [place.start() for place in re.finditer(b'\1', memory.read(SIZE - 4))]
             print(json.dumps({'status': status, 'seconds': seconds, 'reached': reached}), flush=True)
@@ -149,6 +152,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         setup = (f'ip link set lo up; mount --bind "$1" {MEMORY}; mount -t tmpfs tmpfs /tmp; chmod 1777 /tmp; '
+                 'mkdir -p /dev/mqueue; mount -t mqueue mqueue /dev/mqueue; '
                  'exec /usr/bin/python3 -B tests/mutation/run.py --work')
         self.processes = []
         for number in range(count):
@@ -158,7 +162,7 @@ class Workers:
             os.chmod(memory, 0o666)
             root = [] if os.geteuid() == 0 else ['sudo']
             self.processes.append(subprocess.Popen(
-                [*root, 'unshare', '--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--net',
+                [*root, 'unshare', '--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--net', '--ipc',
                  'sh', '-euc', setup, 'sh', memory],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 
