@@ -237,6 +237,7 @@ void service::handle_main_exit(int status) {
   if (state_ != state::stopping && unit().kill != kill_mode::process && unit().kill != kill_mode::none) {
     send(-session_, unit().kill_signal);
   }
+  if (commands_ == &unit().stop) return;  // They go on, and run_stop_post() follows them.
   end_control_process();
   run_stop_post();
 }
