@@ -136,12 +136,18 @@ void service::run_next_command() {
     control_pid_ = start_process(line, false);
   } catch (const std::system_error& error) {
     if (is_starting() && !line.ignores_failure) return fail(error);
-    if (state_ == state::running && reload_ != reload_step::none && !line.ignores_failure) {
-      return fail_reload(error.what());
-    }
+    if (!line.ignores_failure) return give_up_commands(error.what());
     log_.warning(fmt::format("{}: {}", name_, error.what()));
     run_next_command();
   }
+}
+
+/// Goes on after a command that failed. The other commands of its setting are not run.
+void service::give_up_commands(const std::string& failure) {
+  if (commands_ == &unit().reload) return fail_reload(failure);
+  log_.warning(fmt::format("{}: {}", name_, failure));
+  next_command_ = commands_->size();
+  run_next_command();
 }
 
 void service::handle_control_exit(int status) {
@@ -151,8 +157,7 @@ void service::handle_control_exit(int status) {
   const auto failure = fmt::format("{} {}", line.program, describe_status(status));
   if (is_success(status) || line.ignores_failure) return run_next_command();
   if (is_starting()) return fail(failure_of(status), shell_status(status), failure);
-  if (state_ == state::running && reload_ != reload_step::none) return fail_reload(failure);
-  run_next_command();
+  give_up_commands(failure);
 }
 
 int service::start_process(const command& line, bool is_main) try {

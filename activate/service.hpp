@@ -64,6 +64,7 @@ class service : public std::enable_shared_from_this<service> {
   [[nodiscard]] const service_unit& unit() const noexcept { return starter_->unit(); }
   void run_commands(const std::vector<command>& commands, step next);
   void run_next_command();
+  void give_up_commands(const std::string& failure);
   void start_main_process();
   void change_main_process(int pid);
   [[nodiscard]] int pidfd_of(int target) const noexcept;
