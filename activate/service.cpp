@@ -548,11 +548,12 @@ void service::handle_readiness(const notification& message) {
     // One from before the reload answers another signal.
     if (since && period(static_cast<period::rep>(*since)) >= reload_begin_) reload_ = reload_step::until_ready;
   }
-  if (message.find("READY") != "1") return;
+  // A command before the main process cannot speak for it.
+  if (message.find("READY") != "1" || main_pid_ == 0) return;
   if (reload_ == reload_step::until_ready) {
     reload_ = reload_step::until_commands;
     finish_reload();
-  } else if (state_ == state::starting && unit().type == service_type::notify_reload && main_pid_ != 0 &&
+  } else if (state_ == state::starting && unit().type == service_type::notify_reload &&
              !handles(main_pid_, unit().reload_signal)) {
     fail(outcome::protocol, 1, fmt::format("is ready, but does not handle {}", signal_name(unit().reload_signal)));
   } else {
