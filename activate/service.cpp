@@ -6,7 +6,6 @@
 #include "sockets.hpp"
 #include "watcher.hpp"
 
-#include <asio/error.hpp>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ outcome failure_of(int status) {
 bool handles(int pid, int signal) {
   std::ifstream file(fmt::format("/proc/{}/status", pid));
   bool is_known = false;
-  for (std::string name, value; file >> name && std::getline(file, value);) {
+  for (std::string name, value; std::getline(file >> name, value);) {
     if (name != "SigBlk:" && name != "SigCgt:") continue;
     is_known = true;
     if ((std::stoull(value, nullptr, 16) >> (signal - 1) & 1) != 0) return true;
@@ -152,7 +151,6 @@ void service::give_up_commands(const std::string& failure) {
 
 void service::handle_control_exit(int status) {
   control_pid_ = 0;
-  if (commands_ == nullptr) return;
   const auto& line = (*commands_)[next_command_ - 1];
   const auto failure = fmt::format("{} {}", line.program, describe_status(status));
   if (is_success(status) || line.ignores_failure) return run_next_command();
@@ -228,7 +226,7 @@ void service::handle_main_exit(int status) {
   const auto& line = unit().start[next_start_ - 1];
   const bool succeeded = is_success(status) || line.ignores_failure;
   log_.event("exited", {{"unit", name_}, {"status", shell_status(status)}});
-  if (result_.is_success() && !(state_ == state::stopping && WIFSIGNALED(status) && WTERMSIG(status) == stop_signal_)) {
+  if (result_.is_success() && !(state_ == state::stopping && WTERMSIG(status) == stop_signal_)) {
     set_result(succeeded ? outcome::success : failure_of(status), shell_status(status), describe_status(status));
   }
   if (state_ == state::starting && is_oneshot && succeeded) {
@@ -256,7 +254,7 @@ void service::forward(int signal) {
 // --- reloads ---------------------------------------------------------------------------------------------------------
 
 void service::reload() {
-  if (state_ != state::running || main_pid_ == 0) return;
+  if (state_ != state::running) return;
   if (commands_ != nullptr || reload_ != reload_step::none) {
     return log_.warning(fmt::format("{}: cannot be reloaded while other commands or another reload go on", name_));
   }
@@ -354,7 +352,7 @@ void service::kill_processes() {
 
 void service::feed_watchdog() {
   watchdog_timer_.cancel();
-  if (state_ != state::running || watchdog_ == period::zero() || watchdog_ == infinity) return;
+  if (state_ != state::running || watchdog_ == period::zero()) return;
   watchdog_timer_.expires_at(time_after(watchdog_));
   watchdog_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
     // It may have been fed since the timer expired.
@@ -387,7 +385,7 @@ void service::set_result(outcome how, int exit_status, std::string description) 
 
 void service::fail(outcome how, int exit_status, std::string description) {
   set_result(how, exit_status, std::move(description));
-  commands_ = nullptr;
+  end_control_process();
   state_ = state::stopping;
   signal_processes();
 }
@@ -461,14 +459,12 @@ void service::cancel_timeout() {
 }
 
 void service::set_timeout(period time, step expired) {
-  timer_.cancel();
   expired_ = expired;
   timer_.expires_at(time_after(time));
-  if (time == infinity) return;
-  timer_.async_wait([self = shared_from_this(), expired](const std::error_code& cancelled) {
+  timer_.async_wait([self = shared_from_this(), expired](const std::error_code&) {
     // It may have been extended since the timer expired.
     const bool is_over = self->timer_.expiry() <= std::chrono::steady_clock::now();
-    if (!cancelled && is_over && self->expired_ == expired) ((*self).*expired)();
+    if (is_over && self->expired_ == expired) ((*self).*expired)();
   });
 }
 
@@ -477,7 +473,7 @@ void service::set_timeout(period time, step expired) {
 void service::wait_for_notifications() {
   notify_watch_.async_wait(asio::posix::stream_descriptor::wait_read,
                            [self = shared_from_this()](const std::error_code& ec) {
-                             if (ec == asio::error::operation_aborted || self->state_ == state::ended) return;
+                             if (self->state_ == state::ended) return;
                              if (ec) return self->fail(std::system_error(ec, "wait for messages to NOTIFY_SOCKET"));
                              self->receive_notifications();
                              self->wait_for_notifications();
@@ -522,9 +518,8 @@ void service::handle(notification& message) {
     log_.event("status", {{"unit", name_}, {"text", std::string(*status)}});
   }
   if (const auto extension = message.find("EXTEND_TIMEOUT_USEC"); extension && expired_ != nullptr) {
-    const auto time = parse_number(*extension, INT64_MAX);
-    const period extended(static_cast<period::rep>(time.value_or(0)));
-    if (time && time_after(extended) > timer_.expiry()) set_timeout(extended, expired_);
+    const period extended(static_cast<period::rep>(parse_number(*extension, INT64_MAX).value_or(0)));
+    if (time_after(extended) > timer_.expiry()) set_timeout(extended, expired_);
   }
   const bool concerns_store = message.find("FDSTORE") == "1" || message.find("FDSTOREREMOVE") == "1";
   if (concerns_store && handlers_.on_store) handlers_.on_store(message);
