@@ -9,7 +9,6 @@
 #include "single_service.hpp"
 #include "sockets.hpp"
 
-#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <fmt/format.h>
@@ -69,16 +68,16 @@ class activator {
       run_to_end(unit.start_pre, {}, plan_.environment, unit.timeout);
       opened_.emplace_back(unit, warn);
       run_to_end(unit.start_post, details_for_commands(opened_.back()), plan_.environment, unit.timeout);
-      if (!unit.pass_file_descriptors_to_exec) continue;
       for (const auto& each : opened_.back().fds()) detail::os::set_nonblocking(each.fd.get(), true);
     }
   }
 
   static process_details details_for_commands(const open_sockets& sockets) {
     process_details details;
-    if (!sockets.unit().pass_file_descriptors_to_exec) return details;
-    details.fds = &sockets.fds();
-    for (const auto& each : sockets.fds()) detail::os::set_nonblocking(each.fd.get(), false);
+    if (sockets.unit().pass_file_descriptors_to_exec) {
+      details.fds = &sockets.fds();
+      for (const auto& each : sockets.fds()) detail::os::set_nonblocking(each.fd.get(), false);
+    }
     return details;
   }
 
@@ -111,7 +110,6 @@ class activator {
       groups.push_back(std::move(group));
     };
     const auto end = [this](int exit_status) {
-      if (is_stopping_) return;
       exit_status_ = exit_status;
       stop();
     };
@@ -124,8 +122,7 @@ class activator {
         add(each.fds(), {unit.name.full(), unit.trigger_limit(), unit.flush_pending, 0});
       }
     }
-    if (fds_.empty() && !per_connection_.empty()) return;
-    single_.emplace(io_, plan_, fds_, std::move(groups), log_, end);
+    if (!fds_.empty()) single_.emplace(io_, plan_, fds_, std::move(groups), log_, end);
   }
 
   void report_listening() {
@@ -164,7 +161,6 @@ class activator {
 
   void wait_for_signal() {
     signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
-      if (ec == asio::error::operation_aborted) return;
       if (ec) throw std::system_error(ec, "wait for signals");
       std::array<signalfd_siginfo, 8> received{};
       const auto size = ::read(signals_.native_handle(), received.data(), sizeof received);
