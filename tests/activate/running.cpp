@@ -39,6 +39,15 @@ constexpr auto interval = 5ms;
 constexpr int number_of_events = 100;  ///< of the descriptor in sd-activate
 constexpr unsigned nobody = 65534;
 
+/// Returns the state of a process as /proc has it, or that of a dead one if it is not there.
+char state_of(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const auto end = text.rfind(')');
+  return end != std::string::npos && text.size() > end + 2 ? text[end + 2] : 'X';
+}
+
 }  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
@@ -46,11 +55,8 @@ bool eventually(const std::function<bool()>& condition) {
 }
 
 bool is_running(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  const auto end = text.rfind(')');
-  return end != std::string::npos && text.size() > end + 2 && text[end + 2] != 'Z' && text[end + 2] != 'X';
+  const char state = state_of(pid);
+  return state != 'Z' && state != 'X';
 }
 
 std::size_t count_descriptors(int pid) {
@@ -129,6 +135,12 @@ bool activator::has_ended() {
   pid_ = 0;
   status_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return true;
+}
+
+void activator::suspend() const {
+  send(SIGSTOP);
+  EXPECT_TRUE(eventually([this] { return state_of(pid_) == 'T'; }));
+  send(SIGWINCH);
 }
 
 int activator::wait() {

@@ -62,6 +62,8 @@ class activator {
   void send(int signal) const noexcept {
     if (pid_ != 0) ::kill(pid_, signal);
   }
+  /// Suspends sd-activate. When SIGCONT resumes it, it first handles the signals that it has received.
+  void suspend() const;
   /// Returns the exit status, or 128 + the signal that killed sd-activate. Kills it if it does not end in time.
   int wait();
   int stop(int signal = SIGTERM) {

@@ -22,17 +22,21 @@
 //   forget NAME      removes descriptors from the store
 //   exit STATUS      exits without a reply
 //   raise SIGNAL     sends itself a signal, without a reply
+//   reset SIGNAL     takes the default action for a signal
 //   kill PID SIGNAL  sends a process a signal
 //   orphan           the process id of a process that has lost its parent, and ends
 //   exists PID       whether there is such a process, "yes" or "no"
 //
 // Options:
 //   --ready               sends READY=1
+//   --notify TEXT         sends this text to the service manager, and exits
 //   --ready-when FILE     sends READY=1 when the file exists
 //   --fail-when FILE      exits with status 3 if the file exists
 //   --any-pid             accepts descriptors without LISTEN_PID
 //   --ignore SIGNAL       ignores the signal
+//   --block SIGNAL        blocks the signal
 //   --handle SIGNAL FILE  creates the file when it receives the signal
+//   --handle-also SIGNAL  creates the file of --handle when it receives this signal
 //   --on-reload SIGNAL    sends RELOADING=1 and READY=1 when it receives the signal
 //   --processes N         serves in that many processes
 //   --threads N           serves in that many threads
@@ -228,6 +232,7 @@ class service {
     if (verb == "kill") ::kill(std::stoi(argument), signal);
     if (verb == "orphan") return std::to_string(make_orphan());
     if (verb == "exists") return ::kill(std::stoi(argument), 0) == 0 ? "yes" : "no";
+    if (verb == "reset") ::signal(std::stoi(argument), SIG_DFL);
     if (verb == "raise") ::raise(std::stoi(argument));
     return "done";
   }
@@ -271,13 +276,22 @@ int main(int argc, char** argv) try {
       how = sd::listen_options::any_pid;
     } else if (options[i] == "--ignore") {
       ::signal(std::stoi(options.at(++i)), SIG_IGN);
+    } else if (options[i] == "--block") {
+      sigset_t blocked;
+      ::sigemptyset(&blocked);
+      ::sigaddset(&blocked, std::stoi(options.at(++i)));
+      ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    } else if (options[i] == "--notify") {
+      sd::notify(sd::state::raw(options.at(++i)));
+      return 0;
     } else if (options[i] == "--processes") {
       processes = std::stoi(options.at(++i));
     } else if (options[i] == "--threads") {
       threads = std::stoul(options.at(++i));
-    } else if (options[i] == "--handle") {
+    } else if (options[i] == "--handle" || options[i] == "--handle-also") {
+      const bool is_first = options[i] == "--handle";
       const int number = std::stoi(options.at(++i));
-      signal_file = options.at(++i);
+      if (is_first) signal_file = options.at(++i);
       struct sigaction action {};
       action.sa_handler = handle_signal;
       ::sigaction(number, &action, nullptr);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 // A service with unit files.
@@ -47,6 +48,11 @@ inline std::size_t count(const std::string& text, const std::string& part) {
   std::size_t result = 0;
   for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++result;
   return result;
+}
+
+inline std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 /// Returns the pid that a file contains, once it does.
