@@ -295,6 +295,15 @@ TEST_F(failure, directories_that_were_made_are_removed) {
   }
 }
 
+TEST_F(failure, symbolic_link_that_cannot_be_made_causes_a_warning) {
+  write("link", "text");
+  activator program(with_service({"-q", "-s", "ListenStream=" + (there_ / "s") + " Symlinks=" + (there_ / "link")}));
+  program.address();
+  EXPECT_NE(ask(there_ / "s", "pid"), "");
+  EXPECT_EQ(without(there_.path(), program.errors()),
+            "sd-activate: warning: Symlinks=DIR/link: not created: File exists\n");
+}
+
 TEST_F(failure, directory_is_read_only) {
   ASSERT_EQ(::chmod(there_.path().c_str(), 0555), 0);
   const circumstances unprivileged = {{}, {}, true, true};
@@ -379,6 +388,37 @@ TEST_F(failure, command_of_the_socket_fails) {
         "web.socket", "[Socket]\nListenStream=" + (there_ / "s") + "\nRemoveOnStop=yes\n" + when + "=/bin/false\n");
     expect({"-q", unit}, exit_failure, "sd-activate: error: /bin/false failed: Operation canceled\n");
   }
+}
+
+TEST_F(failure, last_commands_of_the_sockets_are_run_if_another_socket_cannot_be_opened) {
+  write("web.service", "[Service]\nExecStart=/bin/true\n");
+  const auto first = write("a.socket", "[Socket]\nListenStream=" + (there_ / "s") +
+                                           "\nService=web.service\nExecStopPost=/bin/touch " + (there_ / "ran") + '\n');
+  const auto second = write("b.socket", "[Socket]\nListenStream=192.0.2.1:1\nService=web.service\n");
+  EXPECT_EQ(run({first, second}).status, exit_failure);
+  EXPECT_TRUE(std::filesystem::exists(there_ / "ran"));
+  EXPECT_FALSE(std::filesystem::exists(there_ / "s"));
+}
+
+TEST_F(failure, last_command_of_the_sockets_fails) {
+  write("web.service", "[Service]\nExecStart=/bin/true\n");
+  activator program(
+      {"-q", write("web.socket", "[Socket]\nListenStream=" + (there_ / "s") +
+                                     "\nExecStopPre=/bin/false\nExecStopPost=/bin/touch " + (there_ / "ran") + '\n')});
+  program.address();
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(program.errors(), "sd-activate: error: /bin/false failed: Operation canceled\n");
+  EXPECT_TRUE(std::filesystem::exists(there_ / "ran"));
+}
+
+TEST_F(failure, command_before_the_start_cannot_be_started) {
+  const auto unit = write("tcp.socket", "[Socket]\nListenStream=127.0.0.1:0\nService=web.service\n");
+  write("web.service", "[Service]\nExecStartPre=no-such-program\nExecStart=/bin/true\n");
+  expect({"-q", "--now", "--once", unit}, exit_failure,
+         "sd-activate: error: web.service: start no-such-program: No such file or directory\n");
+  write("web.service", "[Service]\nExecStartPre=-no-such-program\nExecStart=/bin/true\n");
+  expect({"-q", "--now", "--once", unit}, 0,
+         "sd-activate: warning: web.service: start no-such-program: No such file or directory\n");
 }
 
 TEST_F(failure, command_before_the_start_fails) {

@@ -92,6 +92,7 @@ TEST_F(store, malformed_name_is_ignored) {
   activator program({"-q", write_storing()});
   const auto where = program.address();
   ask(where, "send FDSTORE=1+FDNAME=a:b");
+  ask(where, "send FDNAME=b:c");  // which stores nothing
   EXPECT_EQ(names_after_restart(program, where), "web.socket:stored");
   EXPECT_EQ(program.errors(), "sd-activate: warning: web.service: FDNAME=a:b is not a valid name, and is ignored\n");
 }
