@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 #include <thread>
 
 namespace {
@@ -23,6 +24,7 @@ using sd::activate::test::eventually;
 using sd::activate::test::exit_failure;
 using sd::activate::test::pid_in;
 using sd::activate::test::run;
+using sd::activate::test::words;
 using sd::test::accepts_connections;
 using sd::test::ask;
 using testing::HasSubstr;
@@ -213,6 +215,7 @@ TEST_F(recovery, watchdog_that_is_not_fed_ends_the_service) {
 TEST_F(recovery, watchdog_begins_when_the_service_is_ready) {
   activator program({"-q", "--now", write("Type=notify\nWatchdogSec=1ms\n", {"--ready-when", there_ / "ready"})});
   const auto where = program.address();
+  ask(where, "send WATCHDOG=1");
   EXPECT_NE(ask(where, "pid"), "");
   create(there_ / "ready");
   EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
@@ -231,10 +234,28 @@ TEST_F(recovery, watchdog_that_is_fed_leaves_the_service_alone) {
   EXPECT_EQ(ask(where, "pid"), pid);
 }
 
+TEST_F(recovery, other_messages_do_not_feed_the_watchdog) {
+  activator program({"-q", write("WatchdogSec=200ms\n")});
+  const auto where = program.address();
+  EXPECT_TRUE(eventually([&] {
+    try {
+      ask(where, "notify WATCHDOG=0");
+    } catch (const std::system_error&) {  // the service has been killed
+    }
+    return program.errors().find("did not feed its watchdog in time") != std::string::npos;
+  }));
+}
+
 TEST_F(recovery, service_changes_the_period_of_its_watchdog) {
   activator program({"-q", write("WatchdogSec=1h\n")});
   ask(program.address(), "notify WATCHDOG_USEC=1000");
   EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+}
+
+TEST_F(recovery, watchdog_decides_the_exit_status) {
+  activator program({"-q", "--once", write("WatchdogSec=1h\n")});
+  ask(program.address(), "notify WATCHDOG=trigger");
+  EXPECT_EQ(program.wait(), 128 + SIGABRT);
 }
 
 TEST_F(recovery, service_triggers_its_watchdog) {
@@ -299,6 +320,26 @@ TEST_F(recovery, service_extends_its_timeout_by_any_time) {
   }
 }
 
+TEST_F(recovery, service_that_extends_its_timeout_may_start_later) {
+  using namespace std::chrono_literals;
+  const auto begin = std::chrono::steady_clock::now();
+  activator program({"-q", "--now", write("Type=notify\nTimeoutStartSec=500ms\n")});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "send EXTEND_TIMEOUT_USEC=3600000000"), "done");
+  std::this_thread::sleep_until(begin + 700ms);
+  EXPECT_EQ(ask(where, "ready"), "done");
+  EXPECT_EQ(std::to_string(program.event("ready").value("pid", 0)), ask(where, "pid"));
+}
+
+TEST_F(recovery, service_that_is_ready_has_no_timeout_to_extend) {
+  activator program({"-q", "--now", write("WatchdogSec=1h\nTimeoutStartSec=1ms\n")});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "send EXTEND_TIMEOUT_USEC=50000"), "done");
+  EXPECT_EQ(ask(where, "notify WATCHDOG_USEC=100000"), "done");
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+  EXPECT_EQ(program.errors().find("did not start in time"), std::string::npos);
+}
+
 TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended) {
   const struct {
     const char* settings;
@@ -315,6 +356,16 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_stop_in_time_is_ended)
   }
 }
 
+TEST_F(recovery, idle_service_that_is_killed_has_failed) {
+  const auto result = there_ / "result";
+  activator program({"-q", "--once", "--stop-idle", "200ms",
+                     write("TimeoutStopSec=100ms\nExecStopPost=/bin/sh -c 'echo $SERVICE_RESULT >" + result + "'\n",
+                           {"--ignore", "15"})});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  EXPECT_EQ(program.wait(), 128 + SIGKILL);
+  EXPECT_EQ(sd::activate::test::text_of(result), "timeout\n");
+}
+
 TEST_F(recovery, unit_chooses_the_signal_of_a_restart) {
   activator program({"-q", write("RestartKillSignal=SIGUSR2\n")});
   EXPECT_NE(ask(program.address(), "pid"), "");
@@ -328,13 +379,41 @@ TEST_F(recovery, unit_chooses_the_signal_of_a_restart) {
 // --- reloads ---------------------------------------------------------------------------------------------------------
 
 TEST_F(recovery, commands_of_the_unit_reload_the_service) {
-  activator program({"-q", write("ExecReload=/bin/sh -c 'echo $MAINPID >" + (there_ / "first") +
-                                 "'\nExecReload=/bin/touch " + (there_ / "second") + '\n')});
+  activator program({write("ExecReload=/bin/sh -c 'echo $MAINPID >" + (there_ / "first") +
+                               "'\nExecReload=-/no/such/program\nExecReload=/bin/touch " + (there_ / "second") + '\n',
+                           {"--handle", std::to_string(SIGUSR2), there_ / "handled"})});
   const auto pid = ask(program.address(), "pid");
   program.send(SIGUSR1);
   EXPECT_EQ(std::to_string(program.event("reloaded").value("pid", 0)), pid);
   EXPECT_EQ(std::to_string(pid_in(there_ / "first")), pid);
   EXPECT_TRUE(std::filesystem::exists(there_ / "second"));
+  EXPECT_THAT(program.errors(),
+              testing::EndsWith("sd-activate: web.service: reloading\n"
+                                "sd-activate: warning: web.service: start /no/such/program: No such file or directory\n"
+                                "sd-activate: web.service: reloaded\n"));
+  program.send(SIGUSR2);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
+}
+
+TEST_F(recovery, service_that_is_not_ready_is_not_reloaded) {
+  activator program({"-q", "--now", write("Type=notify\nExecReload=/bin/touch " + (there_ / "reloaded") + '\n')});
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "pid"), "");
+  program.send(SIGUSR1);
+  EXPECT_EQ(ask(where, "ready"), "done");
+  EXPECT_NE(program.event("ready").value("pid", 0), 0);
+  EXPECT_FALSE(std::filesystem::exists(there_ / "reloaded"));
+}
+
+TEST_F(recovery, reload_in_time_ends_its_timeout) {
+  activator program({"-q", write("WatchdogSec=1h\nTimeoutStartSec=400ms\nExecReload=/bin/true\n")});
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "pid"), "");
+  program.send(SIGUSR1);
+  program.event("reloaded");
+  EXPECT_EQ(ask(where, "notify WATCHDOG_USEC=500000"), "done");
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
+  EXPECT_EQ(program.errors().find("the reload failed"), std::string::npos);
 }
 
 TEST_F(recovery, service_stays_if_its_reload_fails) {
@@ -349,22 +428,33 @@ TEST_F(recovery, service_stays_if_its_reload_fails) {
     const auto where = program.address();
     const auto pid = ask(where, "pid");
     program.send(SIGUSR1);
-    EXPECT_TRUE(program.reports("error: web.service: the reload failed: " + std::string(reason) + '\n'));
+    const auto message = "error: web.service: the reload failed: " + std::string(reason) + '\n';
+    EXPECT_TRUE(program.reports(message));
+    program.send(SIGUSR1);
+    EXPECT_TRUE(eventually([&] { return count(program.errors(), message) == 2; })) << program.errors();
     EXPECT_EQ(ask(where, "pid"), pid);
   }
 }
 
-TEST_F(recovery, reload_during_another_one_is_refused) {
-  activator program({write("ExecReload=/bin/sleep 1000\n")});
-  EXPECT_NE(ask(program.address(), "pid"), "");
-  EXPECT_TRUE(eventually([&] {
-    program.send(SIGUSR1);
-    return count(program.errors(), "cannot be reloaded while other commands or another reload go on") != 0;
-  }));
+TEST_F(recovery, reload_during_another_one_or_a_command_is_refused) {
+  const struct {
+    const char* settings;
+    words options;
+  } rows[] = {{"ExecReload=/bin/sleep 1000\n", {}},
+              {"ExecReload=/bin/true\nExecStartPost=/bin/sleep 1000\n", {}},
+              {"Type=notify-reload\n", {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"}}};
+  for (const auto& [settings, options] : rows) {
+    activator program({"--now", write(settings, options)});
+    program.event("ready");
+    EXPECT_TRUE(eventually([&] {
+      program.send(SIGUSR1);
+      return count(program.errors(), "cannot be reloaded while other commands or another reload go on") != 0;
+    })) << settings;
+  }
 }
 
 TEST_F(recovery, notifying_service_is_reloaded_by_a_signal) {
-  for (const int signal : {SIGHUP, SIGUSR2}) {
+  for (const int signal : {SIGHUP, SIGUSR2, SIGRTMAX}) {
     activator program({"-q", "--now",
                        write("Type=notify-reload\nReloadSignal=" + std::to_string(signal) + '\n',
                              {"--on-reload", std::to_string(signal), "--ready"})});
@@ -384,14 +474,76 @@ TEST_F(recovery, reload_without_messages_is_given_up) {
   const auto pid = program.event("ready").value("pid", 0);
   program.send(SIGUSR1);
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
-  ask(where, "notify READY=1");  // without RELOADING=1
+  ask(where, "send MONOTONIC_USEC=9223372036854775807");  // without RELOADING=1
+  ask(where, "send RELOADING=1");                         // without its time
+  ask(where, "send RELOADING=1+MONOTONIC_USEC=1");        // before the signal
+  ask(where, "notify READY=1");
   EXPECT_TRUE(program.reports("error: web.service: the reload failed: it did not finish in time\n"));
   EXPECT_EQ(ask(where, "pid"), std::to_string(pid));
+}
+
+TEST_F(recovery, reload_is_over_when_its_commands_are) {
+  activator program({"--now", write("Type=notify-reload\nExecReload=/bin/sh -c 'until [ -e " + (there_ / "go") +
+                                        " ]; do sleep 0.01; done'\n",
+                                    {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"})});
+  const auto where = program.address();
+  const int pid = program.event("ready").value("pid", 0);
+  program.send(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
+  ask(where, "send RELOADING=1+MONOTONIC_USEC=9223372036854775807");
+  ask(where, "send READY=1");
+  EXPECT_EQ(count(program.errors(), ": reloaded\n"), 0U);
+  create(there_ / "go");
+  EXPECT_EQ(program.event("reloaded").value("pid", 0), pid);
+}
+
+TEST_F(recovery, reload_that_nobody_asked_for_is_not_reported) {
+  activator program(
+      {"--now", write("Type=notify-reload\n", {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"})});
+  const auto where = program.address();
+  program.event("ready");
+  ask(where, "send RELOADING=1+MONOTONIC_USEC=9223372036854775807");
+  ask(where, "send READY=1");
+  EXPECT_EQ(count(program.errors(), ": reloaded\n"), 0U);
+}
+
+TEST_F(recovery, reload_ends_with_the_service) {
+  activator program({"--now", write("Type=notify-reload\nTimeoutStopSec=300ms\n",
+                                    {"--handle", std::to_string(SIGHUP), there_ / "handled", "--handle-also",
+                                     std::to_string(SIGTERM), "--ready"})});
+  const auto where = program.address();
+  program.event("ready");
+  program.send(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
+  ask(where, "send RELOADING=1+MONOTONIC_USEC=9223372036854775807");
+  std::filesystem::remove(there_ / "handled");
+  program.send(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "handled"); }));
+  ask(where, "send READY=1");
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_EQ(count(program.errors(), ": reloaded\n"), 0U);
 }
 
 TEST_F(recovery, service_that_would_be_killed_by_its_reload_does_not_start) {
   activator program({"-q", "--now", write("Type=notify-reload\n", {"--ready"})});
   EXPECT_TRUE(program.reports("error: web.service: is ready, but does not handle SIGHUP\n"));
+}
+
+TEST_F(recovery, service_may_block_its_reload_signal) {
+  activator program({"-q", "--now", write("Type=notify-reload\n", {"--block", std::to_string(SIGHUP), "--ready"})});
+  EXPECT_NE(program.event("ready").value("pid", 0), 0);
+}
+
+TEST_F(recovery, service_that_is_ready_again_is_not_checked_again) {
+  activator program(
+      {"-q", "--now",
+       write("Type=notify-reload\n", {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"})});
+  const auto where = program.address();
+  const int pid = program.event("ready").value("pid", 0);
+  ask(where, "reset " + std::to_string(SIGHUP));
+  ask(where, "send READY=1");
+  EXPECT_EQ(ask(where, "pid"), std::to_string(pid));
+  EXPECT_EQ(program.errors(), "");
 }
 
 }  // namespace
