@@ -125,7 +125,7 @@ TEST_F(stopping, other_processes_get_no_signal_with_kill_mode_process) {
     const auto ready = there_ / "child";
     std::filesystem::remove(ready);
     activator program({"-q", "--now",
-                       write_script("sleep 1000 & echo $$! >" + ready + "; " + before + "exec sleep 1000",
+                       write_script(before + "sleep 1000 & echo $$! >" + ready + "; exec sleep 1000",
                                     "KillMode=process\nTimeoutStopSec=100ms\n")});
     child_ = pid_in(ready);
     EXPECT_EQ(program.stop(), 0);
@@ -163,11 +163,13 @@ TEST_F(stopping, other_processes_have_time_to_end) {
 
 TEST_F(stopping, each_process_gets_one_signal) {
   const auto signals = there_ / "signals";
-  activator program({"-q", "--now",
-                     write_script("(trap 'echo x >>" + signals + "' TERM; touch " + (there_ / "ready") +
-                                      "; while :; do sleep 0.01; done) & trap 'while [ ! -s " + signals +
-                                      " ]; do sleep 0.01; done; exit' TERM; while :; do sleep 0.01; done",
-                                  "TimeoutStopSec=300ms\n")});
+  activator program(
+      {"-q", "--now",
+       write_script("(trap 'echo x >>" + signals + "' TERM; touch " + (there_ / "child") +
+                        "; while :; do sleep 0.01; done) & trap 'while [ ! -s " + signals +
+                        " ]; do sleep 0.01; done; exit' TERM; until [ -e " + (there_ / "child") +
+                        " ]; do sleep 0.01; done; touch " + (there_ / "ready") + "; while :; do sleep 0.01; done",
+                    "TimeoutStopSec=300ms\n")});
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "ready"); }));
   EXPECT_EQ(program.stop(), 0);
   EXPECT_EQ(text_of(signals), "x\n");
@@ -176,8 +178,9 @@ TEST_F(stopping, each_process_gets_one_signal) {
 TEST_F(stopping, final_signal_reaches_all_processes) {
   activator program(
       {"-q", "--now",
-       write_script("(trap '' TERM; trap 'touch " + (there_ / "final") + "; exit' USR2; echo $$$$ >" +
-                        (there_ / "ready") + "; while :; do sleep 0.01; done) & trap '' TERM USR2; exec sleep 1000",
+       write_script("(trap '' TERM; trap 'touch " + (there_ / "final") + "; exit' USR2; touch " + (there_ / "child") +
+                        "; while :; do sleep 0.01; done) & trap '' TERM USR2; until [ -e " + (there_ / "child") +
+                        " ]; do sleep 0.01; done; echo $$$$ >" + (there_ / "ready") + "; exec sleep 1000",
                     "FinalKillSignal=SIGUSR2\nTimeoutStopSec=100ms\n")});
   main_ = pid_in(there_ / "ready");
   EXPECT_EQ(program.stop(), 0);
