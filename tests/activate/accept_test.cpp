@@ -304,27 +304,6 @@ TEST(accept, service_that_ignores_the_signal_to_stop_is_killed) {
   EXPECT_TRUE(program.reports(".service: did not stop in time, and is killed\n"));
 }
 
-TEST(accept, service_that_has_ended_is_not_stopped) {
-  const sd::test::directory there;
-  std::ofstream(there / "web.socket")
-      << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\nTriggerLimitBurst=1\nTriggerLimitIntervalSec=1h\n";
-  std::ofstream(there / "web@.service") << "[Service]\nType=exec\nExecStart=" << service()[0] << '\n';
-  activator program({"-q", there / "web.socket"});
-  const auto where = program.address();
-  const auto first = connect(where);
-  const int pid = program.event("started").value("pid", 0);
-  program.suspend();
-  sd::test::send(first, "exit 3");
-  EXPECT_TRUE(eventually([&] { return !is_running(pid); }));
-  const auto second = connect(where);  // exceeds the limit, which ends sd-activate
-  program.send(SIGCONT);
-  EXPECT_EQ(program.wait(), sd::activate::test::exit_failure);
-  const auto errors = program.errors();
-  const std::string end = ".service: exited with status 3\n";
-  EXPECT_NE(errors.find(end), std::string::npos) << errors;
-  EXPECT_EQ(errors.find(end), errors.rfind(end)) << errors;
-}
-
 TEST(accept, client_sees_the_end_while_the_service_goes_on) {
   activator program(
       {"-a", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c", "echo $$; exec <&- >&-; exec sleep 1000"});

@@ -88,6 +88,7 @@ activator::activator(const words& arguments, const circumstances& how)
       const rlimit limit{*how.descriptor_limit, *how.descriptor_limit};
       if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) return errno;
     }
+    if (how.ignores_sigchld) ::signal(SIGCHLD, SIG_IGN);
     if (how.is_unprivileged && ::geteuid() == 0) {
       if (::setresgid(nobody, nobody, nobody) < 0 || ::setresuid(nobody, nobody, nobody) < 0) return errno;
     }

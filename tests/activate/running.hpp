@@ -38,6 +38,7 @@ struct circumstances {
   bool is_unprivileged = false;  ///< as the user nobody if this process runs as root
   bool has_events = true;        ///< --json
   words program = {SD_ACTIVATE};
+  bool ignores_sigchld = false;
 };
 
 /// A running sd-activate, which the destructor kills.
