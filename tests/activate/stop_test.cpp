@@ -286,12 +286,38 @@ TEST_F(stopping, command_that_hangs_is_killed) {
 }
 
 TEST_F(stopping, second_signal_kills_a_command_that_hangs) {
-  activator program({"-q", "--now", write("TimeoutStopSec=1h\nExecStopPost=" + hanging())}, in_own_session);
-  program.event("ready");
-  program.send(SIGTERM);
-  const int pid = pid_in(there_ / "command");
-  EXPECT_EQ(program.stop(), 0);
-  EXPECT_TRUE(eventually([&] { return !is_running(pid); }));
+  for (const bool has_started : {true, false}) {
+    std::filesystem::remove(there_ / "command");
+    const std::string before = has_started ? "" : "ExecStartPre=/bin/false\n";
+    activator program({"-q", "--now", write(before + "TimeoutStopSec=1h\nExecStopPost=" + hanging())}, in_own_session);
+    const auto where = program.address();
+    if (has_started) ask(where, "exit 0");
+    const int pid = pid_in(there_ / "command");
+    EXPECT_TRUE(eventually([&] {
+      program.send(SIGTERM);
+      return program.has_ended();
+    }));
+    EXPECT_EQ(program.wait(), 0) << has_started;
+    EXPECT_TRUE(eventually([&] { return !is_running(pid); })) << has_started;
+  }
+}
+
+TEST_F(stopping, signal_before_the_main_process_is_not_passed_on) {
+  activator program({"-q", "--now",
+                     write("ExecStartPre=/bin/sh -c 'touch " + (there_ / "begun") + "; until [ -e " + (there_ / "go") +
+                           " ]; do sleep 0.01; done'\n")});
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "begun"); }));
+  sigset_t changes;
+  ::sigemptyset(&changes);
+  ::sigaddset(&changes, SIGWINCH);
+  ASSERT_EQ(::sigprocmask(SIG_BLOCK, &changes, nullptr), 0);  // a signal that is blocked stays pending
+  program.send(SIGWINCH);
+  create(there_ / "go");
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(::sigismember(&pending, SIGWINCH), 0);
+  ::sigprocmask(SIG_UNBLOCK, &changes, nullptr);
 }
 
 TEST_F(stopping, second_signal_kills_all_processes_of_the_service) {
