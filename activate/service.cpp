@@ -63,7 +63,7 @@ unique_fd open_pidfd(int pid) noexcept { return unique_fd(std::max(detail::os::o
 void close_elsewhere(std::vector<unique_fd> fds) noexcept try {
   if (fds.empty()) return;
   std::thread([fds = std::move(fds)]() mutable { fds.clear(); }).detach();
-} catch (const std::system_error&) {  // too few resources; they are closed here
+} catch (const std::exception&) {  // too few resources; they are closed here
 }
 
 }  // namespace
@@ -92,9 +92,16 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
 
 void service::start() {
   const auto self = shared_from_this();
-  if (notify_) wait_for_notifications();
-  set_timeout(unit().start_timeout, &service::give_up_starting);
-  run_commands(unit().start_pre, &service::start_main_process);
+  try {
+    if (notify_) wait_for_notifications();
+    set_timeout(unit().start_timeout, &service::give_up_starting);
+    run_commands(unit().start_pre, &service::start_main_process);
+  } catch (...) {
+    kill();
+    state_ = state::ended;
+    end_waits();
+    throw;
+  }
 }
 
 void service::stop(purpose why) {
@@ -426,12 +433,15 @@ void service::finish() {
   state_ = state::ended;
   end_control_process();
   if (session_ != 0 && unit().kill != kill_mode::process && unit().may_be_killed()) send(-session_, SIGKILL);
-  group_timer_.cancel();
-  watchdog_timer_.cancel();
-  timer_.cancel();
+  end_waits();
+  handlers_.on_end(*this, result_);
+}
+
+/// Ends everything that keeps a reference to this service.
+void service::end_waits() {
+  for (auto* const each : {&group_timer_, &watchdog_timer_, &timer_}) each->cancel();
   std::error_code ignored;
   notify_watch_.close(ignored);
-  handlers_.on_end(*this, result_);
 }
 
 // NOLINTEND(misc-no-recursion)

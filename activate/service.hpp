@@ -92,6 +92,7 @@ class service : public std::enable_shared_from_this<service> {
   void run_stop_post();
   void wait_for_group();
   void finish();
+  void end_waits();
   void set_result(outcome how, int exit_status, std::string description);
   void fail(outcome how, int exit_status, std::string description);
   void fail(const std::system_error& error);
