@@ -301,6 +301,9 @@ TEST_F(start, child_that_ends_early_is_ecanceled) {
   const after_fork ending(nullptr, [] { ::_exit(0); });
   errno = EINTR;  // of an earlier call
   EXPECT_EQ(run(succeed, fail), -ECANCELED);
+  const auto end = [](void*) noexcept -> int { ::_exit(0); };
+  EXPECT_EQ(run(end, fail), -ECANCELED);
+  EXPECT_EQ(run(end, fail, true), -ECANCELED);
   EXPECT_TRUE(is_childless());
 }
 
