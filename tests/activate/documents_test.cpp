@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The page and the man page of sd-activate name the same options, signals and exit statuses as its help.
+// The page and the man page of sd-activate name the same options, signals and exit statuses as its help, and the page of
+// settings those that it knows.
 #include "running.hpp"
 
 #include <gmock/gmock.h>
@@ -65,6 +66,14 @@ TEST(documents, have_the_exit_statuses_of_the_help) {
   EXPECT_EQ(expected, (names{"0", "1", "2", "3"}));
   EXPECT_EQ(all(page(), R"(\n\| ([0-9]+) \|)"), expected);
   EXPECT_EQ(all(man_page(), R"(\n\.It ([0-9]+)\n)"), expected);
+}
+
+TEST(documents, page_of_settings_is_current) {
+  sd::activate::test::circumstances how;
+  how.program = {UNIT_SUPPORT};
+  how.has_events = false;
+  EXPECT_EQ(sd::activate::test::run({}, how).output, file(DOCS "/unit-support.md"))
+      << "scripts/update-unit-support writes the page anew";
 }
 
 }  // namespace
