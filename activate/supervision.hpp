@@ -35,10 +35,10 @@ struct exit_statuses {
 /// How a service ended.
 struct service_result {
   outcome how = outcome::success;
-  int exit_status = 0;             ///< as a shell has it: 128 + the signal for a killed process
-  std::string description;         ///< such as "exited with status 1"
-  bool lacks_resources = false;    ///< whether it could not be started because there are too few resources
-  std::optional<int> main_status;  ///< that of waitpid(2) for the main process, if it has run
+  int exit_status = 0;                  ///< as a shell has it: 128 + the signal for a killed process
+  std::string description = "stopped";  ///< or "exited with status 1", for example
+  bool lacks_resources = false;         ///< whether it could not be started because there are too few resources
+  std::optional<int> main_status;       ///< that of waitpid(2) for the main process, if it has run
 
   [[nodiscard]] bool is_success() const noexcept { return how == outcome::success; }
 };
