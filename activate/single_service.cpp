@@ -176,7 +176,7 @@ void single_service::start_for_traffic(socket_group& group) {
 }
 
 void single_service::handle_ready(service& ready) {
-  if (&ready == current_.get() && std::exchange(is_replaced_, false)) report_restart();
+  if (std::exchange(is_replaced_, false)) report_restart();
   if (&ready != next_.get()) return;
   if (unit_.notifies()) return take_over();
   settling_.expires_after(settling_time);
@@ -212,7 +212,7 @@ void single_service::handle_end(service& ended, const service_result& result) {
     report_end(result);
   }
   report_if_stopped();
-  if (!next_ && !previous_ && std::exchange(is_restart_wanted_, false)) restart();
+  if (std::exchange(is_restart_wanted_, false)) restart();
 }
 
 /// The service has been stopped so that it can be started again.
@@ -259,7 +259,7 @@ void single_service::stop_idle() {
   const bool is_settled = unused && unused->now() == service::state::running && !next_ && !previous_;
   // Processes that are suspended accept nothing. Clients that connect from now on wait for the next instance.
   const int group = is_settled ? unused->process_group() : 0;
-  if (!is_settled || !suspend(group)) return idle_->start();
+  if (!suspend(group)) return idle_->start();
   if (idle_->is_in_use()) {
     resume(group);
     return idle_->start();

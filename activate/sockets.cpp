@@ -270,7 +270,6 @@ unique_fd open_sockets::open_socket(const listen& what, const warn_function& war
   options.backlog = unit_->backlog > INT_MAX ? -1 : static_cast<int>(unit_->backlog);
   options.ipv6 = unit_->ipv6;
   options.socket_mode = unit_->mode;
-  options.directory_mode = unit_->directory_mode;
   options.nonblocking = nonblocking::on;
   if (!what.socket.path().empty()) {
     make_parents(what.where);
