@@ -311,8 +311,10 @@ TEST_F(failure, directory_is_read_only) {
          "sd-activate: error: lock DIR/s.sd-lock: Permission denied\n", unprivileged);
   expect(with_service({"-s", "ListenFIFO=" + (there_ / "f")}), exit_failure,
          "sd-activate: error: ListenFIFO=DIR/f: Permission denied\n", unprivileged);
-  expect(with_service({"-l", there_ / "a/s"}), exit_failure,
-         "sd-activate: error: make directory DIR/a: Permission denied\n", unprivileged);
+  for (const std::string setting : {"ListenStream=", "ListenFIFO="}) {
+    expect(with_service({"-s", setting + (there_ / "a/s")}), exit_failure,
+           "sd-activate: error: make directory DIR/a: Permission denied\n", unprivileged);
+  }
 }
 
 // --- the service -----------------------------------------------------------------------------------------------------

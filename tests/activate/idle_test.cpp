@@ -4,6 +4,7 @@
 #include "client.hpp"
 #include "directory.hpp"
 #include "running.hpp"
+#include "web.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -134,6 +135,40 @@ TEST(stop_idle, restart_is_not_disturbed) {
   const int second = program.event("restarted").value("pid", 0);  // after 0.3 s
   EXPECT_NE(second, first);
   EXPECT_EQ(program.event("idle").value("pid", 0), second);
+}
+
+TEST(stop_idle, old_process_of_a_restart_is_awaited) {
+  activator program(
+      with_service({"--now", "--stop-idle", "100ms", "-l", "127.0.0.1:0"}, {"--ignore", std::to_string(SIGTERM)}));
+  EXPECT_NE(ask(program.address(), "pid"), "");  // it ignores the signal by now
+  const int first = program.event("ready").value("pid", 0);
+  program.send(SIGHUP);
+  const int second = program.event("restarted").value("pid", 0);
+  std::this_thread::sleep_for(300ms);
+  ::kill(first, SIGKILL);
+  program.event("exited");
+  EXPECT_EQ(program.event("idle").value("pid", 0), second);
+}
+
+/// A service with unit files.
+class stop_idle_of_unit : public sd::activate::test::web {};
+
+TEST_F(stop_idle_of_unit, service_that_is_starting_is_not_stopped) {
+  activator program({"--now", "--stop-idle", "100ms", write("Type=notify\n", {"--ready-when", there_ / "ready"})});
+  const int pid = program.event("started").value("pid", 0);
+  std::this_thread::sleep_for(300ms);
+  sd::activate::test::create(there_ / "ready");
+  EXPECT_EQ(program.event("ready").value("pid", 0), pid);
+  EXPECT_EQ(program.event("idle").value("pid", 0), pid);
+}
+
+TEST_F(stop_idle_of_unit, only_a_client_starts_the_service_again) {
+  activator program({"-v", "--now", "--stop-idle", "100ms", write("Restart=always\nRestartSec=0\n")});
+  const auto where = program.address();
+  const int pid = program.event("idle").value("pid", 0);
+  program.event("exited");
+  EXPECT_NE(ask(where, "pid"), std::to_string(pid));
+  EXPECT_THAT(program.errors(), Not(HasSubstr("the next start follows")));
 }
 
 // --- errors ----------------------------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace {
 
@@ -81,12 +83,14 @@ TEST_F(recovery, exit_statuses_override_the_policy) {
 }
 
 TEST_F(recovery, client_waits_while_restart_sec_runs) {
-  activator program({"-v", "--now", write("Restart=always\nRestartSec=1h\n")});
-  const auto where = program.address();
+  const auto unit = write("Restart=always\nRestartSec=1h\n");
+  std::ofstream(unit, std::ios::app) << "ListenStream=127.0.0.1:0\n";
+  activator program({"-v", unit});
+  const auto where = program.addresses(2);
+  EXPECT_EQ(ask(where[0], "exit 0"), "");
   const int first = program.event("started").value("pid", 0);
-  EXPECT_EQ(ask(where, "exit 0"), "");
   EXPECT_TRUE(program.reports("the next start follows in 3600 s\n"));
-  const auto client = sd::test::connect(where);
+  const auto client = sd::test::connect(where[1]);
   program.send(SIGHUP);  // which ends the pause
   const int second = program.event("started").value("pid", 0);
   EXPECT_NE(second, first);
@@ -120,6 +124,23 @@ TEST_F(recovery, restarted_service_that_ends_at_once_is_delayed_as_well) {
   activator program({"-q", "--now", unit});
   EXPECT_TRUE(program.reports("web.service: ends at once; the next starts are delayed\n"));
   EXPECT_TRUE(accepts_connections(program.address()));
+}
+
+TEST_F(recovery, restart_by_a_signal_ends_the_pauses_of_a_crash_loop) {
+  create(there_ / "fail");
+  activator program({"-v", "--now", write_failing(there_ / "fail", "Restart=on-failure\nRestartSec=0\n")});
+  std::size_t pauses = 0;
+  EXPECT_TRUE(eventually([&] {
+    const auto errors = program.errors();
+    if (count(errors, follows) > std::exchange(pauses, count(errors, follows))) program.send(SIGHUP);
+    return count(errors, "the next start follows in 0.02 s\n") > 1;
+  })) << program.errors();
+}
+
+TEST_F(recovery, start_limit_of_the_unit_replaces_the_pauses) {
+  activator program({"-v", write("Restart=always\nRestartSec=0\n[Unit]\nStartLimitBurst=100\n")});
+  EXPECT_EQ(ask(program.address(), "exit 3"), "");
+  EXPECT_TRUE(program.reports("the next start follows in 0 s\n"));
 }
 
 TEST_F(recovery, once_ends_with_the_first_run) {
@@ -367,13 +388,16 @@ TEST_F(recovery, idle_service_that_is_killed_has_failed) {
 }
 
 TEST_F(recovery, unit_chooses_the_signal_of_a_restart) {
-  activator program({"-q", write("RestartKillSignal=SIGUSR2\n")});
-  EXPECT_NE(ask(program.address(), "pid"), "");
-  program.send(SIGHUP);
-  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGUSR2);
-  EXPECT_EQ(program.stop(), 0);
-  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM);
-  EXPECT_EQ(program.errors(), "");
+  for (const std::string settings : {"", "FileDescriptorStoreMax=1\n"}) {
+    activator program({"-q", write("RestartKillSignal=SIGUSR2\n" + settings)});
+    EXPECT_NE(ask(program.address(), "pid"), "");
+    program.send(SIGHUP);
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGUSR2) << settings;
+    if (!settings.empty()) program.event("restarted");
+    EXPECT_EQ(program.stop(), 0);
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM) << settings;
+    EXPECT_EQ(program.errors(), "");
+  }
 }
 
 // --- reloads ---------------------------------------------------------------------------------------------------------

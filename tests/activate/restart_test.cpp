@@ -9,6 +9,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -31,8 +33,25 @@ using sd::activate::test::with_service;
 using sd::activate::test::words;
 using sd::test::accepts_connections;
 using sd::test::ask;
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
+
+/// A service each of whose processes is ready once there is a file with the name of its pid.
+class ready_by_pid : public web {
+ protected:
+  [[nodiscard]] std::string write_unit() const {
+    auto unit = write("");
+    std::ofstream(there_ / "web.service")
+        << "[Service]\nType=notify\nExecStart=/bin/sh -c 'exec " << sd::activate::test::service()[0] << " --ready-when "
+        << there_.path() << "/$$$$'\n";
+    return unit;
+  }
+
+  void let_be_ready(int pid) const { create(there_ / std::to_string(pid)); }
+};
 
 // --- restarts --------------------------------------------------------------------------------------------------------
 
@@ -111,6 +130,88 @@ TEST_F(web, restart_that_is_requested_during_another_one_follows_it) {
   EXPECT_TRUE(eventually([&] { return !is_running(second_pid); }));
 }
 
+TEST_F(web, restart_that_is_requested_while_the_old_process_stops_follows_it) {
+  activator program({write("Type=notify\n", {"--ready", "--handle", "15", there_ / "stopping"})});
+  const int first = std::stoi(ask(program.address(), "pid"));
+  program.send(SIGHUP);
+  EXPECT_NE(program.event("restarted").value("pid", first), first);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "stopping"); }));
+  program.send(SIGHUP);
+  ::kill(first, SIGKILL);
+  program.event("exited");
+  EXPECT_NE(program.event("started").value("pid", 0), 0);
+}
+
+TEST_F(web, each_request_leads_to_one_restart) {
+  activator program({"-v", write("Type=notify\n", {"--ready"})});
+  int pid = std::stoi(ask(program.address(), "pid"));
+  for (std::size_t i = 1; i <= 2; ++i) {
+    program.send(SIGHUP);
+    const int next = program.event("restarted").value("pid", 0);
+    EXPECT_NE(next, pid);
+    pid = next;
+    EXPECT_TRUE(eventually([&] { return count(program.errors(), "web.service: stopped\n") == i; })) << program.errors();
+    EXPECT_EQ(count(program.errors(), "web.service: restarting\n"), i);
+  }
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.remaining_events(), Not(Contains("started")));
+}
+
+TEST_F(web, old_process_is_replaced_as_soon_as_the_new_one_notifies) {
+  activator program({write("Type=notify\n", {"--ready"})});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  program.event("ready");
+  program.send(SIGHUP);
+  const int next = program.event("ready").value("pid", 0);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(program.event("restarted").value("pid", 0), next);
+}
+
+TEST_F(ready_by_pid, readiness_of_the_old_process_does_not_make_the_new_one_replace_it) {
+  activator program({"--now", write_unit()});
+  const int first = program.event("started").value("pid", 0);
+  program.send(SIGHUP);
+  const int second = program.event("started").value("pid", 0);
+  let_be_ready(first);
+  EXPECT_EQ(program.event("ready").value("pid", 0), first);
+  let_be_ready(second);
+  EXPECT_EQ(program.event("ready").value("pid", 0), second);
+  EXPECT_EQ(program.event("restarted").value("pid", 0), second);
+}
+
+TEST_F(ready_by_pid, new_process_takes_the_place_of_an_old_one_that_dies) {
+  activator program({"-v", "--now", write_unit()});
+  const auto where = program.address();
+  const int first = program.event("started").value("pid", 0);
+  program.send(SIGHUP);
+  const int second = program.event("started").value("pid", 0);
+  ::kill(first, SIGKILL);
+  EXPECT_TRUE(program.reports("web.service: killed by SIGKILL\n"));
+  EXPECT_EQ(ask(where, "pid"), std::to_string(second));
+  let_be_ready(second);
+  EXPECT_EQ(program.event("ready").value("pid", 0), second);
+  program.send(SIGHUP);
+  const int third = program.event("started").value("pid", 0);
+  let_be_ready(third);
+  EXPECT_EQ(program.event("restarted").value("pid", 0), third);
+  EXPECT_TRUE(program.reports("web.service: stopped\n"));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(count(program.errors(), "started as process"), 3U) << program.errors();
+}
+
+TEST_F(ready_by_pid, restart_follows_if_the_old_process_dies_during_another_one) {
+  activator program({"--now", write_unit()});
+  const int first = program.event("started").value("pid", 0);
+  program.send(SIGHUP);
+  const int second = program.event("started").value("pid", 0);
+  program.send(SIGHUP);
+  ::kill(first, SIGKILL);
+  const int third = program.event("started").value("pid", 0);
+  EXPECT_NE(third, second);
+  let_be_ready(third);
+  EXPECT_EQ(program.event("restarted").value("pid", 0), third);
+}
+
 TEST_F(web, every_connection_during_a_restart_is_served) {
   activator program({write("Type=notify\n", {"--ready"})});
   const auto where = program.address();
@@ -169,6 +270,16 @@ TEST_F(web, old_process_stays_if_the_new_one_cannot_be_started) {
   EXPECT_EQ(ask(where, "pid"), pid);
 }
 
+TEST_F(web, old_process_stays_if_a_new_one_that_does_not_notify_fails_at_once) {
+  activator program({"-q", write_failing(there_ / "fail")});
+  const auto where = program.address();
+  const auto pid = ask(where, "pid");
+  create(there_ / "fail");
+  program.send(SIGHUP);
+  EXPECT_TRUE(program.reports("web.service: the restart failed: exited with status 3; the old process stays\n"));
+  EXPECT_EQ(ask(where, "pid"), pid);
+}
+
 TEST_F(web, old_process_stays_if_the_new_one_is_not_ready_in_time) {
   activator program({"-q", write("Type=notify\nTimeoutStartSec=300ms\n", {"--ready-when", there_ / "ready"})});
   const auto where = program.address();
@@ -181,6 +292,30 @@ TEST_F(web, old_process_stays_if_the_new_one_is_not_ready_in_time) {
   EXPECT_EQ(program.errors(),
             "sd-activate: error: web.service: the restart failed: did not start in time; the old process stays\n");
   EXPECT_EQ(ask(where, "pid"), pid);
+}
+
+TEST_F(web, old_process_that_does_not_stop_in_time_is_reported) {
+  for (const std::string settings : {"", "FileDescriptorStoreMax=1\n"}) {
+    activator program({"-q", write("TimeoutStopSec=100ms\n" + settings, {"--ignore", "15"})});
+    EXPECT_NE(ask(program.address(), "pid"), "");
+    program.send(SIGHUP);
+    EXPECT_TRUE(program.reports("error: web.service: did not stop in time\n")) << settings;
+  }
+}
+
+TEST_F(web, service_is_started_by_a_client_while_the_old_process_of_a_restart_stops) {
+  activator program({"-q", write("Type=notify\n", {"--ready", "--handle", "15", there_ / "stopping"})});
+  const auto where = program.address();
+  const auto first = ask(where, "pid");
+  program.send(SIGHUP);
+  const int second = program.event("restarted").value("pid", 0);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "stopping"); }));
+  for (const int pid : {second, std::stoi(first)}) {
+    ::kill(pid, SIGKILL);
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGKILL);
+  }
+  EXPECT_NE(ask(where, "pid"), "");
+  EXPECT_FALSE(program.has_ended());
 }
 
 TEST_F(web, restart_of_a_service_that_does_not_run_does_nothing) {
@@ -238,6 +373,44 @@ TEST_F(web, connection_waits_while_a_crash_loop_backs_off) {
   std::filesystem::remove(there_ / "fail");
   EXPECT_NE(sd::test::converse(client, "pid"), "");
   EXPECT_EQ(count(program.errors(), "fails at once; the next starts are delayed"), 1U) << program.errors();
+}
+
+TEST_F(web, what_waits_when_the_service_ends_is_discarded_with_flush_pending) {
+  const auto unit = write("");
+  std::ofstream(unit) << "[Socket]\nFlushPending=yes\nRemoveOnStop=yes\nListenDatagram=" << there_ / "datagram"
+                      << "\nListenSequentialPacket=" << there_ / "packet"
+                      << "\nListenFIFO=" << there_ / "fifo"
+                      << "\nListenMessageQueue=/sd-activate-test-" << ::getpid()
+                      << "\nMessageQueueMaxMessages=1\nMessageQueueMessageSize=1\nListenStream=" << there_ / "stream"
+                      << '\n';
+  activator program({"-q", unit});
+  const int pid = [&] {
+    program.addresses(5);
+    return std::stoi(ask(there_ / "stream", "pid"));
+  }();
+  ::kill(pid, SIGSTOP);
+  const auto save = [&](const char* name) { return "save " + (there_ / name); };
+  const auto datagram = sd::test::connect(there_ / "datagram", SOCK_DGRAM);
+  EXPECT_EQ(::send(datagram.get(), "", 0, 0), 0);
+  sd::test::send(datagram, save("by-datagram"));
+  const auto packet = sd::test::connect(there_ / "packet", SOCK_SEQPACKET);
+  sd::test::send(packet, save("by-packet"));
+  const auto stream = sd::test::connect(there_ / "stream");
+  sd::test::send(stream, save("by-stream"));
+  std::ofstream(there_ / "fifo") << save("by-fifo") << std::flush;
+  ::kill(pid, SIGKILL);
+  program.event("exited");
+  // The service would read what is left before it accepts the second one.
+  const auto is_served = [&] {
+    try {
+      return !ask(there_ / "stream", "pid").empty();
+    } catch (const std::system_error&) {
+      return false;  // discarded as well
+    }
+  };
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(eventually(is_served));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(there_.entries(), Not(Contains(testing::StartsWith("by-"))));
 }
 
 TEST(once, exit_status_is_that_of_the_service) {
@@ -364,6 +537,55 @@ TEST_F(web, service_that_does_not_stop_in_time_is_killed) {
             "sd-activate: error: web.service: did not stop in time\n");
 }
 
+TEST_F(ready_by_pid, stop_during_a_restart_is_no_failure_of_the_restart) {
+  activator program({"-q", "--now", write_unit()});
+  let_be_ready(program.event("started").value("pid", 0));
+  program.event("ready");
+  program.send(SIGHUP);
+  const int second = program.event("started").value("pid", 0);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_FALSE(is_running(second));
+  EXPECT_EQ(program.errors(), "");
+}
+
+TEST_F(web, stop_waits_for_the_new_process_of_a_restart) {
+  activator program(
+      {"-q", "--now",
+       write("Type=notify\nTimeoutStopSec=300ms\n", {"--ignore", "15", "--ready-when", there_ / "ready"})});
+  const auto where = program.address();
+  create(there_ / "ready");
+  const int first = program.event("ready").value("pid", 0);
+  std::filesystem::remove(there_ / "ready");
+  program.send(SIGHUP);
+  const int second = program.event("started").value("pid", 0);
+  EXPECT_TRUE(eventually([&] { return ask(where, "pid") == std::to_string(second); }));
+  program.send(SIGTERM);
+  ::kill(first, SIGKILL);
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_THAT(program.remaining_events(), ElementsAre("exited", "exited"));
+}
+
+TEST_F(web, stop_waits_for_the_old_process_of_a_restart) {
+  activator program({"-q", "--now", write("Type=notify\nTimeoutStopSec=1s\n", {"--ready", "--ignore", "15"})});
+  program.event("ready");
+  program.send(SIGHUP);
+  const int second = program.event("restarted").value("pid", 0);
+  program.send(SIGTERM);
+  ::kill(second, SIGKILL);
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_THAT(program.remaining_events(), ElementsAre("exited", "exited"));
+}
+
+TEST_F(web, new_process_of_a_restart_does_not_replace_the_old_one_after_a_stop) {
+  activator program({"-q", "--now", write("TimeoutStopSec=600ms\n", {"--ignore", "15"})});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  program.event("started");
+  program.send(SIGHUP);
+  program.event("started");
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.remaining_events(), Not(Contains("restarted")));
+}
+
 TEST_F(web, second_signal_kills_the_service) {
   activator program({"-q", write("", {"--handle", "15", there_ / "stopped"})});
   const int pid = std::stoi(ask(program.address(), "pid"));
@@ -387,7 +609,9 @@ TEST_F(web, other_signals_are_forwarded) {
   for (const int signal : {SIGUSR1, SIGUSR2, SIGQUIT, SIGWINCH}) {
     const auto file = there_ / std::to_string(signal);
     activator program(with_service({"-l", "127.0.0.1:0"}, {"--handle", std::to_string(signal), file}));
-    EXPECT_NE(ask(program.address(), "pid"), "");
+    const auto where = program.address();
+    program.send(signal);  // to nobody
+    EXPECT_NE(ask(where, "pid"), "");
     program.send(signal);
     EXPECT_TRUE(eventually([&] { return std::filesystem::exists(file); })) << signal;
     EXPECT_EQ(program.stop(), 0);

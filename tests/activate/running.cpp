@@ -123,6 +123,19 @@ nlohmann::json activator::event(const std::string& name) {
   }
 }
 
+words activator::remaining_events() {
+  wait();
+  std::array<char, 4096> buffer;
+  for (ssize_t size = 0; (size = ::read(events_.get(), buffer.data(), buffer.size())) > 0;) {
+    received_.append(buffer.data(), static_cast<std::size_t>(size));
+  }
+  words names;
+  for (std::size_t end = 0; (end = received_.find('\n')) != std::string::npos; received_.erase(0, end + 1)) {
+    names.push_back(nlohmann::json::parse(received_.substr(0, end)).at("event"));
+  }
+  return names;
+}
+
 words activator::addresses(std::size_t count) {
   words all;
   while (all.size() < count) all.push_back(event("listening").value("address", "there is no such socket"));

@@ -54,6 +54,8 @@ class activator {
   /// Returns the next event of this name, and forgets those before it. An empty object if sd-activate ends before, or
   /// if there is none in time.
   nlohmann::json event(const std::string& name);
+  /// Waits until sd-activate has ended. Returns the names of its other events.
+  words remaining_events();
   /// Returns the addresses of the next "listening" events.
   words addresses(std::size_t count);
   std::string address() { return addresses(1)[0]; }

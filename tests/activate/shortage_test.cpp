@@ -159,6 +159,29 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(std::get<0>(each.param).name) + "_and_" + std::get<1>(each.param).name;
     });
 
+/// Runs a service that cannot be prepared, because a socket for its messages would be one descriptor too many.
+TEST(shortage_of_descriptors, keeps_a_service_that_notifies_from_starting) {
+  const sd::test::directory there;
+  std::ofstream(there / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+  std::ofstream(there / "web.service") << "[Service]\nType=notify\nRestart=on-abnormal\nExecStart=" ACTIVATED_SERVICE
+                                          " --ready\n";
+  {
+    activator program({"-v", there / "web.socket"});
+    const auto where = program.address();
+    limit(program.pid(), RLIMIT_NOFILE, 0, false);
+    const auto client = sd::test::connect(where);
+    EXPECT_TRUE(program.reports("Too many open files\n"));
+    limit(program.pid(), RLIMIT_NOFILE, 256, false);
+    EXPECT_NE(sd::test::converse(client, "pid"), "");
+    EXPECT_EQ(program.errors().find("the next start follows"), std::string::npos) << program.errors();
+  }
+  activator program({"--once", there / "web.socket"});
+  const auto where = program.address();
+  limit(program.pid(), RLIMIT_NOFILE, 0, false);
+  const auto client = sd::test::connect(where);
+  EXPECT_EQ(program.wait(), sd::activate::test::exit_failure);
+}
+
 /// The services themselves have enough.
 TEST(shortage_of_memory, in_sd_activate_loses_no_client) {
   if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer needs memory of its own";

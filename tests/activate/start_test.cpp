@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -172,6 +173,46 @@ TEST(start, clients_that_come_before_the_service_is_ready_wait) {
   const auto second = sd::test::connect(there / "socket");
   const auto pid = sd::test::converse(first, "pid");
   EXPECT_EQ(sd::test::converse(second, "pid"), pid);
+}
+
+TEST(start, clients_of_two_sockets_start_the_service_once) {
+  activator program(with_service({"-l", "127.0.0.1:0", "-l", "127.0.0.1:0"}));
+  const auto where = program.addresses(2);
+  program.send(SIGSTOP);  // so that it finds both at once
+  const auto first = sd::test::connect(where[0]);
+  const auto second = sd::test::connect(where[1]);
+  program.send(SIGCONT);
+  const auto pid = sd::test::converse(first, "pid");
+  EXPECT_EQ(sd::test::converse(second, "pid"), pid);
+  EXPECT_EQ(program.event("started").value("pid", 0), std::stoi(pid));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.remaining_events(), Not(Contains("started")));
+}
+
+TEST(start, one_socket_can_start_a_service_and_another_one_a_process_for_each_connection) {
+  activator program(with_service({"-l", "127.0.0.1:0", "-s", "ListenStream=127.0.0.1:0 Accept=yes"}));
+  const auto where = program.addresses(2);
+  const auto pid = ask(where[0], "pid");
+  EXPECT_EQ(ask(where[1], "exit 7"), "");
+  EXPECT_EQ(program.event("exited").value("status", 0), 7);
+  EXPECT_NE(ask(where[1], "pid"), pid);
+  EXPECT_EQ(ask(where[0], "pid"), pid);
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST(start, socket_is_the_standard_input_and_output_with_inetd) {
+  const auto ended = run({"-q", "--once", "--now", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/sh", "-c",
+                          "[ -S /dev/stdin ] && [ -S /dev/stdout ] && [ ! -S /dev/stderr ] && exit 7"});
+  EXPECT_EQ(ended.errors, "sd-activate: error: sh.service: exited with status 7\n");
+  EXPECT_EQ(ended.status, 7);
+}
+
+TEST_F(units, standard_stream_cannot_be_one_of_several_sockets) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\nListenStream=127.0.0.1:0\n");
+  EXPECT_THAT(write("web.service", "[Service]\nStandardInput=socket\nExecStart=/bin/true\n"), Not(""));
+  const auto ended = run({"-q", "--once", "--now", unit});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.errors, HasSubstr("there is no socket for a standard stream"));
 }
 
 // --- sockets ---------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ namespace {
 using sd::activate::test::activator;
 using sd::activate::test::count;
 using sd::activate::test::count_descriptors;
+using sd::activate::test::create;
 using sd::activate::test::eventually;
 using sd::activate::test::web;
 using sd::test::ask;
@@ -190,17 +191,34 @@ TEST_F(store, no_descriptor_leaks) {
   EXPECT_EQ(count_descriptors(program.pid()), before);
 }
 
+TEST_F(store, start_by_a_client_after_a_failed_restart_is_no_restart) {
+  activator program(
+      {"-q", write("Type=notify\nFileDescriptorStoreMax=1\n", {"--fail-when", there_ / "fail", "--ready"})});
+  const auto where = program.address();
+  EXPECT_NE(ask(where, "pid"), "");
+  create(there_ / "fail");
+  program.send(SIGHUP);
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM);
+  EXPECT_EQ(program.event("exited").value("status", 0), 3);
+  std::filesystem::remove(there_ / "fail");
+  EXPECT_NE(ask(where, "pid"), "");
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.remaining_events(), testing::ElementsAre("started", "ready", "exited"));
+}
+
 TEST_F(store, client_waits_while_the_service_is_stopped_and_started) {
-  activator program({"-q", write("FileDescriptorStoreMax=3\n", {"--handle", "15", there_ / "stopping"})});
+  activator program({write("FileDescriptorStoreMax=3\n", {"--handle", "15", there_ / "stopping"})});
   const auto where = program.address();
   const auto pid = ask(where, "pid");
   program.send(SIGHUP);
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "stopping"); }));
+  program.send(SIGHUP);  // which changes nothing
   ::kill(std::stoi(pid), SIGKILL);
   const auto client = connect(where);
   const auto next = program.event("restarted").value("pid", 0);
   EXPECT_NE(std::to_string(next), pid);
   EXPECT_EQ(sd::test::converse(client, "pid"), std::to_string(next));
+  EXPECT_EQ(count(program.errors(), "web.service: restarting\n"), 1U) << program.errors();
 }
 
 }  // namespace
