@@ -18,7 +18,6 @@
 #endif
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -63,8 +62,6 @@ int main(int argc, char** argv) try {
   const auto what = make_plan(options, problems);
   if (!report(problems, options.is_strict)) return exit_invalid_unit;
   if (options.checks) return exit_success;
-  // A reader of the events may leave.
-  std::signal(SIGPIPE, SIG_IGN);
   keep_descriptors_from_services();
   if (options.json_fd >= 0 && ::fcntl(options.json_fd, F_SETFD, FD_CLOEXEC) < 0) {
     fmt::print(stderr, "sd-activate: --json {}: {}\n", options.json_fd, std::generic_category().message(errno));

@@ -123,7 +123,7 @@ unit unit_of_address(const std::string& text, const options& chosen, const std::
   add(chosen.is_datagram ? "ListenDatagram" : chosen.is_seqpacket ? "ListenSequentialPacket" : "ListenStream", escaped);
   add("Accept", chosen.accepts ? "yes" : "no");
   add("MaxConnections", std::to_string(UINT32_MAX));
-  if (!fd_name.empty()) add("FileDescriptorName", fd_name);
+  add("FileDescriptorName", fd_name);  // an empty one is the default
   return result;
 }
 
@@ -140,7 +140,6 @@ service_unit service_of_command(const options& chosen) {
   line.at = {std::make_shared<const source>(source{"sd-activate", {}}), 0, 0};
   result.start.push_back(std::move(line));
   result.input = {chosen.is_inetd ? stream_kind::socket : stream_kind::activator, ""};
-  result.output = {chosen.is_inetd ? stream_kind::socket : stream_kind::activator, ""};
   result.error = {stream_kind::activator, ""};
   result.ignores_sigpipe = false;
   return result;
@@ -191,7 +190,7 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   }
   for (const auto& file : first.environment_files) {
     const auto fd = open_trusted(file.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    const auto others = fd ? other_writers(fd.get()) : "";
+    const auto others = other_writers(fd.get());
     if (others.empty()) continue;
     problems.warning({written->text}, fmt::format("EnvironmentFile={}: can be changed by {}", file.path, others));
   }
