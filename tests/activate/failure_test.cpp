@@ -2,6 +2,7 @@
 // Bad input: one message, the right exit status, and nothing left behind.
 #include <sd/socket.hpp>
 #include <sd/testing.hpp>
+#include <sd/version.hpp>
 
 #include "client.hpp"
 #include "directory.hpp"
@@ -81,6 +82,25 @@ TEST_F(failure, command_line_is_wrong) {
     wrong({argument, "-s", "ListenStream=8080", "--", "/bin/true"}, option + " requires --listen");
   }
   wrong({"-l", "8080", "-d", "-a", "--", "/bin/true"}, "--datagram and --accept exclude each other");
+  wrong({"-l", "8080", "-l", "8081", "--inetd", "--", "/bin/true"}, "--inetd takes one socket, or --accept");
+  wrong({"-l", "8080", "-E", "1=x", "--", "/bin/true"}, "--setenv takes NAME or NAME=VALUE");
+  wrong({"web.socket", "-q"}, "options must precede units");
+  expect({"--json", "77", "-l", "8080", "--", "/bin/true"}, exit_usage, "sd-activate: --json 77: Bad file descriptor\n",
+         {{}, {}, false, false});
+}
+
+TEST_F(failure, command_line_is_right) {
+  for (const auto& arguments :
+       {words{"-l", "@a", "--inetd", "/bin/true"}, words{"-l", "@a", "-l", "@b", "--inetd", "-a", "/bin/true"},
+        words{"-l", "@a", "-E", "A=1", "/bin/true"}, words{"-l", "@a", "--fdname", "a", "/bin/true"},
+        words{"-s", "ListenStream=@a", "/bin/true"}}) {
+    auto all = words{"--check"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    expect(all, 0, "");
+  }
+  const auto program = write("it.service", "#!/bin/sh\n");
+  std::filesystem::permissions(program, std::filesystem::perms(0755));
+  expect({"--check", "-l", "@a", "--", program}, 0, "");
 }
 
 TEST_F(failure, option_is_unknown_or_has_no_value) {
@@ -97,9 +117,12 @@ TEST_F(failure, help_and_version_are_no_failures) {
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.errors, "");
   EXPECT_THAT(help.output, HasSubstr("Usage: sd-activate [OPTION...] [UNIT.socket...] [--] [COMMAND...]\n"));
+  EXPECT_THAT(help.output, HasSubstr("\n  -q,--quiet                Report errors and warnings only\n"));
   const auto version = run({"--version"});
   EXPECT_EQ(version.status, 0);
-  EXPECT_THAT(version.output, StartsWith("sd-activate "));
+  EXPECT_EQ(version.output, "sd-activate " + std::to_string(SD_LISTEN_FDS_VERSION_MAJOR) + '.' +
+                                std::to_string(SD_LISTEN_FDS_VERSION_MINOR) + '.' +
+                                std::to_string(SD_LISTEN_FDS_VERSION_PATCH) + '\n');
 }
 
 TEST_F(failure, address_is_malformed) {
@@ -117,6 +140,12 @@ TEST_F(failure, settings_on_the_command_line_are_malformed) {
          "-s:1:25: error: Backlog=x: not a number from 0 to 4294967295\n"
          "    1 | ListenStream=@a Backlog=x foo\n"
          "      |                         ^\n");
+  expect(with_service({"-s", "ListenStream=@a =x"}), exit_invalid_unit,
+         "-s:1:17: error: not NAME=VALUE\n"
+         "    1 | ListenStream=@a =x\n"
+         "      |                 ^\n");
+  EXPECT_THAT(run(with_service({"-s", "ListenStream=@a \"Backlog=1"})).errors,
+              HasSubstr("-s:1:17: error: the quote is not closed\n"));
   expect(with_service({"-s", "ListenStream=@a \"SocketMode=9\""}), exit_invalid_unit,
          "-s:1:29: error: SocketMode=9: not an access mode in octal, such as 0660\n"
          "    1 | ListenStream=@a \"SocketMode=9\"\n"
@@ -206,6 +235,15 @@ TEST_F(failure, sockets_belong_to_different_services) {
          "each with its own sd-activate, or give a command\n");
 }
 
+TEST_F(failure, service_is_not_named_because_of_another_error) {
+  expect(
+      {write("a.socket", "[Socket]\nListenStream=@a\n"), write("b.socket", "[Socket]\nListenStream=@b\nService=a\n")},
+      exit_invalid_unit,
+      "DIR/b.socket:3:9: error: Service=a: not the name of a service unit\n"
+      "    3 | Service=a\n"
+      "      |         ^\n");
+}
+
 TEST_F(failure, another_socket_unit_of_the_service_cannot_be_read) {
   const auto unit = socket_unit();
   write("web.service", "[Service]\nExecStart=/bin/true\nSockets=other.socket\n");
@@ -228,6 +266,8 @@ TEST_F(failure, check_reports_problems_and_starts_nothing) {
          "    3 | Foo=1\n"
          "      | ^\n");
   expect({"--check", "-l", there_ / "s"}, 0, "");
+  write("web.service", "[Service]\nExecStart=/no/such/program\n");
+  expect({"--check", unit}, 0, "");
 }
 
 TEST_F(failure, warning_is_an_error_with_strict) {

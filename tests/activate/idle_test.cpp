@@ -14,6 +14,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -160,6 +161,29 @@ TEST_F(stop_idle_of_unit, service_that_is_starting_is_not_stopped) {
   sd::activate::test::create(there_ / "ready");
   EXPECT_EQ(program.event("ready").value("pid", 0), pid);
   EXPECT_EQ(program.event("idle").value("pid", 0), pid);
+}
+
+TEST(stop_idle, service_has_the_whole_time) {
+  const auto begin = std::chrono::steady_clock::now();
+  activator program(with_service({"--now", "--stop-idle", "500ms", "-l", "127.0.0.1:0"}));
+  program.event("idle");
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 500ms);
+}
+
+TEST_F(stop_idle_of_unit, looks_are_rare) {
+  activator program({"--stop-idle", "1h", write("FileDescriptorStoreMax=1\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  program.send(SIGHUP);
+  program.event("restarted");
+  const auto used = [&] {
+    std::uint64_t nanoseconds = 0;
+    std::ifstream("/proc/" + std::to_string(program.pid()) + "/schedstat") >> nanoseconds;
+    return std::chrono::nanoseconds(nanoseconds);
+  };
+  const auto before = used();
+  if (before == 0ns) GTEST_SKIP() << "SKIPPED: the kernel does not count the time of processes";
+  std::this_thread::sleep_for(200ms);
+  EXPECT_LT(used() - before, 50ms);
 }
 
 TEST_F(stop_idle_of_unit, only_a_client_starts_the_service_again) {

@@ -85,6 +85,12 @@ TEST(start, passed_socket_is_enough) {
   EXPECT_EQ(program.stop(), 0);
 }
 
+TEST(start, passed_socket_can_have_an_idle_service) {
+  activator program(nested({"--stop-idle", "1h"}));
+  EXPECT_EQ(ask(program.address(), "names"), "outer");
+  EXPECT_EQ(program.stop(), 0);
+}
+
 TEST(start, passed_sockets_come_before_its_own) {
   activator program(nested({"-l", "127.0.0.1:0", "--fdname", "inner"}));
   EXPECT_EQ(ask(program.address(), "names"), "outer inner");
@@ -189,6 +195,15 @@ TEST(start, clients_of_two_sockets_start_the_service_once) {
   EXPECT_THAT(program.remaining_events(), Not(Contains("started")));
 }
 
+TEST(start, each_socket_starts_the_service_again) {
+  activator program(with_service({"-l", "127.0.0.1:0", "-l", "127.0.0.1:0"}));
+  const auto where = program.addresses(2);
+  for (const auto& each : {where[0], where[1], where[1]}) {
+    EXPECT_EQ(ask(each, "exit 0"), "");
+    program.event("exited");
+  }
+}
+
 TEST(start, one_socket_can_start_a_service_and_another_one_a_process_for_each_connection) {
   activator program(with_service({"-l", "127.0.0.1:0", "-s", "ListenStream=127.0.0.1:0 Accept=yes"}));
   const auto where = program.addresses(2);
@@ -227,6 +242,31 @@ TEST(start, sockets_have_names_and_are_in_order) {
   EXPECT_EQ(where[2], there / "c");
   EXPECT_EQ(ask(where[0], "names"), "web dns admin sd-activate.socket");
   for (const auto& each : {where[2], where[3]}) EXPECT_EQ(ask(each, "descriptors"), "3 4 5 6 7");  // and the connection
+}
+
+TEST(start, single_name_is_that_of_all_sockets) {
+  activator program(with_service({"--fdname", "web", "-l", "127.0.0.1:0", "-l", "127.0.0.1:0"}));
+  EXPECT_EQ(ask(program.address(), "names"), "web web");
+}
+
+TEST(start, paths_on_the_command_line_are_taken_literally) {
+  const sd::test::directory there;
+  activator program(with_service({"-l", there / "%i", "-s", "ListenStream=" + (there / R"(a\tb)")}));
+  program.addresses(2);
+  EXPECT_THAT(there.entries(), testing::IsSupersetOf({"%i", R"(a\tb)"}));
+}
+
+TEST(start, number_of_connections_is_not_limited_without_a_unit) {
+  activator program({"-a", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/cat"});
+  const auto clients = sd::test::connect_many(70, program.address());
+  EXPECT_EQ(sd::test::converse(clients.back(), "text"), "text");
+}
+
+TEST(start, command_inherits_no_ignored_sigpipe) {
+  const auto ended =
+      run({"-q", "--once", "--now", "-l", "127.0.0.1:0", "--", "/bin/grep", "SigIgn", "/proc/self/status"});
+  EXPECT_THAT(ended.output, testing::StartsWith("SigIgn:"));
+  EXPECT_EQ(std::stoull(ended.output.substr(ended.output.find(':') + 1), nullptr, 16) >> (SIGPIPE - 1) & 1U, 0U);
 }
 
 TEST(start, service_inherits_no_other_descriptor) {
@@ -298,6 +338,14 @@ TEST_F(units, instance_starts_the_instance_of_the_service) {
   activator program({there_ / "web@one.socket"});
   EXPECT_EQ(ask(program.address(), "variable INSTANCE"), "one");
   EXPECT_EQ(program.event("started").value("unit", ""), "web@one.service");
+}
+
+TEST_F(units, service_of_a_connection_has_an_instance) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n");
+  EXPECT_THAT(write("web@.service", "[Service]\n" + exec_start()), Not(""));
+  activator program({unit});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  EXPECT_THAT(program.event("started").value("unit", ""), testing::MatchesRegex("web@.+\\.service"));
 }
 
 TEST_F(units, command_replaces_the_service) {
@@ -701,7 +749,28 @@ TEST(start, show_prints_what_was_passed) {
   EXPECT_THAT(ended.output, HasSubstr("LISTEN_FDS=1\n"));
   EXPECT_THAT(ended.output, HasSubstr("LISTEN_FDNAMES=web\n"));
   EXPECT_THAT(ended.output, HasSubstr("descriptor 3 \"web\": stream unix " + (there / "socket")));
+  EXPECT_THAT(ended.output, Not(HasSubstr("no descriptors")));
+  EXPECT_THAT(ended.output, Not(HasSubstr("PATH=")));
+  EXPECT_THAT(ended.output, HasSubstr("\npid "));
 }
+
+TEST(start, show_prints_what_is_wrong_or_missing) {
+  const auto show = [](const std::string& variables) {
+    circumstances how;
+    how.program = {"/bin/sh", "-c", "exec 3</dev/null; " + variables + R"( exec "$0" "$@")", SD_ACTIVATE};
+    how.has_events = false;
+    return run({"show"}, how);
+  };
+  const auto wrong = show("LISTEN_PID=$$ LISTEN_FDS=x");
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.output, HasSubstr("\nerror: "));
+  const auto without_name = show("LISTEN_PID=$$ LISTEN_FDS=1");
+  EXPECT_EQ(without_name.status, 0);
+  EXPECT_THAT(without_name.output, HasSubstr("\ndescriptor 3: "));
+  EXPECT_THAT(show("").output, HasSubstr("\nno descriptors were passed to this process\n"));
+}
+
+TEST(start, show_with_another_word_is_a_command) { EXPECT_EQ(run({"show", "it"}, {{}, {}, false, false}).status, 2); }
 
 // --- events ----------------------------------------------------------------------------------------------------------
 
@@ -720,6 +789,18 @@ TEST(start, events_describe_what_happens) {
   ask(there / "socket", "exit 7");
   expected = {{"event", "exited"}, {"unit", name}, {"status", 7}};
   EXPECT_EQ(program.event("exited"), expected);
+}
+
+TEST(start, events_can_be_written_to_descriptor_0) {
+  const sd::test::directory there;
+  circumstances how;
+  how.program = {"/bin/sh", "-c", "exec 0>" + (there / "events") + R"(; exec "$0" "$@")", SD_ACTIVATE};
+  how.has_events = false;
+  EXPECT_EQ(run({"-q", "--json", "0", "--once", "--now", "-l", "127.0.0.1:0", "--", "/bin/true"}, how).status, 0);
+  std::string line;
+  std::ifstream events(there / "events");
+  std::getline(events, line);
+  EXPECT_THAT(line, HasSubstr("\"listening\""));
 }
 
 TEST(start, port_that_the_kernel_chose_is_reported) {

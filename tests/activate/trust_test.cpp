@@ -137,7 +137,9 @@ TEST_F(trust, unit_that_all_users_can_change_causes_a_warning) {
     EXPECT_EQ(run({"--check", "--strict", unit}).status, exit_strict);
     fs::permissions(there_ / name, fs::perms(0644));
   }
-  EXPECT_EQ(run({"--check", "--strict", unit}).errors, "");
+  const auto strict = run({"--check", "--strict", unit});
+  EXPECT_EQ(strict.errors, "");
+  EXPECT_EQ(strict.status, 0);
 }
 
 TEST_F(trust, environment_file_that_all_users_can_change_causes_a_warning) {
@@ -153,10 +155,17 @@ TEST_F(trust_of_root, unit_of_another_user_or_group_causes_a_warning) {
   const auto service = there_ / "web.service";
   fs::permissions(service, fs::perms(0664));
   EXPECT_EQ(run({"--check", unit}).errors, "");  // the group is that of root
+  fs::permissions(there_.path(), fs::perms(0755));
+  const circumstances of_nobody = {{}, {}, true, true};
+  EXPECT_EQ(run({"--check", unit}, of_nobody).errors, "");
   check(::chown(service.c_str(), 0, nobody), "chown");
+  fs::permissions(service, fs::perms(0644));
+  EXPECT_EQ(run({"--check", unit}).errors, "");
+  fs::permissions(service, fs::perms(0664));
   EXPECT_THAT(run({"--check", unit}).errors, HasSubstr(": warning: can be changed by group 65534\n"));
   check(::chown(service.c_str(), nobody, nobody), "chown");
   EXPECT_THAT(run({"--check", unit}).errors, HasSubstr(": warning: can be changed by user 65534 and group 65534\n"));
+  EXPECT_EQ(run({"--check", unit}, of_nobody).errors, "");
 }
 
 // --- symbolic links of others ----------------------------------------------------------------------------------------
@@ -166,7 +175,8 @@ TEST_F(trust_of_root, output_does_not_follow_a_link_of_another_user) {
   fs::create_directory(there_ / "directory");
   make_foreign_link(there_ / "file", there_ / "link");
   make_foreign_link(there_ / "directory", there_ / "other");
-  for (const auto* const last : {"link", "other/file"}) {
+  fs::create_symlink("link", there_ / "own");
+  for (const auto* const last : {"link", "other/file", "own"}) {
     const std::string name = last;
     const auto ended =
         run({"-q", "--once", "--now", write_of_nobody("echo text", "StandardOutput=append:" + (there_ / name) + '\n')});
