@@ -91,9 +91,9 @@ TEST_F(failure, command_line_is_wrong) {
 
 TEST_F(failure, command_line_is_right) {
   for (const auto& arguments :
-       {words{"-l", "@a", "--inetd", "/bin/true"}, words{"-l", "@a", "-l", "@b", "--inetd", "-a", "/bin/true"},
-        words{"-l", "@a", "-E", "A=1", "/bin/true"}, words{"-l", "@a", "--fdname", "a", "/bin/true"},
-        words{"-s", "ListenStream=@a", "/bin/true"}}) {
+       {words{"-l", "@a", "/bin/true"}, words{"-l", "@a", "--inetd", "/bin/true"},
+        words{"-l", "@a", "-l", "@b", "--inetd", "-a", "/bin/true"}, words{"-l", "@a", "-E", "A=1", "/bin/true"},
+        words{"-l", "@a", "--fdname", "a", "/bin/true"}, words{"-s", "ListenStream=@a", "/bin/true"}}) {
     auto all = words{"--check"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     expect(all, 0, "");
@@ -355,6 +355,21 @@ TEST_F(failure, directory_is_read_only) {
     expect(with_service({"-s", setting + (there_ / "a/s")}), exit_failure,
            "sd-activate: error: make directory DIR/a: Permission denied\n", unprivileged);
   }
+}
+
+TEST_F(failure, privileges_for_an_owner_and_for_large_buffers_are_missing) {
+  ASSERT_EQ(::chmod(there_.path().c_str(), 0777), 0);
+  const circumstances unprivileged = {{}, {}, true, true};
+  const auto fifo = "ListenFIFO=" + (there_ / "f");
+  expect(with_service({"-s", fifo + " SocketGroup=0"}), exit_failure,
+         "sd-activate: error: change the owner of DIR/f: Operation not permitted\n", unprivileged);
+  activator program(
+      with_service({"-q", "-s", fifo + " PipeSize=64M", "-s", "ListenStream=127.0.0.1:0 ReceiveBuffer=64M"}),
+      unprivileged);
+  program.addresses(2);
+  const auto errors = without(there_.path(), program.errors());
+  EXPECT_THAT(errors, HasSubstr("warning: PipeSize=67108864: not set for DIR/f: Operation not permitted\n"));
+  EXPECT_THAT(errors, HasSubstr("warning: ReceiveBuffer=67108864: the kernel made it "));
 }
 
 // --- the service -----------------------------------------------------------------------------------------------------

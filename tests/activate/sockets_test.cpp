@@ -146,7 +146,17 @@ TEST_F(sockets, options_of_other_kinds_are_left_out) {
   EXPECT_EQ(unit.option(IPPROTO_IP, IP_TTL, 0), 9);
   EXPECT_EQ(unit.option(SOL_SOCKET, SO_PASSCRED, 1), 1);
   EXPECT_EQ(unit.option(SOL_SOCKET, SO_PASSCRED, 2), 1);
+  EXPECT_EQ(unit.option(SOL_NETLINK, NETLINK_PKTINFO, 2), 1);
   EXPECT_EQ(unit.option(SOL_SOCKET, SO_PRIORITY, 1), 3);
+}
+
+TEST_F(sockets, descriptors_are_refused_on_unix_sockets) {
+  constexpr int so_passrights = 83;
+  const opened other("ListenStream=127.0.0.1:0\nAcceptFileDescriptors=no\n");
+  EXPECT_THAT(other.warnings, IsEmpty());
+  const opened unit("ListenStream=" + (there_ / "socket") + "\nAcceptFileDescriptors=no\n");
+  // Before Linux 6.16 that is not possible.
+  EXPECT_TRUE(!unit.warnings.empty() || unit.option(SOL_SOCKET, so_passrights) == 0);
 }
 
 TEST_F(sockets_of_root, buffers_may_exceed_the_maximum_of_the_system) {
