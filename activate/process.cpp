@@ -72,7 +72,7 @@ constexpr long set_groups = SYS_setgroups, set_group = SYS_setresgid, set_user =
 /// What a child does before it executes the command. Everything is computed beforehand: the child shares the memory of
 /// this process, and may only call async-signal-safe functions.
 struct preparation {
-  std::array<int, 3> standard_streams = {-1, -1, -1};  ///< -1: as they are
+  std::array<int, 3> standard_streams{};  ///< -1: as they are
   const service_unit* unit = nullptr;
   bool has_user = false;
   unsigned user = 0;
@@ -110,7 +110,7 @@ struct preparation {
       rlimit most{};
       // Without the privilege to exceed the hard limit, that is what the service gets.
       if (::setrlimit(number, &limit) == 0) continue;
-      if (begin(errno != EPERM || ::getrlimit(number, &most) < 0, "set a limit")) return true;
+      if (begin(::getrlimit(number, &most) < 0, "set a limit")) return true;
       limit = {std::min(soft, most.rlim_max), std::min(hard, most.rlim_max)};
       if (begin(::setrlimit(number, &limit) < 0, "set a limit")) return true;
     }
@@ -196,8 +196,7 @@ class standard_streams {
     const bool is_passed = input == stream_kind::socket || input == stream_kind::named_fd;
     numbers_[1] =
         unit.output.where == stream_kind::unset && is_passed ? numbers_[0] : open(unit.output, O_WRONLY, numbers_[0]);
-    const bool has_own_error = unit.error.where != stream_kind::unset && unit.error.where != stream_kind::inherit;
-    numbers_[2] = has_own_error ? open(unit.error, O_WRONLY, numbers_[1]) : numbers_[1];
+    numbers_[2] = unit.error.where == stream_kind::unset ? numbers_[1] : open(unit.error, O_WRONLY, numbers_[1]);
   }
 
   [[nodiscard]] const std::array<int, 3>& numbers() const noexcept { return numbers_; }
@@ -460,9 +459,7 @@ int wait_for_end(int pid, period timeout) {
 void run_to_end(const std::vector<command>& commands, const process_details& details,
                 const environment_map& environment, period timeout) {
   if (commands.empty()) return;
-  service_unit plain;
-  plain.output = {stream_kind::activator, ""};
-  const process_starter starter(std::move(plain), environment, listen_pid::set);
+  const process_starter starter(service_unit(), environment, listen_pid::set);
   auto invocation = details;
   invocation.variables["INVOCATION_ID"] = random_id();
   for (const auto& line : commands) {
