@@ -219,6 +219,13 @@ TEST_F(recovery, service_is_told_the_period_of_its_watchdog) {
   EXPECT_NE(ask(where, "variable NOTIFY_SOCKET"), "(unset)");
 }
 
+TEST_F(recovery, pid_is_left_out_for_wrappers_of_a_service_with_a_watchdog) {
+  activator program({"-q", "--no-pid", write("WatchdogSec=1h\n", {"--any-pid"})});
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "variable WATCHDOG_USEC"), "3600000000");
+  EXPECT_EQ(ask(where, "variable WATCHDOG_PID"), "(unset)");
+}
+
 TEST_F(recovery, watchdog_that_is_not_fed_ends_the_service) {
   const auto result = there_ / "result";
   activator program({"-q", "--now",

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +70,10 @@ bool has_ipv6() {
   return probe || errno != EAFNOSUPPORT;
 }
 
+bool can_fail_calls() {
+  return sd::test::run_with({SYS_getpid, 0, 0, EPERM}, [] { return std::string(); }).has_value();
+}
+
 activator::activator(const words& arguments, const circumstances& how)
     : output_(memory_file()), errors_(memory_file()) {
   std::array<int, 2> ends{};
@@ -92,6 +97,7 @@ activator::activator(const words& arguments, const circumstances& how)
     if (how.is_unprivileged && ::geteuid() == 0) {
       if (::setresgid(nobody, nobody, nobody) < 0 || ::setresuid(nobody, nobody, nobody) < 0) return errno;
     }
+    if (how.failing_call && sd::test::install(*how.failing_call) < 0) return errno;
     return 0;
   });
 }

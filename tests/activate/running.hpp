@@ -3,6 +3,8 @@
 
 #include <sd/unique_fd.hpp>
 
+#include "failing_call.hpp"
+
 #include <nlohmann/json.hpp>
 #include <sys/types.h>
 
@@ -31,6 +33,9 @@ std::size_t count_descriptors(int pid);
 
 bool has_ipv6();
 
+/// Returns whether the kernel lets `circumstances::failing_call` fail. Emulators, for example, do not support it.
+bool can_fail_calls();
+
 /// How to run sd-activate.
 struct circumstances {
   std::map<std::string, std::string> environment;  ///< variables to add
@@ -39,6 +44,7 @@ struct circumstances {
   bool has_events = true;        ///< --json
   words program = {SD_ACTIVATE};
   bool ignores_sigchld = false;
+  std::optional<sd::test::failing_call> failing_call = std::nullopt;  ///< of sd-activate and its children
 };
 
 /// A running sd-activate, which the destructor kills.

@@ -571,15 +571,17 @@ TEST_F(units, environment_can_be_kept) {
 TEST_F(units, environment_of_the_unit_is_that_of_systemd) {
   const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
   const auto file = write("variables", "# comment\nFROM_FILE=\"a b\"\nB=file\n; C=no\n");
-  EXPECT_THAT(write("web.service", "[Service]\nEnvironment=B=unit C=gone \"D=x y\"\nEnvironmentFile=" + file +
-                                       "\nEnvironmentFile=-/no/such/file\nUnsetEnvironment=C D=z\n" + exec_start()),
-              Not(""));
+  EXPECT_THAT(
+      write("web.service", "[Service]\nEnvironment=B=unit C=gone \"D=x y\" E=e\nEnvironmentFile=" + file +
+                               "\nEnvironmentFile=-/no/such/file\nUnsetEnvironment=NONE C D=z E=e\n" + exec_start()),
+      Not(""));
   activator program({unit});
   const auto where = program.address();
   EXPECT_EQ(ask(where, "variable FROM_FILE"), "a b");
   EXPECT_EQ(ask(where, "variable B"), "file");
   EXPECT_EQ(ask(where, "variable C"), "(unset)");
   EXPECT_EQ(ask(where, "variable D"), "x y");
+  EXPECT_EQ(ask(where, "variable E"), "(unset)");
 }
 
 TEST(start, command_inherits_the_environment) {

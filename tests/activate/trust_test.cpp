@@ -10,6 +10,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
@@ -34,6 +35,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using sd::activate::test::activator;
+using sd::activate::test::can_fail_calls;
 using sd::activate::test::circumstances;
 using sd::activate::test::create;
 using sd::activate::test::eventually;
@@ -88,8 +90,16 @@ std::string contents(const std::string& path) {
 TEST_F(trust, service_does_not_inherit_what_sd_activate_has_inherited) {
   circumstances how;
   how.program = {"/bin/sh", "-c", R"(exec 9</dev/null; exec "$0" "$@")", SD_ACTIVATE};
-  activator program(with_service({"-l", "127.0.0.1:0"}), how);
-  EXPECT_EQ(ask(program.address(), "descriptors"), "3 4");  // the socket and the connection
+  for (const bool is_old_kernel : {false, true}) {
+    if (is_old_kernel && !can_fail_calls()) continue;
+    if (is_old_kernel) how.failing_call = {SYS_close_range, 2, CLOSE_RANGE_CLOEXEC, ENOSYS};
+    activator program(with_service({"-l", "127.0.0.1:0"}), how);
+    const auto where = program.address();
+    EXPECT_EQ(ask(where, "descriptors"), "3 4");  // the socket and the connection
+    for (const auto* const stream : {"0", "1", "2"}) {
+      EXPECT_TRUE(fs::exists("/proc/" + ask(where, "pid") + "/fd/" + stream)) << stream;
+    }
+  }
 }
 
 TEST_F(trust_of_root, service_of_another_user_does_not_inherit_keys) {
@@ -120,6 +130,11 @@ TEST_F(trust_of_root, service_of_another_user_does_not_inherit_capabilities) {
   const auto ended = run({"-q", "--once", "--now", unit}, how);
   EXPECT_EQ(ended.errors, "");
   EXPECT_EQ(ended.output, "CapAmb:\t0000000000000000\n");
+  // One that has other groups alone keeps them.
+  std::ofstream(there_ / "web.service") << "[Service]\nSupplementaryGroups=" << nobody
+                                        << "\nStandardOutput=journal\nExecStart=/bin/sh -c 'id -g; id -G; grep CapAmb "
+                                           "/proc/self/status'\n";
+  EXPECT_EQ(run({"-q", "--once", "--now", unit}, how).output, "1\n1 65534\nCapAmb:\t00000000000000c0\n");
 }
 
 // --- files that others can change ------------------------------------------------------------------------------------
