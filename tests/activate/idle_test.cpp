@@ -211,6 +211,28 @@ TEST(stop_idle, wrong_times_and_combinations_are_errors) {
   EXPECT_THAT(unit.errors, HasSubstr("--stop-idle needs a socket without Accept=yes"));
 }
 
+TEST(stop_idle, proc_must_be_there_and_be_that_of_its_namespace) {
+  const struct {
+    words program;
+    std::string error;
+  } rows[] = {
+      {{"unshare", "--mount", "/bin/sh", "-euc", "mount -t tmpfs tmpfs /proc; exec \"$0\" \"$@\""},
+       "No such file or directory"},
+      {{"unshare", "--pid", "--fork", "--kill-child"}, "No such process"},
+  };
+  for (const auto& row : rows) {
+    circumstances how;
+    how.program = row.program;
+    how.program.emplace_back("true");
+    how.has_events = false;
+    const auto trial = run({}, how);
+    if (trial.status != 0) GTEST_SKIP() << "SKIPPED: cannot make a namespace: " << trial.errors;
+    how.program.back() = SD_ACTIVATE;
+    EXPECT_EQ(run(with_service({"-q", "--stop-idle", "1", "-l", "127.0.0.1:0"}), how).errors,
+              "sd-activate: error: --stop-idle: /proc: " + row.error + '\n');
+  }
+}
+
 TEST(stop_idle, socket_whose_use_cannot_be_seen_is_an_error) {
   const auto result = run(with_service({"--stop-idle", "1", "-l", "127.0.0.1:0", "-s", "ListenSpecial=/dev/full"}));
   EXPECT_EQ(result.status, 1);
