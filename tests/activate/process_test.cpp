@@ -555,7 +555,7 @@ TEST_F(process_of_a_socket, may_take_some_time) {
 TEST_F(process_of_a_socket, is_killed_with_its_children_if_it_takes_too_long) {
   std::ofstream(there_ / "script") << "trap '' USR1\nsleep 1000 &\necho $! > " << there_ / "pid"
                                    << "\nwait\n";
-  const auto ended = run({"-q", write_socket("TimeoutSec=200ms\nExecStartPre=/bin/sh " + there_ / "script" + "\n")});
+  const auto ended = run({"-q", write_socket("TimeoutSec=600ms\nExecStartPre=/bin/sh " + there_ / "script" + "\n")});
   EXPECT_EQ(ended.errors, "sd-activate: error: /bin/sh failed: Operation canceled\n");
   const int pid = pid_in(there_ / "pid");
   EXPECT_TRUE(eventually([&] { return !is_running(pid); }));
