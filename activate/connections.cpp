@@ -69,7 +69,8 @@ Structure read_structure(std::string_view text) {
 
 /// Sends a request to sock_diag(7), and calls the function with what the kernel replies about each socket.
 ///
-/// @returns Whether the function has returned true for any of them.
+/// @returns Whether the function has returned true for any of them. It must do so for the only one of a request without
+///          NLM_F_DUMP.
 /// @throws std::system_error if the kernel refuses the request.
 template <class Request>
 bool any_socket(const Request& what, int flags, const std::function<bool(std::string_view)>& matches) {
@@ -89,7 +90,7 @@ bool any_socket(const Request& what, int flags, const std::function<bool(std::st
     // The kernel has the reply ready.
     const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) fail(size < 0 ? errno : EPROTO, "sock_diag");
+    if (size < 0) fail(errno, "sock_diag");
     std::string_view rest(buffer.data(), static_cast<std::size_t>(size));
     while (rest.size() >= sizeof(nlmsghdr)) {
       const auto header = read_structure<nlmsghdr>(rest);
@@ -97,8 +98,7 @@ bool any_socket(const Request& what, int flags, const std::function<bool(std::st
       const auto body = rest.substr(NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN);
       if (header.nlmsg_type == NLMSG_ERROR) fail(-read_structure<nlmsgerr>(body).error, "sock_diag");
       if (header.nlmsg_type == NLMSG_DONE) return false;
-      if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY && matches(body)) return true;
-      if ((flags & NLM_F_DUMP) == 0) return false;
+      if (matches(body)) return true;
       rest.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), rest.size()));
     }
   }
@@ -115,21 +115,19 @@ unix_diag_req unix_request() {
 std::string identity_of_unix(std::string_view message) {
   std::string identity;
   message.remove_prefix(std::min(message.size(), sizeof(unix_diag_msg)));
-  while (message.size() >= sizeof(nlattr)) {
+  while (true) {
     const auto header = read_structure<nlattr>(message);
-    if (header.nla_len < sizeof header || header.nla_len > message.size()) break;
+    if (header.nla_len < sizeof header) return identity;  // the end of the message
     if (header.nla_type == UNIX_DIAG_NAME || header.nla_type == UNIX_DIAG_VFS)
       identity += message.substr(0, header.nla_len);
     message.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(header.nla_len), message.size()));
   }
-  return identity;
 }
 
 std::string identity_of_unix(int fd) {
   std::uint64_t inode = 0;
   if (const int error = detail::os::inode(fd, inode); error < 0) fail(-error, "fstat");
   auto what = unix_request();
-  what.udiag_states = ~0U;
   what.udiag_ino = static_cast<std::uint32_t>(inode);
   what.udiag_cookie[0] = ~0U;  // no cookie
   what.udiag_cookie[1] = ~0U;
@@ -145,7 +143,8 @@ std::string identity_of_unix(int fd) {
 /// accepted.
 bool is_connection_to(const address& where, const inet_diag_msg& connection) {
   const bool is_closed = connection.idiag_state != TCP_ESTABLISHED && connection.idiag_state != TCP_CLOSE_WAIT;
-  // The kernel goes on closing a connection when no process holds it any longer.
+  // The kernel goes on closing a connection when no process holds it any longer. An open one that has no inode number
+  // waits to be accepted, or accept(2) has not finished with it.
   if (is_closed && connection.idiag_inode == 0) return false;
   const auto* const sockaddr = static_cast<const char*>(where.data());
   if (where.family() == AF_INET) {
@@ -165,8 +164,6 @@ bool is_tcp_connected(const address& where) {
   what.idiag_states = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 |
                       1U << TCP_CLOSING | 1U << TCP_LAST_ACK;
   what.id.idiag_sport = htons(static_cast<std::uint16_t>(where.port()));
-  what.id.idiag_cookie[0] = ~0U;  // no cookie
-  what.id.idiag_cookie[1] = ~0U;
   return any_socket(what, NLM_F_DUMP, [&](std::string_view message) {
     return is_connection_to(where, read_structure<inet_diag_msg>(message));
   });
@@ -262,9 +259,8 @@ connections::listener::listener(int number) : fd(number) {
     is_foreign = network_of(fd) != network_of(sock_diag.get());
     if (connects == tcp) {
       static_cast<void>(is_tcp_connected(local));
-    } else {
+    } else if (!is_foreign) {
       identity = identity_of_unix(fd);
-      static_cast<void>(is_unix_connected([](const std::string&) { return true; }));
     }
   } catch (const std::system_error& error) {
     refuse(error.code().value(), "its connections cannot be seen: sock_diag");

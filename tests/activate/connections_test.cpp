@@ -13,7 +13,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/unix_diag.h>
+#include <linux/vm_sockets.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -22,7 +25,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -39,10 +44,12 @@ using sd::activate::connections;
 using sd::test::check;
 using testing::HasSubstr;
 
+constexpr int netns_cookie = 71;  // SO_NETNS_COOKIE
+
 /// Returns a socket that is bound to the address, and listens if its type allows that.
-unique_fd bind_to(const std::string& where, int type = SOCK_STREAM) {
+unique_fd bind_to(const std::string& where, int type = SOCK_STREAM, int protocol = 0) {
   const address local(where);
-  unique_fd fd(check(::socket(local.family(), type | SOCK_CLOEXEC, 0), "socket"));
+  unique_fd fd(check(::socket(local.family(), type | SOCK_CLOEXEC, protocol), "socket"));
   const auto* const sockaddr = static_cast<const struct sockaddr*>(local.data());
   check(::bind(fd.get(), sockaddr, static_cast<socklen_t>(local.size())), "bind to " + where);
   if (type != SOCK_DGRAM) check(::listen(fd.get(), SOMAXCONN), "listen");
@@ -139,6 +146,14 @@ TEST(connections, of_ipv6_listeners_are_seen) {
   expect_stages(any, "127.0.0.1:" + port);
 }
 
+TEST(connections, of_mptcp_listeners_are_seen) {
+  constexpr int mptcp = 262;
+  const unique_fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, mptcp));
+  if (!probe) GTEST_SKIP() << "SKIPPED: no MPTCP";
+  const watched service(bind_to("127.0.0.1:0", SOCK_STREAM, mptcp));
+  expect_stages(service, address_of(service.fd));
+}
+
 TEST(connections, that_the_service_has_half_closed_are_seen_while_it_holds_them) {
   const watched service(bind_to("127.0.0.1:0"));
   auto ends = connect_to(service.fd, address_of(service.fd));
@@ -159,6 +174,14 @@ TEST(connections, of_others_are_not_counted) {
   const auto first = connect_to(same_port, "127.0.0.2:" + port);
   const auto second = connect_to(other_port, address_of(other_port));
   EXPECT_FALSE(service.are_in_use());
+
+  if (const unique_fd probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)); probe) {
+    const watched with_ipv6(bind_to("[::1]:0"));
+    const auto its_port = std::to_string(describe(with_ipv6.fd.get()).local.port());
+    const auto mapped = bind_to("[::ffff:127.0.0.1]:" + its_port);
+    const auto connection = connect_to(mapped, "127.0.0.1:" + its_port);
+    EXPECT_FALSE(with_ipv6.are_in_use());
+  }
 
   // Another socket at the same path.
   const auto path = there / "socket";
@@ -278,6 +301,19 @@ std::string error_for(unique_fd fd) {
   }
 }
 
+/// Makes a socket in a network namespace of its own, which is that of a thread. Returns why that is not possible.
+std::string make_foreign(const std::string& where, unique_fd& foreign) {
+  std::string reason;
+  std::thread([&] {
+    if (::unshare(CLONE_NEWNET) < 0) {
+      reason = "cannot make a network namespace: " + std::generic_category().message(errno);
+    } else {
+      foreign = bind_to(where);
+    }
+  }).join();
+  return reason;
+}
+
 TEST(connections, socket_whose_use_cannot_be_seen_is_an_error) {
   const auto listener = bind_to("127.0.0.1:0");
   auto [client, server] = connect_to(listener, address_of(listener));
@@ -286,41 +322,95 @@ TEST(connections, socket_whose_use_cannot_be_seen_is_an_error) {
                              HasSubstr(": whether it is used cannot be seen: Operation not supported")));
   EXPECT_THAT(error_for(unique_fd(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open"))),
               HasSubstr(": its traffic cannot be seen: "));
+}
+
+TEST(connections, socket_of_another_family_is_an_error) {
   unique_fd vsock(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (vsock && ::listen(vsock.get(), 1) == 0) {
+  sockaddr_vm any{};
+  any.svm_family = AF_VSOCK;
+  any.svm_cid = VMADDR_CID_ANY;
+  any.svm_port = VMADDR_PORT_ANY;
+  const bool listens = vsock && ::bind(vsock.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0 &&
+                       ::listen(vsock.get(), 1) == 0;
+  unique_fd packet(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!listens && !packet) GTEST_SKIP() << "SKIPPED: no vsock, and no right to open packet sockets";
+  if (listens) {
     EXPECT_THAT(error_for(std::move(vsock)), HasSubstr(": whether it is used cannot be seen: "));
+  }
+  if (packet) {
+    EXPECT_THAT(error_for(std::move(packet)), HasSubstr(": whether it is used cannot be seen: "));
   }
 }
 
-TEST(connections, kernel_without_sock_diag_is_an_error) {
-  const auto no_effect = std::string("seccomp filters have no effect on socket(2) here");
-  const auto text = sd::test::run_with({SYS_socket, 2, NETLINK_SOCK_DIAG, EPROTONOSUPPORT}, [&] {
-    if (unique_fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))) return no_effect;
-    return error_for(bind_to("127.0.0.1:0"));
-  });
-  if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
-  if (text == no_effect) GTEST_SKIP() << "SKIPPED: " << no_effect;
-  EXPECT_THAT(*text, HasSubstr(": its connections cannot be seen: sock_diag: Protocol not supported"));
+constexpr auto size_of_header = static_cast<std::uint32_t>(sizeof(nlmsghdr));
+constexpr auto size_of_inet_request = static_cast<std::uint32_t>(size_of_header + sizeof(inet_diag_req_v2));
+constexpr auto size_of_unix_request = static_cast<std::uint32_t>(size_of_header + sizeof(unix_diag_req));
+
+TEST(connections, kernel_that_refuses_to_list_them_is_an_error) {
+  const struct {
+    sd::test::failing_call call;
+    const char* message;
+  } rows[] = {
+      {{SYS_socket, 2, NETLINK_SOCK_DIAG, EPROTONOSUPPORT},
+       ": its connections cannot be seen: sock_diag: Protocol not supported"},
+      {{SYS_sendto, 2, size_of_inet_request, EOPNOTSUPP},
+       ": its connections cannot be seen: sock_diag: Operation not supported"},
+      {{SYS_recvfrom, 3, MSG_DONTWAIT, ENOBUFS},
+       ": its connections cannot be seen: sock_diag: No buffer space available"},
+      {{SYS_fcntl, 1, F_SETOWN, EPERM}, ": its traffic cannot be seen: Operation not permitted"},
+  };
+  for (const auto& [call, message] : rows) {
+    const auto text = sd::test::run_with(call, [] { return error_for(bind_to("127.0.0.1:0")); });
+    if (!text) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+    if (text == "") GTEST_SKIP() << "SKIPPED: seccomp filters have no effect here";
+    EXPECT_THAT(*text, HasSubstr(message));
+  }
+}
+
+TEST(connections, service_counts_as_used_if_the_kernel_does_not_reply) {
+  const watched service(bind_to("127.0.0.1:0"));
+  EXPECT_FALSE(service.are_in_use());
+  const auto use_without = [&](std::uint32_t request) {
+    return sd::test::run_with({SYS_sendto, 2, request, EOPNOTSUPP}, [&]() -> std::string {
+      if (::send(-1, nullptr, request, 0) < 0 && errno != EOPNOTSUPP) return "the filter has no effect";
+      return service.are_in_use() ? "used" : "not used";
+    });
+  };
+  const auto use = use_without(size_of_inet_request);
+  if (!use) GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+  if (*use == "the filter has no effect") GTEST_SKIP() << "SKIPPED: " << *use;
+  EXPECT_EQ(*use, "used");
+  // Only a service with a unix socket needs the list of those.
+  EXPECT_EQ(use_without(size_of_unix_request), "not used");
 }
 
 TEST(connections, socket_of_another_network_is_an_error) {
-  std::string reason;
+  const sd::test::directory there;
+  for (const auto& where : {std::string("0.0.0.0:0"), there / "socket"}) {
+    unique_fd foreign;
+    const auto reason = make_foreign(where, foreign);
+    if (!foreign) GTEST_SKIP() << "SKIPPED: " << reason;
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (::getsockopt(foreign.get(), SOL_SOCKET, netns_cookie, &cookie, &size) < 0)
+      GTEST_SKIP() << "SKIPPED: the kernel does not tell namespaces apart";
+    EXPECT_THAT(error_for(std::move(foreign)),
+                HasSubstr(": its connections cannot be seen: it belongs to another network namespace: Operation not "
+                          "supported"));
+  }
+}
+
+/// An older kernel does not tell namespaces apart.
+TEST(connections, unix_socket_that_the_kernel_does_not_find_is_an_error) {
+  const sd::test::directory there;
   unique_fd foreign;
-  // The namespace is that of a thread.
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) < 0) {
-      reason = std::generic_category().message(errno);
-    } else {
-      foreign = bind_to("0.0.0.0:0");
-    }
-  }).join();
-  if (!foreign) GTEST_SKIP() << "SKIPPED: cannot make a network namespace: " << reason;
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  constexpr int netns_cookie = 71;
-  if (::getsockopt(foreign.get(), SOL_SOCKET, netns_cookie, &cookie, &size) < 0)
-    GTEST_SKIP() << "SKIPPED: the kernel does not tell namespaces apart";
-  EXPECT_THAT(error_for(std::move(foreign)), HasSubstr(": it belongs to another network namespace: "));
+  const auto reason = make_foreign(there / "socket", foreign);
+  if (!foreign) GTEST_SKIP() << "SKIPPED: " << reason;
+  const auto text =
+      sd::test::run_with({SYS_getsockopt, 2, netns_cookie, ENOPROTOOPT}, [&] { return error_for(std::move(foreign)); });
+  if (!text || text->find("another network") != std::string::npos)
+    GTEST_SKIP() << "SKIPPED: seccomp filters are not available here";
+  EXPECT_THAT(*text, HasSubstr(": its connections cannot be seen: sock_diag: No such file or directory"));
 }
 
 }  // namespace
