@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -55,9 +56,9 @@ void descriptor_store::handle(notification& message) {
     log_.warning(fmt::format("{}: FDNAME={} is not a valid name, and is ignored", unit_, *name));
     name.reset();
   }
-  if (name && message.find("FDSTOREREMOVE") == "1") {
+  if (message.find("FDSTOREREMOVE") == "1") {
     for (std::size_t i = size(); i-- > 0;) {
-      if (passed_[first_ + i].name == *name) erase(i);
+      if (passed_[first_ + i].name == name) erase(i);
     }
   }
   if (message.find("FDSTORE") != "1") return;
@@ -110,9 +111,9 @@ void descriptor_store::erase_those_that_hung_up() {
   std::array<epoll_event, 64> events;
   int count = 0;
   while ((count = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0)) > 0) {
-    for (int i = 0; i < count; ++i) {
+    for (const auto& event : std::span(events).first(static_cast<std::size_t>(count))) {
       for (std::size_t each = size(); each-- > 0;) {
-        if (descriptor(each).get() == events[static_cast<std::size_t>(i)].data.fd) erase(each);
+        if (descriptor(each).get() == event.data.fd) erase(each);
       }
     }
   }

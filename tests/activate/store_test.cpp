@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Descriptors that a service stores in sd-activate.
 #include "client.hpp"
+#include "descriptor_limit.hpp"
 #include "running.hpp"
 #include "web.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <filesystem>
@@ -71,6 +73,17 @@ TEST_F(store, descriptors_are_removed_by_name) {
   EXPECT_EQ(names_after_restart(program, where), "web.socket:b");
 }
 
+TEST_F(store, sd_activate_may_open_as_many_descriptors_as_possible) {
+  rlimit limit{};
+  {
+    const sd::test::descriptor_limit low(200);
+    activator program({"-q", write_storing()});
+    EXPECT_NE(ask(program.address(), "pid"), "");
+    ASSERT_EQ(::prlimit(program.pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
+  }
+  EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
+}
+
 TEST_F(store, copies_of_a_stored_descriptor_are_dropped) {
   activator program({"-q", write_storing()});
   const auto where = program.address();
@@ -94,8 +107,11 @@ TEST_F(store, malformed_name_is_ignored) {
   const auto where = program.address();
   ask(where, "send FDSTORE=1+FDNAME=a:b");
   ask(where, "send FDNAME=b:c");  // which stores nothing
-  EXPECT_EQ(names_after_restart(program, where), "web.socket:stored");
-  EXPECT_EQ(program.errors(), "sd-activate: warning: web.service: FDNAME=a:b is not a valid name, and is ignored\n");
+  ask(where, "send FDSTORE=1+FDNAME=");
+  EXPECT_EQ(names_after_restart(program, where), "web.socket:stored:stored");
+  EXPECT_EQ(program.errors(),
+            "sd-activate: warning: web.service: FDNAME=a:b is not a valid name, and is ignored\n"
+            "sd-activate: warning: web.service: FDNAME= is not a valid name, and is ignored\n");
 }
 
 TEST_F(store, connection_that_hangs_up_is_removed_unless_it_is_not_watched) {
