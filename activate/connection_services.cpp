@@ -55,7 +55,7 @@ ucred credentials_of_peer(int fd) {
 
 /// Returns whose connections MaxConnectionsPerSource= counts together.
 std::string source_of(int fd, const address& peer) {
-  if (peer.family() == AF_INET || peer.family() == AF_INET6) return endpoint_of(peer).host;
+  if (const auto host = endpoint_of(peer).host; !host.empty()) return host;
   if (peer.family() == AF_UNIX) return fmt::format("user {}", credentials_of_peer(fd).uid);
   const auto text = to_string(peer);
   return text.substr(0, text.rfind(':'));  // the CID of a vsock
@@ -111,8 +111,6 @@ void connection_services::wait_for_traffic() {
 
 void connection_services::stop(std::function<void()> on_stopped) {
   on_stopped_ = std::move(on_stopped);
-  for (auto& each : watchers_) each->disarm();
-  pause_.cancel();
   for (const auto& [_, each] : instances_) each.run->stop();
   if (plain_) plain_->stop();
   report_if_stopped();
@@ -135,7 +133,8 @@ void connection_services::kill() const {
 }
 
 void connection_services::accept(int listener) {
-  for (int i = 0; i < accepts_at_once && !on_stopped_ && waiting_.empty(); ++i) {
+  for (int i = 0; i < accepts_at_once; ++i) {
+    if (on_stopped_ || !waiting_.empty()) return;
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     unique_fd fd(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
@@ -148,7 +147,7 @@ void connection_services::accept(int listener) {
     }
     serve({std::move(fd), address::from_sockaddr(&peer, size), {}});
   }
-  if (!on_stopped_ && waiting_.empty()) wait_for_traffic();
+  wait_for_traffic();
 }
 
 /// Accepts no connection for a while, and then serves first those that were accepted but could not be served.
@@ -156,12 +155,11 @@ void connection_services::pause_accepting(const std::string& reason) {
   if (!std::exchange(has_warned_, true)) {
     log_.warning(fmt::format("{}: clients wait: {}", unit_.name.full(), reason));
   }
-  for (auto& each : watchers_) each->disarm();
   pause_.expires_after(shortage_pause);
   pause_.async_wait([this](const std::error_code& cancelled) {
     if (cancelled || on_stopped_) return;
     for (auto& each : std::exchange(waiting_, {})) serve(std::move(each));
-    if (waiting_.empty()) wait_for_traffic();
+    wait_for_traffic();
   });
 }
 

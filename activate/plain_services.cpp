@@ -25,8 +25,7 @@ bool plain_services::can_run(const service_unit& unit) noexcept {
   const bool is_simple = unit.type == service_type::simple || unit.type == service_type::exec;
   const bool has_commands = !unit.start_pre.empty() || !unit.start_post.empty() || !unit.reload.empty() ||
                             !unit.stop.empty() || !unit.stop_post.empty();
-  return is_simple && unit.start.size() == 1 && !has_commands && unit.directories.empty() &&
-         unit.environment_files.empty() && unit.effective_access() == notify_access::none &&
+  return is_simple && !has_commands && unit.directories.empty() && unit.effective_access() == notify_access::none &&
          unit.kill == kill_mode::control_group && unit.stop_timeout_mode == timeout_mode::terminate &&
          unit.send_sigkill;
 }
@@ -60,7 +59,7 @@ void plain_services::start(std::string name, const std::string& source, process_
 
 bool plain_services::handle_exit(int pid, int status) {
   const auto found = all_.find(pid);
-  if (found == all_.end() || found->second.has_ended) return false;
+  if (found == all_.end()) return false;
   auto& ended = found->second;
   ended.has_ended = true;
   const bool was_asked = is_stopping_ && WIFSIGNALED(status) && WTERMSIG(status) == unit_.kill_signal;
@@ -89,7 +88,7 @@ void plain_services::stop() {
     ask_to_end(-pid, -1, unit_.kill_signal, unit_);
     each.killed_at = time_after(unit_.stop_timeout);
   }
-  if (!all_.empty()) check_later();
+  check_later();
 }
 
 void plain_services::check_later() {
