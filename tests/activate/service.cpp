@@ -8,6 +8,7 @@
 //   blocking         for each descriptor that it was passed, "yes" or "no"
 //   variable NAME    the value, or "(unset)"
 //   variables        the names of all variables, one in each line
+//   option LEVEL NAME  the value of an option of its first socket
 //   save FILE        writes the process id to a file
 //   ready            sends READY=1
 //   notify TEXT      sends this text to the service manager
@@ -206,6 +207,12 @@ class service {
       return value == nullptr ? "(unset)" : value;
     }
     if (verb == "variables") return variable_names();
+    if (verb == "option") {
+      int value = 0;
+      socklen_t size = sizeof value;
+      ::getsockopt(fds_.front().fd.get(), std::stoi(argument), signal, &value, &size);
+      return std::to_string(value);
+    }
     if (verb == "save") std::ofstream(argument) << ::getpid() << std::endl;
     if (verb == "ready") sd::notify(sd::state::ready());
     if (verb.rfind("send", 0) == 0) {

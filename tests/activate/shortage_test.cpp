@@ -5,9 +5,11 @@
 #include "process.hpp"
 #include "running.hpp"
 #include "tracing.hpp"
+#include "web.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,12 +24,16 @@
 #include <string_view>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 namespace {
 
 using namespace std::chrono_literals;
 using sd::activate::test::activator;
 using sd::activate::test::circumstances;
+using sd::activate::test::count;
+using sd::activate::test::count_descriptors;
+using sd::activate::test::eventually;
 using clock = std::chrono::steady_clock;
 
 constexpr std::size_t clients = 8;
@@ -107,8 +113,9 @@ TEST_P(clients_wait, and_nothing_spins) {
   if (lacking.needs_another_user && ::geteuid() != 0) {
     GTEST_SKIP() << "SKIPPED: the limit would be that of this user's processes";
   }
-  std::ofstream(there_ / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept="
-                                       << (how_run.accepts ? "yes" : "no") << '\n';
+  // One service has one client at a time.
+  std::ofstream(there_ / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n"
+                                       << (how_run.accepts ? "ListenStream=127.0.0.1:0\nAccept=yes\n" : "");
   std::ofstream(there_ / (how_run.accepts ? "web@.service" : "web.service"))
       << how_run.settings << "ExecStart=" ACTIVATED_SERVICE "\n";
   circumstances how;
@@ -121,10 +128,12 @@ TEST_P(clients_wait, and_nothing_spins) {
   }
   how.program.emplace_back(SD_ACTIVATE);
   activator program({"-q", there_ / "web.socket"}, how);
-  const auto where = program.address();
+  const auto where = program.addresses(how_run.accepts ? 2 : 1);
+  const auto descriptors = count_descriptors(program.pid());
   if (lacking.resource) limit(program.pid(), *lacking.resource, 0, how.is_unprivileged);
 
-  const auto waiting = sd::test::connect_many(clients, where);
+  auto waiting = sd::test::connect_many(clients / 2, where.front());
+  for (auto& each : sd::test::connect_many(clients / 2, where.back())) waiting.push_back(std::move(each));
   EXPECT_TRUE(program.reports(lacking.reason)) << program.errors();
   const auto before = count_calls();
   const auto begin = clock::now();
@@ -134,13 +143,19 @@ TEST_P(clients_wait, and_nothing_spins) {
   EXPECT_GT(calls, 0U);
   EXPECT_LE(static_cast<double>(calls), calls_per_second * seconds);
   RecordProperty("calls", static_cast<int>(calls));
+  // One client at most has left the queue. An attempt to serve it has some more for a moment.
+  EXPECT_TRUE(eventually([&] { return count_descriptors(program.pid()) <= descriptors + 1; }));
 
   if (lacking.resource) {
     limit(program.pid(), *lacking.resource, lacking.enough, how.is_unprivileged);
   } else {
     stop_tracing(program.pid());
   }
-  for (const auto& each : waiting) EXPECT_NE(sd::test::converse(each, "pid"), "") << program.errors();
+  const auto* const request = how_run.accepts ? "variable REMOTE_ADDR" : "pid";
+  for (const auto& each : waiting) {
+    const auto reply = sd::test::converse(each, request);
+    EXPECT_TRUE(how_run.accepts ? reply == "127.0.0.1" : !reply.empty()) << reply << program.errors();
+  }
   EXPECT_EQ(program.stop(), 0);
 }
 
@@ -181,6 +196,87 @@ TEST(shortage_of_descriptors, keeps_a_service_that_notifies_from_starting) {
   const auto client = sd::test::connect(where);
   EXPECT_EQ(program.wait(), sd::activate::test::exit_failure);
 }
+
+// --- a service for each connection -----------------------------------------------------------------------------------
+
+class clients_of_processes_wait : public testing::TestWithParam<const char*> {
+ protected:
+  /// Writes the units of a service for each connection. Returns the path of the socket unit.
+  [[nodiscard]] std::string write(const std::string& settings, const std::string& command = ACTIVATED_SERVICE) const {
+    std::ofstream(there_ / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+    std::ofstream(there_ / "web@.service") << "[Service]\nExecStart=" << command << '\n' << GetParam() << settings;
+    return there_ / "web.socket";
+  }
+
+  sd::test::directory there_;
+};
+
+TEST_P(clients_of_processes_wait, and_a_warning_follows_only_after_a_success) {
+  activator program({"-q", write("")});
+  const auto where = program.address();
+  const std::string warning = "sd-activate: warning: web.socket: clients wait: Too many open files\n";
+  const auto expect_shortage = [&](const std::string& request, std::size_t warnings) {
+    limit(program.pid(), RLIMIT_NOFILE, 0, false);
+    const auto client = sd::test::connect(where);
+    EXPECT_TRUE(eventually([&] { return count(program.errors(), warning) == warnings; })) << program.errors();
+    std::this_thread::sleep_for(250ms);  // two more attempts
+    EXPECT_EQ(count(program.errors(), warning), warnings);
+    limit(program.pid(), RLIMIT_NOFILE, 256, false);
+    sd::test::converse(client, request);
+    program.event("exited");
+  };
+  expect_shortage("exit 9", 1);
+  EXPECT_TRUE(program.reports(": exited with status 9\n"));
+  expect_shortage("exit 0", 1);
+  expect_shortage("pid", 2);
+  EXPECT_EQ(count(program.errors(), "\n"), 3U) << program.errors();
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST_P(clients_of_processes_wait, if_a_file_cannot_be_opened) {
+  const auto file = there_ / "variables";
+  std::ofstream(file) << "NAME=value\n";
+  activator program({"-q", write("EnvironmentFile=" + file + '\n')});
+  const auto where = program.address();
+  const auto directory = "/proc/" + std::to_string(program.pid()) + "/fd/";
+  rlim_t next = 0;
+  while (std::filesystem::is_symlink(directory + std::to_string(next))) ++next;
+  limit(program.pid(), RLIMIT_NOFILE, next + 1, false);  // enough for the connection
+  const auto client = sd::test::connect(where);
+  EXPECT_TRUE(program.reports("clients wait: Too many open files\n")) << program.errors();
+  limit(program.pid(), RLIMIT_NOFILE, 256, false);
+  EXPECT_EQ(sd::test::converse(client, "variable NAME"), "value");
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST_P(clients_of_processes_wait, and_are_not_served_while_sd_activate_stops) {
+  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: the limit would be that of this user's processes";
+  std::filesystem::permissions(there_.path(), std::filesystem::perms::all);
+  std::ofstream(there_ / "script") << "trap 'echo stopping' TERM\necho ready\nwhile :; do sleep 0.02; done\n";
+  activator program({"-q", write("StandardInput=socket\n", "/bin/sh " + (there_ / "script"))}, {{}, {}, true, true});
+  const auto where = program.address();
+  const auto first = sd::test::connect(where);
+  char byte = 0;
+  for (const char each : std::string("ready\n")) {
+    ASSERT_EQ(::recv(first.get(), &byte, 1, 0), 1);
+    EXPECT_EQ(byte, each);
+  }
+  limit(program.pid(), RLIMIT_NPROC, 0, true);
+  const auto second = sd::test::connect(where);
+  EXPECT_TRUE(program.reports("Resource temporarily unavailable\n")) << program.errors();
+  program.send(SIGTERM);
+  EXPECT_EQ(::recv(first.get(), &byte, 1, 0), 1);
+  limit(program.pid(), RLIMIT_NPROC, RLIM_INFINITY, true);
+  std::this_thread::sleep_for(250ms);  // in which it would be served
+  program.send(SIGINT);
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_LE(::recv(second.get(), &byte, 1, 0), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(of, clients_of_processes_wait, testing::Values("", "ExecStartPre=/bin/true\n"),
+                         [](const auto& each) { return *each.param == '\0' ? "one_process" : "more_commands"; });
+
+// --- memory ----------------------------------------------------------------------------------------------------------
 
 /// The services themselves have enough.
 TEST(shortage_of_memory, in_sd_activate_loses_no_client) {
