@@ -69,8 +69,8 @@ Structure read_structure(std::string_view text) {
 
 /// Sends a request to sock_diag(7), and calls the function with what the kernel replies about each socket.
 ///
-/// @returns Whether the function has returned true for any of them. It must do so for the only one of a request without
-///          NLM_F_DUMP.
+/// @param matches Must return true if `flags` lacks NLM_F_DUMP, because nothing follows the only reply then.
+/// @returns Whether the function has returned true for any of them.
 /// @throws std::system_error if the kernel refuses the request.
 template <class Request>
 bool any_socket(const Request& what, int flags, const std::function<bool(std::string_view)>& matches) {

@@ -4,6 +4,7 @@
 
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "running.hpp"
 #include "web.hpp"
 
@@ -483,7 +484,9 @@ TEST(accept, both_ways_can_be_used_at_once) {
 
 TEST(accept, no_client_is_served_while_sd_activate_stops) {
   const sd::test::directory there;
-  activator program({"-q", write_script(there, "trap 'echo stopping' TERM; echo ready; while :; do sleep 0.02; done")});
+  activator program(
+      {"-q",
+       write_script(there, "exec 2>/dev/null; trap 'echo stopping' TERM; echo ready; while :; do sleep 0.02; done")});
   const auto where = program.address();
   const auto first = connect(where);
   EXPECT_EQ(receive_line(first), "ready");
@@ -500,7 +503,7 @@ TEST(accept, second_signal_to_stop_kills_all_processes) {
   for (const std::string way : ways) {
     const sd::test::directory there;
     activator program(
-        {"-q", write_script(there, "trap '' TERM; sleep 1000 & echo $!; while :; do sleep 1; done", way)});
+        {"-q", write_script(there, "trap '' TERM USR1; sleep 1000 & echo $!; while :; do sleep 1; done", way)});
     const auto connection = connect(program.address());
     const int child = std::stoi(receive_line(connection));
     program.send(SIGTERM);
@@ -567,7 +570,9 @@ TEST(accept, processes_that_a_service_leaves_are_killed_in_time) {
   EXPECT_EQ(program.event("exited").value("status", -1), 0);
   EXPECT_TRUE(is_running(child));
   EXPECT_TRUE(eventually([&] { return !is_running(child); }));
-  EXPECT_LT(time_of(program.pid()) - before, 50ms);
+  if (!sd::test::sanitized && sd::test::emulator().empty()) {
+    EXPECT_LT(time_of(program.pid()) - before, 50ms);
+  }
   EXPECT_TRUE(is_running(other_pid));
   EXPECT_FALSE(std::filesystem::exists(there / "hung-up"));
   // It does not go on looking.

@@ -252,7 +252,8 @@ TEST_P(clients_of_processes_wait, if_a_file_cannot_be_opened) {
 TEST_P(clients_of_processes_wait, and_are_not_served_while_sd_activate_stops) {
   if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: the limit would be that of this user's processes";
   std::filesystem::permissions(there_.path(), std::filesystem::perms::all);
-  std::ofstream(there_ / "script") << "trap 'echo stopping' TERM\necho ready\nwhile :; do sleep 0.02; done\n";
+  std::ofstream(there_ / "script")
+      << "exec 2>/dev/null\ntrap 'echo stopping' TERM\necho ready\nwhile :; do sleep 0.02; done\n";
   activator program({"-q", write("StandardInput=socket\n", "/bin/sh " + (there_ / "script"))}, {{}, {}, true, true});
   const auto where = program.address();
   const auto first = sd::test::connect(where);
