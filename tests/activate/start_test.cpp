@@ -258,8 +258,8 @@ TEST(start, paths_on_the_command_line_are_taken_literally) {
 
 TEST(start, number_of_connections_is_not_limited_without_a_unit) {
   activator program({"-a", "--inetd", "-l", "127.0.0.1:0", "--", "/bin/cat"});
-  const auto clients = sd::test::connect_many(70, program.address());
-  EXPECT_EQ(sd::test::converse(clients.back(), "text"), "text");
+  const auto all = sd::test::connect_many(70, program.address());
+  EXPECT_EQ(sd::test::converse(all.back(), "text"), "text");
 }
 
 TEST(start, command_inherits_no_ignored_sigpipe) {

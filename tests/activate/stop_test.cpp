@@ -384,11 +384,11 @@ TEST_F(stopping, waiting_for_messages_takes_no_time) {
   activator program({"-q", write("NotifyAccess=main\n")});
   const auto where = program.address();
   EXPECT_EQ(ask(where, "send STATUS=sent"), "done");
-  clockid_t clock{};
-  ASSERT_EQ(::clock_getcpuclockid(program.pid(), &clock), 0);
+  clockid_t cpu_clock{};
+  ASSERT_EQ(::clock_getcpuclockid(program.pid(), &cpu_clock), 0);
   const auto used = [&] {
     timespec time{};
-    ::clock_gettime(clock, &time);
+    ::clock_gettime(cpu_clock, &time);
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
   };
   const auto before = used();
