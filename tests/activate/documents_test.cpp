@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The page and the man page of sd-activate name the same options, signals and exit statuses as its help, and the page of
-// settings those that it knows.
+// The page and the man page of sd-activate name the same options, signals and exit statuses as its help, and the page
+// of settings those that it knows.
 #include "running.hpp"
 
 #include <gmock/gmock.h>
