@@ -3,6 +3,7 @@
 #include "check.hpp"
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "running.hpp"
 #include "web.hpp"
 
@@ -212,6 +213,7 @@ TEST(stop_idle, wrong_times_and_combinations_are_errors) {
 }
 
 TEST(stop_idle, proc_must_be_there_and_be_that_of_its_namespace) {
+  if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: the sanitizer needs /proc";
   const struct {
     words program;
     std::string error;
