@@ -720,15 +720,21 @@ TEST_F(units, notifying_service_that_is_not_ready_in_time_is_stopped) {
   EXPECT_EQ(ended.errors, "sd-activate: error: web.service: did not start in time\n");
 }
 
-TEST(start, parent_is_told_when_the_sockets_listen) {
+TEST(start, parent_is_told_when_the_sockets_listen_and_when_they_no_longer_do) {
   const sd::test::directory there;
   const auto notify = sd::testing::open(sd::kind::datagram, there / "notify");
+  const auto message = [&] {
+    std::array<char, 256> buffer;
+    const auto size = ::recv(notify.fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return std::string(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  };
   activator program(with_service({"-l", there / "socket"}), {{{"NOTIFY_SOCKET", there / "notify"}}, {}, false, true});
-  std::array<char, 256> buffer;
-  const auto size = ::recv(notify.fd.get(), buffer.data(), buffer.size(), 0);
-  ASSERT_GT(size, 0);
-  EXPECT_EQ(std::string(buffer.data(), static_cast<std::size_t>(size)), "READY=1");
+  std::string received;
+  EXPECT_TRUE(eventually([&] { return !(received = message()).empty(); }));
+  EXPECT_EQ(received, "READY=1");
   EXPECT_TRUE(sd::test::accepts_connections(there / "socket"));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(message(), "STOPPING=1");
 }
 
 // --- activators that start activators --------------------------------------------------------------------------------

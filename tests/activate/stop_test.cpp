@@ -9,8 +9,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -20,6 +22,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -362,6 +365,23 @@ TEST_F(stopping, second_signal_kills_what_has_not_stopped) {
     EXPECT_TRUE(eventually([&] { return !is_running(pid); })) << name;
     EXPECT_EQ(program.wait(), 0) << name;
   }
+}
+
+TEST_F(stopping, sockets_that_nobody_uses_do_not_end_the_services_of_others) {
+  std::ofstream(there_ / "script") << "trap 'sleep 0.2; : >" << there_ / "stopped"
+                                   << "; exit' TERM\necho ready\nwhile :; do sleep 0.02; done\n";
+  std::vector<std::string> arguments = {"-q", "--inetd"};
+  for (const std::string name : {"first", "second", "third"}) {
+    arguments.insert(arguments.end(), {"-s", "ListenStream=" + (there_ / name) + " Accept=yes"});
+  }
+  arguments.insert(arguments.end(), {"--", "/bin/sh", there_ / "script"});
+  activator program(arguments);
+  program.address();
+  const auto client = sd::test::connect(there_ / "second");
+  std::array<char, 6> ready;
+  EXPECT_EQ(::recv(client.get(), ready.data(), ready.size(), MSG_WAITALL), 6);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_TRUE(std::filesystem::exists(there_ / "stopped"));
 }
 
 // --- messages --------------------------------------------------------------------------------------------------------
