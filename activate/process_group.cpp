@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "process_group.hpp"
 
-#include "directory.hpp"
+#include "names_in.hpp"
 #include "service_unit.hpp"
 #include "values.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "unit.hpp"
 
-#include "directory.hpp"
+#include "names_in.hpp"
 
 #include <algorithm>
 #include <filesystem>

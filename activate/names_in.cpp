@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include "directory.hpp"
+#include "names_in.hpp"
 
 #include <dirent.h>
 
@@ -12,7 +12,6 @@ std::vector<std::string> names_in(const std::string& directory, std::error_code&
   struct closer {
     void operator()(DIR* open) const noexcept { ::closedir(open); }
   };
-  ec.clear();
   std::unique_ptr<DIR, closer> entries;
   do {
     entries.reset(::opendir(directory.c_str()));
@@ -25,7 +24,7 @@ std::vector<std::string> names_in(const std::string& directory, std::error_code&
     const std::string name = entry->d_name;
     if (name != "." && name != "..") names.push_back(name);
   }
-  if (errno != 0) ec.assign(errno, std::generic_category());
+  ec.assign(errno, std::generic_category());
   return names;
 }
 
