@@ -275,7 +275,6 @@ struct command_line {
 command_line::command_line(options& result) {
   app.footer(footer);
   app.formatter(std::make_shared<help_formatter>());
-  app.prefix_command(false);
   listen = app.add_option("-l,--listen", addresses,
                           "Listen on an address: /path, @abstract, PORT, IPV4:PORT, [IPV6]:PORT, vsock:CID:PORT")
                ->type_name("ADDRESS")

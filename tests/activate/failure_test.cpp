@@ -158,6 +158,13 @@ TEST_F(failure, unit_is_missing) {
   expect({there_ / "web.socket"}, exit_invalid_unit, "DIR/web.socket: error: No such file or directory\n");
   expect(with_service({there_ / "web.socket"}), exit_invalid_unit,
          "DIR/web.socket: error: No such file or directory\n");
+  for (const auto& before : {words{"-l", "@a"}, words{"-l", "@a", "--fdname", "web"}}) {
+    auto arguments = before;
+    arguments.push_back(there_ / "web.socket");
+    expect(arguments, exit_invalid_unit,
+           "DIR/web.socket: error: No such file or directory\n"
+           "sd-activate.service: error: No such file or directory\n");
+  }
 }
 
 TEST_F(failure, unit_is_empty) {

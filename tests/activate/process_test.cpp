@@ -122,7 +122,7 @@ class process : public sd::activate::test::web {
             {"OOM score", contents_of(file_of(pid, "oom_score_adj"))},
             {"no new privileges", status_of(pid, "NoNewPrivs")},
             {"SIGPIPE", is_ignored(SIGPIPE, status_of(pid, "SigIgn")) ? "ignored" : "not ignored"},
-            {"core", limit_of(pid, RLIMIT_CORE)},
+            {"file size", limit_of(pid, RLIMIT_FSIZE)},
             {"files", limit_of(pid, RLIMIT_NOFILE)},
             {"directory", fs::read_symlink(file_of(pid, "cwd"))}};
   }
@@ -130,7 +130,7 @@ class process : public sd::activate::test::web {
 
 TEST_F(process, settings_change_its_properties) {
   const auto unit = write(
-      "Nice=19\nUMask=0027\nOOMScoreAdjust=999\nNoNewPrivileges=yes\nLimitCORE=1024:4096\nLimitNOFILE=100:200\n"
+      "Nice=19\nUMask=0027\nOOMScoreAdjust=999\nNoNewPrivileges=yes\nLimitFSIZE=1048576:4194304\nLimitNOFILE=100:200\n"
       "WorkingDirectory=" +
       there_.path() + '\n');
   activator program({"-q", "--now", unit});
@@ -140,7 +140,7 @@ TEST_F(process, settings_change_its_properties) {
                                                                                     {"OOM score", "999\n"},
                                                                                     {"no new privileges", "1"},
                                                                                     {"SIGPIPE", "ignored"},
-                                                                                    {"core", "1024:4096"},
+                                                                                    {"file size", "1048576:4194304"},
                                                                                     {"files", "100:200"},
                                                                                     {"directory", there_.path()}}));
 }
