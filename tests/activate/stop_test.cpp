@@ -367,6 +367,15 @@ TEST_F(stopping, second_signal_kills_what_has_not_stopped) {
   }
 }
 
+TEST_F(stopping, suspended_service_is_resumed) {
+  activator program({"-q", "--now", write("TimeoutStopSec=2s\n")});
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  main_ = program.event("started").value("pid", 0);
+  ::kill(main_, SIGSTOP);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM);
+}
+
 TEST_F(stopping, sockets_that_nobody_uses_do_not_end_the_services_of_others) {
   std::ofstream(there_ / "script") << "trap 'sleep 0.2; : >" << there_ / "stopped"
                                    << "; exit' TERM\necho ready\nwhile :; do sleep 0.02; done\n";
