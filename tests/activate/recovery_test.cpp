@@ -471,16 +471,18 @@ TEST_F(recovery, reload_during_another_one_or_a_command_is_refused) {
   const struct {
     const char* settings;
     words options;
-  } rows[] = {{"ExecReload=/bin/sleep 1000\n", {}},
-              {"ExecReload=/bin/true\nExecStartPost=/bin/sleep 1000\n", {}},
-              {"Type=notify-reload\n", {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"}}};
-  for (const auto& [settings, options] : rows) {
+    unsigned reloads;
+  } rows[] = {{"ExecReload=/bin/sleep 1000\n", {}, 1},
+              {"ExecReload=/bin/true\nExecStartPost=/bin/sleep 1000\n", {}, 0},
+              {"Type=notify-reload\n", {"--handle", std::to_string(SIGHUP), there_ / "handled", "--ready"}, 1}};
+  for (const auto& [settings, options, reloads] : rows) {
     activator program({"--now", write(settings, options)});
     program.event("ready");
     EXPECT_TRUE(eventually([&] {
       program.send(SIGUSR1);
       return count(program.errors(), "cannot be reloaded while other commands or another reload go on") != 0;
     })) << settings;
+    EXPECT_EQ(count(program.errors(), "web.service: reloading\n"), reloads) << settings;
   }
 }
 
