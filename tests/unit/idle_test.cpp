@@ -251,6 +251,7 @@ TEST_F(idle_exit, attempt_to_stop_fails_if_work_began_meanwhile) {
     for (int i = 0; i < 50 && !stopped; ++i) stopped = idle.try_stop();
     if (stopped) {
       EXPECT_FALSE(idle.begin());
+      EXPECT_EQ(message(), "STOPPING=1");  // and the queue has room for the next one
     }
     done = 1;
     working.join();
