@@ -68,6 +68,7 @@ class activator {
       run_to_end(unit.start_pre, {}, plan_.environment, unit.timeout);
       opened_.emplace_back(unit, warn);
       run_to_end(unit.start_post, details_for_commands(opened_.back()), plan_.environment, unit.timeout);
+      if (!unit.pass_file_descriptors_to_exec) continue;
       for (const auto& each : opened_.back().fds()) detail::os::set_nonblocking(each.fd.get(), true);
     }
   }

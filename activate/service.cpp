@@ -359,7 +359,7 @@ void service::kill_processes() {
 
 void service::feed_watchdog() {
   watchdog_timer_.cancel();
-  if (state_ != state::running || watchdog_ == period::zero()) return;
+  if (state_ != state::running || watchdog_ == period::zero() || watchdog_ == infinity) return;
   watchdog_timer_.expires_at(time_after(watchdog_));
   watchdog_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
     // It may have been fed since the timer expired.
@@ -471,10 +471,11 @@ void service::cancel_timeout() {
 void service::set_timeout(period time, step expired) {
   expired_ = expired;
   timer_.expires_at(time_after(time));
-  timer_.async_wait([self = shared_from_this(), expired](const std::error_code&) {
+  if (time == infinity) return;  // Asio would wake up every few minutes.
+  timer_.async_wait([self = shared_from_this(), expired](const std::error_code& cancelled) {
     // It may have been extended since the timer expired.
     const bool is_over = self->timer_.expiry() <= std::chrono::steady_clock::now();
-    if (is_over && self->expired_ == expired) ((*self).*expired)();
+    if (!cancelled && is_over && self->expired_ == expired) ((*self).*expired)();
   });
 }
 
