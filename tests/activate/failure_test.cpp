@@ -7,6 +7,7 @@
 #include "client.hpp"
 #include "directory.hpp"
 #include "running.hpp"
+#include "units.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,14 +40,8 @@ using testing::StartsWith;
 constexpr int exit_usage = 2;
 constexpr int exit_invalid_unit = 3;
 
-class failure : public testing::Test {
+class failure : public sd::activate::test::units {
  protected:
-  // NOLINTNEXTLINE(modernize-use-nodiscard): a test may know the path
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(there_ / name) << text;
-    return there_ / name;
-  }
-
   /// Returns the path of a valid socket unit whose socket is DIR/s, without a service.
   [[nodiscard]] std::string socket_unit() const {
     return write("web.socket", "[Socket]\nListenStream=" + (there_ / "s") + '\n');
@@ -62,8 +57,6 @@ class failure : public testing::Test {
     EXPECT_EQ(ended.output, "");
     EXPECT_EQ(there_.entries(), before);
   }
-
-  sd::test::directory there_;
 };
 
 // --- the command line ------------------------------------------------------------------------------------------------

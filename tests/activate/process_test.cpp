@@ -24,7 +24,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -47,6 +46,7 @@ using sd::activate::test::is_running;
 using sd::activate::test::pid_in;
 using sd::activate::test::run;
 using sd::activate::test::service;
+using sd::activate::test::text_of;
 using sd::activate::test::with_service;
 using sd::activate::test::without;
 using sd::activate::test::words;
@@ -82,13 +82,8 @@ class process : public sd::activate::test::web {
   static int pid_of(activator& program) {
     const int pid = program.event("started").value("pid", 0);
     // Linux reports the success of execve(2) before it has set these.
-    EXPECT_TRUE(pid == 0 || eventually([&] { return !contents_of(file_of(pid, "cmdline")).empty(); }));
+    EXPECT_TRUE(pid == 0 || eventually([&] { return !text_of(file_of(pid, "cmdline")).empty(); }));
     return pid;
-  }
-
-  static std::string contents_of(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   static std::string file_of(int pid, const std::string& name) { return "/proc/" + std::to_string(pid) + '/' + name; }
@@ -119,7 +114,7 @@ class process : public sd::activate::test::web {
   static std::map<std::string, std::string> properties_of(int pid) {
     return {{"nice", std::to_string(::getpriority(PRIO_PROCESS, static_cast<id_t>(pid)))},
             {"umask", status_of(pid, "Umask")},
-            {"OOM score", contents_of(file_of(pid, "oom_score_adj"))},
+            {"OOM score", text_of(file_of(pid, "oom_score_adj"))},
             {"no new privileges", status_of(pid, "NoNewPrivs")},
             {"SIGPIPE", is_ignored(SIGPIPE, status_of(pid, "SigIgn")) ? "ignored" : "not ignored"},
             {"file size", limit_of(pid, RLIMIT_FSIZE)},
@@ -166,7 +161,7 @@ TEST_F(process, command_line_has_its_own_name_and_the_values_of_variables) {
   const auto unit =
       write_with("@" + service()[0] + " other ${NAME} $NAME x${UNSET}y $UNSET", "Environment=\"NAME=a b\"\n");
   activator program({"-q", "--now", unit});
-  EXPECT_EQ(contents_of(file_of(pid_of(program), "cmdline")), std::string("other\0a b\0a\0b\0xy\0", 17));
+  EXPECT_EQ(text_of(file_of(pid_of(program), "cmdline")), std::string("other\0a b\0a\0b\0xy\0", 17));
 }
 
 TEST_F(process, is_killed_with_sd_activate) {
@@ -202,7 +197,7 @@ class standard_streams_of_a_process : public process {
     for (const auto& [name, other] : known) {
       if (number_of_file(path) == number_of_file(other)) text = name;
     }
-    const auto info = contents_of(file_of(pid, "fdinfo/" + std::to_string(number)));
+    const auto info = text_of(file_of(pid, "fdinfo/" + std::to_string(number)));
     const auto flags = std::stoi(info.substr(info.find("flags:") + 6), nullptr, 8);
     const int access = flags & O_ACCMODE;
     text += access == O_RDONLY ? " r" : access == O_WRONLY ? " w" : " rw";
@@ -250,7 +245,7 @@ TEST_F(standard_streams_of_a_process, are_those_of_its_settings) {
     for (int number = 0; number < 3; ++number) {
       EXPECT_EQ(describe(program, pid, number), row.expected[static_cast<std::size_t>(number)]) << number;
     }
-    EXPECT_EQ(contents_of(there_ / "a"), row.expected[2] == "a w" ? "" : "before");
+    EXPECT_EQ(text_of(there_ / "a"), row.expected[2] == "a w" ? "" : "before");
   }
 }
 
@@ -371,7 +366,7 @@ class process_with_mounts : public process {
     const auto first = [](const std::string& text) { return text.substr(0, text.find(' ')); };
     auto text =
         first(status_of(pid, "Uid")) + ' ' + first(status_of(pid, "Gid")) + " (" + status_of(pid, "Groups") + ')';
-    const auto variables = contents_of(file_of(pid, "environ"));
+    const auto variables = text_of(file_of(pid, "environ"));
     for (const std::string name : {"USER", "LOGNAME", "HOME", "SHELL"}) {
       const auto at = ('\0' + variables).find('\0' + name + '=');
       if (at != std::string::npos) text += ' ' + variables.substr(at, variables.find('\0', at) - at);
