@@ -84,6 +84,11 @@ void reload(int) {
   sd::notify(sd::state::ready(), ignored);
 }
 
+void notify_when_exists(const std::string& file) {
+  while (!std::filesystem::exists(file)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  sd::notify(sd::state::ready());
+}
+
 std::string open_descriptors() {
   std::string all;
   for (int fd = 3; fd < 1024; ++fd) {
@@ -119,20 +124,14 @@ int make_orphan() {
 
 class service {
  public:
-  service(std::vector<sd::listen_fd> fds, std::optional<std::string> ready_when)
-      : fds_(std::move(fds)), ready_when_(std::move(ready_when)) {}
+  explicit service(std::vector<sd::listen_fd> fds) : fds_(std::move(fds)) {}
 
   void run() {
     while (true) {
       std::vector<pollfd> watched;
       for (const auto& each : fds_) watched.push_back({each.fd.get(), POLLIN, 0});
-      constexpr int interval = 10;
-      const int count = ::poll(watched.data(), watched.size(), ready_when_ ? interval : -1);
+      const int count = ::poll(watched.data(), watched.size(), -1);
       if (count < 0 && errno != EINTR) return;
-      if (ready_when_ && std::filesystem::exists(*ready_when_)) {
-        sd::notify(sd::state::ready());
-        ready_when_.reset();
-      }
       if (count <= 0) continue;
       for (const auto& [fd, _, events] : watched) {
         if (events != 0 && !serve(fd)) return;
@@ -258,7 +257,6 @@ class service {
   }
 
   std::vector<sd::listen_fd> fds_;
-  std::optional<std::string> ready_when_;
   std::vector<sd::unique_fd> memory_files_;
   std::vector<sd::unique_fd> ends_;
 };
@@ -312,7 +310,9 @@ int main(int argc, char** argv) try {
   const auto stored = sd::take_stored(fds);
   if (is_ready) sd::notify(sd::state::ready());
   while (processes > 1 && ::fork() != 0) --processes;
-  service server(std::move(fds), ready_when);
+  // The thread that serves may have to wait in accept(), because another process was faster.
+  if (ready_when) std::thread(notify_when_exists, *ready_when).detach();
+  service server(std::move(fds));
   std::vector<std::thread> others;
   while (others.size() + 1 < threads) others.emplace_back([&] { server.run(); });
   server.run();
