@@ -185,9 +185,12 @@ int activation::execute(std::vector<int>& fds) noexcept {
     const int pid = os::process_id();
     write(listen_pid_, listen_pid, static_cast<std::uint64_t>(pid));
     std::uint64_t pidfdid = 0;
-    const bool known = detail::pidfd_inode(pid, pidfdid) > 0;
-    if (known) write(listen_pidfdid_, listen_pidfdid, pidfdid);
-    environment_[environment_.size() - 2] = known ? listen_pidfdid_ : nullptr;
+    char*& entry = environment_[environment_.size() - 2];
+    entry = nullptr;  // an earlier child may have set it in the memory that it shared
+    if (detail::pidfd_inode(pid, pidfdid) > 0) {
+      write(listen_pidfdid_, listen_pidfdid, pidfdid);
+      entry = listen_pidfdid_;
+    }
   }
 
   // Step aside first: a descriptor may occupy the number of another one.

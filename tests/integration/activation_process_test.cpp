@@ -8,6 +8,7 @@
 #include "activating.hpp"
 #include "descriptor_limit.hpp"
 #include "directory.hpp"
+#include "failing_call.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -186,6 +187,21 @@ TEST(spawn_failure, signals_do_not_interrupt_it) {
   EXPECT_GT(signals, 5);
   EXPECT_EQ(ec, system_error(EDOM));
   EXPECT_FALSE(has_children());
+}
+
+TEST(spawn, pidfdid_of_an_earlier_child_is_not_passed) {
+#if defined(SYS_pidfd_open)
+  const auto start_two = []() -> std::string {
+    const auto fds = sockets(1);
+    sd::activation program({"sh", "-c", "test -z \"$LISTEN_PIDFDID\""}, fds);
+    const int first = wait_for(program.spawn());
+    if (sd::test::install({SYS_pidfd_open, 1, 0, EMFILE}) < 0) return "no filter";
+    return std::to_string(first) + ' ' + std::to_string(wait_for(program.spawn()));
+  };
+  const auto statuses = sd::test::run_after([] { return 0; }, start_two);
+  if (statuses == "no filter") GTEST_SKIP() << "SKIPPED: this system does not filter system calls";
+  EXPECT_EQ(statuses, sd::test::pidfd_inode(::getpid()) ? "1 0" : "0 0");
+#endif
 }
 
 // --- wrappers --------------------------------------------------------------------------------------------------------
@@ -661,6 +677,7 @@ TEST_F(spawn_calls, no_pidfdid_without_pidfs) {
     EXPECT_THAT(lines_of(result.output), Contains(opened(result, {3, 4})));
     EXPECT_THAT(lines_of(result.output), Contains("LISTEN_FDS=2"));
     EXPECT_THAT(result.output, Not(HasSubstr("LISTEN_PIDFDID"))) << injected;
+    EXPECT_THAT(lines_of(result.output), Not(Contains(""))) << injected;
   }
 }
 
