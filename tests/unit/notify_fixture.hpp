@@ -45,6 +45,7 @@ class receiver {
   receiver& operator=(const receiver&) = delete;
 
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// Closes the socket, and discards the messages that were not received.
   void close() noexcept { fd_.reset(); }
 
