@@ -6,6 +6,7 @@
 #include "directory.hpp"
 #include "running.hpp"
 #include "units.hpp"
+#include "web.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
