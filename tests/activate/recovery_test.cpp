@@ -29,7 +29,9 @@ using sd::activate::test::run;
 using sd::activate::test::words;
 using sd::test::accepts_connections;
 using sd::test::ask;
+using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 using recovery = sd::activate::test::web;
 
@@ -104,6 +106,19 @@ TEST_F(recovery, stop_does_not_wait_for_restart_sec) {
   EXPECT_EQ(ask(program.address(), "exit 0"), "");
   EXPECT_TRUE(program.reports("the next start follows in "));
   EXPECT_EQ(program.stop(), 0);
+}
+
+TEST_F(recovery, restart_by_a_signal_ends_restart_sec) {
+  activator program({"-v", "--now", write("Restart=always\nRestartSec=1h\n")});
+  const auto where = program.address();
+  ::kill(std::stoi(ask(where, "pid")), SIGKILL);
+  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGKILL);
+  EXPECT_TRUE(program.reports("the next start follows in"));
+  program.send(SIGHUP);
+  const auto pid = program.event("started").value("pid", 0);
+  EXPECT_EQ(ask(where, "pid"), std::to_string(pid));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.remaining_events(), Not(Contains("started")));
 }
 
 TEST_F(recovery, restarted_service_that_fails_at_once_is_delayed_and_reported_once) {
@@ -249,6 +264,27 @@ TEST_F(recovery, watchdog_begins_when_the_service_is_ready) {
   EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGABRT);
 }
 
+TEST_F(recovery, service_that_feeds_its_watchdog_before_it_is_ready_has_time_to_start) {
+  using namespace std::chrono_literals;
+  activator program({"-q", "--now", write("Type=notify\nWatchdogSec=200ms\n", {"--ready-when", there_ / "ready"})});
+  const auto where = program.address();
+  const auto pid = ask(where, "pid");
+  EXPECT_EQ(ask(where, "send WATCHDOG=1"), "done");
+  std::this_thread::sleep_for(400ms);
+  create(there_ / "ready");
+  EXPECT_EQ(std::to_string(program.event("ready").value("pid", 0)), pid);
+}
+
+TEST_F(recovery, service_stops_its_watchdog) {
+  using namespace std::chrono_literals;
+  activator program({"-q", write("WatchdogSec=500ms\n")});
+  const auto where = program.address();
+  const auto pid = ask(where, "pid");
+  EXPECT_EQ(ask(where, "send WATCHDOG_USEC=0"), "done");
+  std::this_thread::sleep_for(700ms);
+  EXPECT_EQ(ask(where, "pid"), pid);
+}
+
 TEST_F(recovery, watchdog_that_is_fed_leaves_the_service_alone) {
   using namespace std::chrono_literals;
   activator program({"-q", write("WatchdogSec=2s\n")});
@@ -313,6 +349,17 @@ TEST_F(recovery, unit_chooses_how_a_service_that_does_not_start_in_time_is_ended
          write(std::string("Type=notify\nTimeoutStartSec=100ms\nTimeoutStartFailureMode=") + mode + '\n')});
     EXPECT_EQ(program.event("exited").value("status", 0), 128 + signal) << mode;
     EXPECT_TRUE(program.reports("error: web.service: did not start in time\n")) << mode;
+  }
+}
+
+TEST_F(recovery, command_that_does_not_end_in_time_ends_the_start) {
+  for (const std::string mode : {"terminate", "abort", "kill"}) {
+    activator program({"-q", "--now",
+                       write("ExecStartPre=/bin/sleep 1000\nTimeoutStartSec=100ms\n"
+                             "TimeoutStartFailureMode=" +
+                             mode + '\n')});
+    EXPECT_TRUE(program.reports("error: web.service: did not start in time\n")) << mode << program.errors();
+    EXPECT_FALSE(program.has_ended()) << mode;
   }
 }
 
@@ -429,13 +476,14 @@ TEST_F(recovery, commands_of_the_unit_reload_the_service) {
 }
 
 TEST_F(recovery, service_that_is_not_ready_is_not_reloaded) {
-  activator program({"-q", "--now", write("Type=notify\nExecReload=/bin/touch " + (there_ / "reloaded") + '\n')});
+  activator program({"--now", write("Type=notify\nExecReload=/bin/touch " + (there_ / "reloaded") + '\n')});
   const auto where = program.address();
   EXPECT_NE(ask(where, "pid"), "");
   program.send(SIGUSR1);
   EXPECT_EQ(ask(where, "ready"), "done");
   EXPECT_NE(program.event("ready").value("pid", 0), 0);
   EXPECT_FALSE(std::filesystem::exists(there_ / "reloaded"));
+  EXPECT_THAT(program.errors(), Not(HasSubstr("reloading")));
 }
 
 TEST_F(recovery, reload_in_time_ends_its_timeout) {

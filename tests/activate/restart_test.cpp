@@ -397,6 +397,8 @@ TEST_F(web, what_waits_when_the_service_ends_is_discarded_with_flush_pending) {
   sd::test::send(packet, save("by-packet"));
   const auto stream = sd::test::connect(there_ / "stream");
   sd::test::send(stream, save("by-stream"));
+  const auto second = sd::test::connect(there_ / "stream");
+  sd::test::send(second, save("by-second"));
   std::ofstream(there_ / "fifo") << save("by-fifo") << std::flush;
   ::kill(pid, SIGKILL);
   program.event("exited");

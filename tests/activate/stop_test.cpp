@@ -22,6 +22,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -223,6 +224,29 @@ TEST_F(stopping, command_that_fails_is_reported_and_the_rest_is_left_out) {
   EXPECT_TRUE(std::filesystem::exists(there_ / "first"));
   EXPECT_FALSE(std::filesystem::exists(there_ / "second"));
   EXPECT_FALSE(std::filesystem::exists(there_ / "third"));
+}
+
+TEST_F(stopping, command_that_does_not_end_in_time_is_killed_and_the_service_is_ended) {
+  for (const auto& [mode, signal] : {std::pair{"terminate", SIGTERM}, {"abort", SIGABRT}, {"kill", SIGKILL}}) {
+    activator program({"-q", write("ExecStop=/bin/sleep 1000\nTimeoutStopSec=100ms\nTimeoutStopFailureMode=" +
+                                   std::string(mode) + '\n')});
+    EXPECT_NE(ask(program.address(), "pid"), "");
+    EXPECT_EQ(program.stop(), 0);
+    EXPECT_EQ(program.event("exited").value("status", 0), 128 + signal) << mode;
+  }
+}
+
+TEST_F(stopping, service_that_is_being_restarted_is_not_started_again) {
+  activator program({"-q", write("FileDescriptorStoreMax=1\n", {"--handle", "15", there_ / "asked"})});
+  main_ = std::stoi(ask(program.address(), "pid"));
+  EXPECT_EQ(program.event("ready").value("pid", 0), main_);
+  program.send(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "asked"); }));
+  program.send(SIGTERM);
+  // sd-activate handles the signal before the end of the service.
+  ::kill(main_, SIGKILL);
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_THAT(program.remaining_events(), testing::Not(testing::Contains("started")));
 }
 
 TEST_F(stopping, command_goes_on_after_the_end_of_the_main_process) {
