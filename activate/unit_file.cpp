@@ -39,18 +39,12 @@ class parser {
 
   std::vector<assignment> run() {
     const auto& lines = source_->lines;
-    for (std::size_t at = 0; at < lines.size();) {
-      if (is_comment(lines[at])) {
-        ++at;
-      } else {
-        parse_line(join(at));
-      }
-    }
+    for (std::size_t at = 0; at < lines.size();) parse_line(join(at));
     return std::move(assignments_);
   }
 
  private:
-  /// Joins a line and its continuations, and moves `at` past them.
+  /// Joins a line and its continuations without the comments before and among them, and moves `at` past them.
   logical_line join(std::size_t& at) {
     const auto& lines = source_->lines;
     logical_line whole;

@@ -148,6 +148,15 @@ TEST_F(sockets, options_of_other_kinds_are_left_out) {
   EXPECT_EQ(unit.option(SOL_SOCKET, SO_PASSCRED, 2), 1);
   EXPECT_EQ(unit.option(SOL_NETLINK, NETLINK_PKTINFO, 2), 1);
   EXPECT_EQ(unit.option(SOL_SOCKET, SO_PRIORITY, 1), 3);
+  EXPECT_EQ(unit.option(SOL_SOCKET, SO_REUSEADDR, 1), 1);
+}
+
+TEST_F(sockets, unit_decides_whether_a_socket_of_ipv6_serves_ipv4) {
+  if (::access("/proc/net/if_inet6", F_OK) != 0) GTEST_SKIP() << "there is no IPv6";
+  const opened unit("BindIPv6Only=ipv6-only\nListenStream=[::]:0\n");
+  EXPECT_EQ(unit.option(IPPROTO_IPV6, IPV6_V6ONLY), 1);
+  const opened both("BindIPv6Only=both\nListenStream=[::]:0\n");
+  EXPECT_EQ(both.option(IPPROTO_IPV6, IPV6_V6ONLY), 0);
 }
 
 TEST_F(sockets, descriptors_are_refused_on_unix_sockets) {

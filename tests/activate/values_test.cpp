@@ -229,7 +229,7 @@ TEST(values, names_of_descriptors) {
 }
 
 TEST(values, names_of_variables) {
-  for (const char* name : {"A", "Z", "z", "_", "a1", "PATH", "_x9"}) EXPECT_TRUE(is_variable_name(name)) << name;
+  for (const char* name : {"A", "Z", "z", "_", "a1", "A0", "PATH", "_x9"}) EXPECT_TRUE(is_variable_name(name)) << name;
   for (const char* name : {"", "1a", "a-b", "a b", "a=b", "\u00e4", "a.b"})
     EXPECT_FALSE(is_variable_name(name)) << name;
 }
