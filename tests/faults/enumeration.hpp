@@ -53,9 +53,10 @@ std::string text_of(const std::error_code& ec);
 struct exception {
   std::string call;   ///< the text of the call, or its beginning followed by "*"; "cleanup: " precedes it in that phase
   std::string error;  ///< the errno that is injected. Empty for any
-  std::string results;  ///< what the function may return, separated by "|": `same` is that errno, and `usual` is what
-                        ///< it returns if nothing fails. Empty if this failure is left out
-  words changes = {};   ///< what has changed then. Empty for nothing, or for the usual changes with the usual result
+  std::string results;   ///< what the function may return, separated by "|": `same` is that errno, and `usual` is what
+                         ///< it returns if nothing fails. Empty if this failure is left out
+  words changes = {};    ///< what has changed then. Empty for nothing, or for the usual changes with the usual result
+  bool is_rare = false;  ///< whether the call may be absent, because it depends on what another process does meanwhile
 };
 
 /// Appends the lists to each other.

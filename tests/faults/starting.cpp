@@ -186,7 +186,7 @@ std::vector<scenario> starting() {
        {},
        without_pidfdid + sharing_memory +
            exceptions{{"wait4", "ECHILD", "usual", {"+child"}},
-                      {"kill", "", "usual"},  // called if the child has not ended yet
+                      {"kill", "", "usual", {}, true},  // called if the child has not ended yet
                       {"execve *", "ENOENT", "usual"},
                       {"execve *", "ENOTDIR", "usual|same"},
                       {"execve *", "EACCES", "EACCES"},
