@@ -9,6 +9,7 @@
 
 #include "detail/os/vsock.hpp"
 #include "detail/protocol.hpp"
+#include "detail/serving.hpp"
 #include "detail/text.hpp"
 
 #include <arpa/inet.h>
@@ -27,8 +28,6 @@ namespace sd {
 inline namespace v0 {
 
 namespace {
-
-static_assert(sizeof(sockaddr_storage) <= 128);
 
 template <class Sockaddr>
 Sockaddr as(const address& where) noexcept {
@@ -78,13 +77,7 @@ std::error_code parse_port(std::string_view text, in_port_t& port) noexcept {
   return {};
 }
 
-/// Returns a view of the name of a unix socket: a path, an abstract name including its leading NUL, or nothing.
-std::string_view unix_name(const address& where) noexcept {
-  constexpr auto start = offsetof(sockaddr_un, sun_path);
-  if (where.family() != AF_UNIX || where.size() <= start) return {};
-  const std::string_view name(static_cast<const char*>(where.data()) + start, where.size() - start);
-  return name.front() == '\0' ? name : name.substr(0, name.find('\0'));
-}
+std::string_view unix_name(const address& where) noexcept { return detail::unix_name({where.data(), where.size()}); }
 
 std::error_code parse_unix(std::string_view text, address& result) noexcept {
   sockaddr_un local{};
@@ -247,60 +240,16 @@ std::string_view address::path() const noexcept {
 }
 
 namespace {
-
-/// The bytes of an address that distinguish it from others of its family, in the order in which they are compared.
-class address_key {
- public:
-  explicit address_key(const address& where) noexcept {
-    switch (where.family()) {
-      case AF_INET: {
-        const auto inet = as<sockaddr_in>(where);
-        append(inet.sin_addr);
-        append(inet.sin_port);
-        break;
-      }
-      case AF_INET6: {
-        const auto inet6 = as<sockaddr_in6>(where);
-        append(inet6.sin6_addr);
-        append(inet6.sin6_port);
-        append(inet6.sin6_scope_id);
-        break;
-      }
-      case AF_UNIX: {
-        const auto name = unix_name(where);
-        append(name.data(), name.size());
-        break;
-      }
-      default:
-        append(where.data(), where.size());
-    }
-  }
-
-  [[nodiscard]] std::string_view get() const noexcept { return {bytes_, size_}; }
-
- private:
-  template <class Value>
-  void append(const Value& value) noexcept {
-    append(&value, sizeof value);
-  }
-  void append(const void* bytes, std::size_t size) noexcept {
-    if (size != 0) std::memcpy(bytes_ + size_, bytes, size);
-    size_ += size;
-  }
-
-  char bytes_[128];
-  std::size_t size_ = 0;
-};
-
+detail::address_key key_of(const address& where) noexcept { return detail::address_key({where.data(), where.size()}); }
 }  // namespace
 
 int address::compare(const address& other) const noexcept {
   if (family() != other.family()) return family() < other.family() ? -1 : 1;
-  return address_key(*this).get().compare(address_key(other).get());
+  return key_of(*this).get().compare(key_of(other).get());
 }
 
 std::size_t address::hash() const noexcept {
-  return std::hash<std::string_view>()(address_key(*this).get()) ^ static_cast<std::size_t>(family());
+  return std::hash<std::string_view>()(key_of(*this).get()) ^ static_cast<std::size_t>(family());
 }
 
 std::string to_string(const address& where) {

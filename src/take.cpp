@@ -3,8 +3,7 @@
 #include <sd/take.hpp>
 
 #include "detail/choice.hpp"
-#include "detail/os/descriptors.hpp"
-#include "detail/os/files.hpp"
+#include "detail/serving.hpp"
 #include "detail/text.hpp"
 
 #include <algorithm>
@@ -13,81 +12,15 @@
 
 #if SD_HAS_DESCRIPTORS
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <cstring>
-
 namespace sd {
 inline namespace v0 {
 
 namespace {
 
-/// Returns the IPv4 address of a v4-mapped address, and any other address unchanged.
-address without_mapping(const address& where) noexcept {
-  if (where.family() != AF_INET6) return where;
-  sockaddr_in6 inet6;
-  std::memcpy(&inet6, where.data(), sizeof inet6);
-  if (!IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) return where;
-  sockaddr_in inet{};
-  inet.sin_family = AF_INET;
-  inet.sin_port = inet6.sin6_port;
-  std::memcpy(&inet.sin_addr, &inet6.sin6_addr.s6_addr[12], sizeof inet.sin_addr);
-  return address::from_sockaddr(&inet, sizeof inet);
-}
-
-/// Removes the interface from an IPv6 address if the other address has none. The kernel keeps the interface only of
-/// link-local addresses.
-address without_scope(const address& where, const address& other) noexcept {
-  if (where.family() != AF_INET6 || other.family() != AF_INET6) return where;
-  sockaddr_in6 inet6;
-  sockaddr_in6 other_inet6;
-  std::memcpy(&inet6, where.data(), sizeof inet6);
-  std::memcpy(&other_inet6, other.data(), sizeof other_inet6);
-  if (other_inet6.sin6_scope_id == 0) inet6.sin6_scope_id = 0;
-  return address::from_sockaddr(&inet6, sizeof inet6);
-}
-
-/// Returns 0.0.0.0 with a port in network byte order.
-address wildcard_v4(in_port_t port) noexcept {
-  sockaddr_in inet{};
-  inet.sin_family = AF_INET;
-  inet.sin_port = port;
-  return address::from_sockaddr(&inet, sizeof inet);
-}
-
-/// Returns [::] with a port in network byte order.
-address wildcard_v6(in_port_t port) noexcept {
-  sockaddr_in6 inet6{};
-  inet6.sin6_family = AF_INET6;
-  inet6.sin6_port = port;
-  return address::from_sockaddr(&inet6, sizeof inet6);
-}
-
-bool is_same_file(const address& a, const address& b) noexcept {
-  if (a.path().empty() || b.path().empty()) return false;
-  // A path is shorter than the address that contains it, so that zeros follow it here.
-  char path_a[sizeof(sockaddr_storage)] = {};
-  char path_b[sizeof(sockaddr_storage)] = {};
-  a.path().copy(path_a, sizeof path_a);
-  b.path().copy(path_b, sizeof path_b);
-  detail::os::file file_a;
-  detail::os::file file_b;
-  return detail::os::status(path_a, file_a) == 0 && detail::os::status(path_b, file_b) == 0 &&
-         detail::os::is_same(file_a, file_b);
-}
-
-/// Returns whether a socket serves this address. A socket at a wildcard address does not match the addresses that the
-/// wildcard includes.
+/// Returns whether a socket serves this address.
 bool serves(const description& what, const address& wanted) noexcept {
-  if (!wanted) return false;
-  const auto actual = without_mapping(what.local);
-  const auto canonical = without_mapping(wanted);
-  if (without_scope(actual, canonical) == without_scope(canonical, actual) || is_same_file(actual, canonical)) {
-    return true;
-  }
-  const auto port = htons(static_cast<in_port_t>(wanted.port()));
-  return !what.v6only && actual == wildcard_v6(port) && canonical == wildcard_v4(port);
+  return detail::serves({what.local.data(), what.local.size()}, what.v6only, {wanted.data(), wanted.size()}) !=
+         detail::service::none;
 }
 
 }  // namespace

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "adoption.hpp"
+
+#include "detail/os/descriptors.hpp"
+#include "detail/os/sockets.hpp"
+#include "functions.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace sd::adopt {
+
+namespace os = detail::os;
+
+namespace {
+
+// --- options ---------------------------------------------------------------------------------------------------------
+
+struct option {
+  int level;
+  int name;
+};
+
+/// The options that are carried over. Those that bind(2) depends on have served their purpose, and the kernel does not
+/// tell which multicast groups a socket has joined.
+constexpr option options[] = {
+    {SOL_SOCKET, SO_BROADCAST},
+    {SOL_SOCKET, SO_DONTROUTE},
+    {SOL_SOCKET, SO_KEEPALIVE},
+    {SOL_SOCKET, SO_LINGER},
+    {SOL_SOCKET, SO_MARK},
+    {SOL_SOCKET, SO_OOBINLINE},
+    {SOL_SOCKET, SO_PASSCRED},
+    {SOL_SOCKET, SO_PASSSEC},
+    {SOL_SOCKET, SO_PRIORITY},
+    {SOL_SOCKET, SO_RCVBUF},
+    {SOL_SOCKET, SO_RCVLOWAT},
+    {SOL_SOCKET, SO_RCVTIMEO},
+    {SOL_SOCKET, SO_RXQ_OVFL},
+    {SOL_SOCKET, SO_SNDBUF},
+    {SOL_SOCKET, SO_SNDTIMEO},
+    {SOL_SOCKET, SO_TIMESTAMP},
+    {SOL_SOCKET, SO_TIMESTAMPING},
+    {SOL_SOCKET, SO_TIMESTAMPNS},
+    {IPPROTO_TCP, TCP_CONGESTION},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT},
+    {IPPROTO_TCP, TCP_FASTOPEN},
+    {IPPROTO_TCP, TCP_KEEPCNT},
+    {IPPROTO_TCP, TCP_KEEPIDLE},
+    {IPPROTO_TCP, TCP_KEEPINTVL},
+    {IPPROTO_TCP, TCP_LINGER2},
+    {IPPROTO_TCP, TCP_MAXSEG},
+    {IPPROTO_TCP, TCP_NODELAY},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    {IPPROTO_TCP, TCP_QUICKACK},
+    {IPPROTO_TCP, TCP_SYNCNT},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT},
+    {IPPROTO_TCP, TCP_WINDOW_CLAMP},
+    {IPPROTO_UDP, UDP_GRO},
+    {IPPROTO_UDP, UDP_SEGMENT},
+    {IPPROTO_IP, IP_MTU_DISCOVER},
+    {IPPROTO_IP, IP_MULTICAST_ALL},
+    {IPPROTO_IP, IP_MULTICAST_LOOP},
+    {IPPROTO_IP, IP_MULTICAST_TTL},
+    {IPPROTO_IP, IP_PKTINFO},
+    {IPPROTO_IP, IP_RECVERR},
+    {IPPROTO_IP, IP_RECVOPTS},
+    {IPPROTO_IP, IP_RECVORIGDSTADDR},
+    {IPPROTO_IP, IP_RECVTOS},
+    {IPPROTO_IP, IP_RECVTTL},
+    {IPPROTO_IP, IP_TOS},
+    {IPPROTO_IP, IP_TTL},
+    {IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    {IPPROTO_IPV6, IPV6_MULTICAST_HOPS},
+    {IPPROTO_IPV6, IPV6_MULTICAST_LOOP},
+    {IPPROTO_IPV6, IPV6_RECVERR},
+    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
+    {IPPROTO_IPV6, IPV6_RECVPKTINFO},
+    {IPPROTO_IPV6, IPV6_RECVTCLASS},
+    {IPPROTO_IPV6, IPV6_TCLASS},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS},
+};
+
+/// The value of an option, which may be a number, a time or a name.
+struct value {
+  alignas(8) unsigned char bytes[16] = {};
+  socklen_t size = sizeof bytes;
+
+  bool read(int fd, const option& which) noexcept {
+    return ::getsockopt(fd, which.level, which.name, bytes, &size) == 0;
+  }
+  [[nodiscard]] bool is_same(const value& other) const noexcept {
+    return size == other.size && std::memcmp(bytes, other.bytes, size) == 0;
+  }
+};
+
+bool is_buffer_size(const option& which) noexcept {
+  return which.level == SOL_SOCKET && (which.name == SO_RCVBUF || which.name == SO_SNDBUF);
+}
+
+/// Sets the options that the program has changed, which a new socket shows.
+void carry_options(int from, const passed_socket& to) noexcept {
+  const int fresh = os::open_socket(os::socket_family(from), to.type, os::socket_protocol(from));
+  if (fresh < 0) return;
+  for (const auto& each : options) {
+    value before;
+    value now;
+    if (!before.read(fresh, each) || !now.read(from, each) || now.is_same(before)) continue;
+    if (is_buffer_size(each)) {
+      // The kernel doubles the value that it is given.
+      int size = 0;
+      std::memcpy(&size, now.bytes, sizeof size);
+      size /= 2;
+      std::memcpy(now.bytes, &size, sizeof size);
+    }
+    ::setsockopt(to.fd, each.level, each.name, now.bytes, now.size);
+  }
+  functions::close(fresh);
+}
+
+// --- other numbers and epoll instances -------------------------------------------------------------------------------
+
+/// Reads a file line by line, without allocating memory.
+class line_reader {
+ public:
+  explicit line_reader(const char* path) noexcept : fd_(::open(path, O_RDONLY | O_CLOEXEC)) {}
+  line_reader(const line_reader&) = delete;
+  line_reader& operator=(const line_reader&) = delete;
+  ~line_reader() {
+    if (fd_ >= 0) functions::close(fd_);
+  }
+
+  /// Returns the next line, or null at the end. A line that is too long is cut into several.
+  const char* next() noexcept {
+    std::size_t length = 0;
+    while (length + 1 < sizeof line_) {
+      if (position_ == end_) {
+        const auto count = fd_ < 0 ? 0 : ::read(fd_, buffer_, sizeof buffer_);
+        if (count <= 0) break;
+        position_ = 0;
+        end_ = static_cast<std::size_t>(count);
+      }
+      const char c = buffer_[position_++];
+      line_[length++] = c;
+      if (c == '\n') break;
+    }
+    line_[length] = '\0';
+    return length == 0 ? nullptr : line_;
+  }
+
+ private:
+  int fd_;
+  char buffer_[512];
+  std::size_t position_ = 0;
+  std::size_t end_ = 0;
+  char line_[128];
+};
+
+/// An entry of an epoll instance.
+struct registration {
+  int epoll;
+  int fd;
+  epoll_event event;
+};
+
+/// The numbers under which this process has a socket, and what watches them. More than fit are left alone.
+class places {
+ public:
+  explicit places(int fd) noexcept { os::inode(fd, inode_); }
+
+  /// Finds the numbers and the epoll instances of this process, by /proc. Without it, there is only the given number.
+  void find(int fd) noexcept {
+    for_each_descriptor([this](int each) {
+      std::uint64_t inode = 0;
+      if (count_ < most && os::inode(each, inode) == 0 && inode == inode_) numbers_[count_++] = each;
+    });
+    if (count_ == 0) numbers_[count_++] = fd;
+    for_each_descriptor([this](int each) {
+      char entry[32];
+      char target[32] = {};
+      std::snprintf(entry, sizeof entry, "/proc/self/fd/%d", each);
+      if (::readlink(entry, target, sizeof target - 1) < 0) return;
+      if (std::strcmp(target, "anon_inode:[eventpoll]") == 0) find_registrations(each);
+    });
+  }
+
+  /// Puts copies of another socket in these places. Returns 0, or the negated errno with all places as they were but
+  /// for copies that the program has made.
+  int replace_by(int fd) noexcept {
+    for (std::size_t i = 0; i < registration_count_; ++i) {
+      auto& each = registrations_[i];
+      ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr);
+    }
+    int result = 0;
+    for (std::size_t i = 0; i < count_ && result >= 0; ++i) {
+      const int flags = os::is_close_on_exec(numbers_[i]) > 0 ? O_CLOEXEC : 0;
+      result = functions::dup3(fd, numbers_[i], flags) < 0 ? -errno : 0;
+    }
+    for (std::size_t i = 0; i < registration_count_; ++i) {
+      auto& each = registrations_[i];
+      ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
+    }
+    return result;
+  }
+
+ private:
+  static constexpr std::size_t most = 16;
+
+  template <class Function>
+  static void for_each_descriptor(Function function) noexcept {
+    const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) return;
+    alignas(8) char buffer[1024];
+    for (long size = 0; (size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0;) {
+      for (long at = 0; at < size;) {
+        // The layout of getdents64(2): two numbers of 64 bits, the size of the entry, its type, and its name.
+        std::uint16_t entry_size = 0;
+        std::memcpy(&entry_size, buffer + at + 16, sizeof entry_size);
+        const char* const name = buffer + at + 19;
+        const int fd = std::atoi(name);
+        if (*name != '.' && fd != directory) function(fd);
+        at += entry_size;
+      }
+    }
+    functions::close(directory);
+  }
+
+  [[nodiscard]] bool is_place(int fd) const noexcept {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (numbers_[i] == fd) return true;
+    }
+    return false;
+  }
+
+  void find_registrations(int epoll) noexcept {
+    char path[40];
+    std::snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
+    line_reader lines(path);
+    while (const char* const line = lines.next()) {
+      registration found{epoll, -1, {}};
+      unsigned events = 0;
+      unsigned long long data = 0;
+      if (std::sscanf(line, "tfd: %d events: %x data: %llx", &found.fd, &events, &data) != 3) continue;
+      if (!is_place(found.fd) || registration_count_ == most) continue;
+      found.event.events = events;
+      found.event.data.u64 = data;
+      registrations_[registration_count_++] = found;
+    }
+  }
+
+  std::uint64_t inode_ = 0;
+  int numbers_[most];
+  std::size_t count_ = 0;
+  registration registrations_[most];
+  std::size_t registration_count_ = 0;
+};
+
+}  // namespace
+
+int adopt(int fd, passed_socket& from) noexcept {
+  const int nonblocking = os::is_nonblocking(fd);
+  places all(fd);
+  all.find(fd);
+  carry_options(fd, from);
+  if (const int result = all.replace_by(from.fd); result < 0) return result;
+  os::set_nonblocking(fd, nonblocking > 0);
+  note_adoption(from);
+  return 0;
+}
+
+}  // namespace sd::adopt

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "ipv4_view.hpp"
+
+#include "functions.hpp"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sd::adopt {
+
+namespace {
+
+constexpr std::size_t most = 64;
+std::atomic<in_port_t> ports[most];  // 0 for none
+std::atomic<std::size_t> count{0};
+
+in_port_t port_of(const sockaddr_storage& where) noexcept {
+  sockaddr_in6 inet6;
+  std::memcpy(&inet6, &where, sizeof inet6);
+  return inet6.sin6_port;
+}
+
+bool is_viewed(in_port_t port) noexcept {
+  const auto end = std::min(count.load(std::memory_order_relaxed), most);
+  return std::any_of(ports, ports + end, [port](const auto& each) { return each == port; });
+}
+
+}  // namespace
+
+void note_ipv4(const passed_socket& adopted, int family) noexcept {
+  if (family != AF_INET || adopted.family != AF_INET6 || is_viewed(port_of(adopted.local))) return;
+  const auto index = count.fetch_add(1, std::memory_order_relaxed);
+  if (index < most) ports[index] = port_of(adopted.local);
+}
+
+bool has_ipv4_views() noexcept { return count.load(std::memory_order_relaxed) != 0; }
+
+void address_room::convert(int fd) noexcept {
+  sockaddr_in6 inet6;
+  std::memcpy(&inet6, &storage, sizeof inet6);
+  if (size < sizeof inet6 || inet6.sin6_family != AF_INET6) return;
+  const bool is_wildcard = IN6_IS_ADDR_UNSPECIFIED(&inet6.sin6_addr);
+  if (!is_wildcard && !IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) return;
+
+  const int error = errno;
+  address_room local;
+  const bool is_known = functions::getsockname(fd, local.get(), &local.size) == 0;
+  errno = error;
+  if (!is_known || local.storage.ss_family != AF_INET6 || !is_viewed(port_of(local.storage))) return;
+  sockaddr_in inet{};
+  inet.sin_family = AF_INET;
+  inet.sin_port = inet6.sin6_port;
+  if (!is_wildcard) std::memcpy(&inet.sin_addr, &inet6.sin6_addr.s6_addr[12], sizeof inet.sin_addr);
+  std::memcpy(&storage, &inet, sizeof inet);
+  size = sizeof inet;
+}
+
+void address_room::copy_to(void* address, socklen_t& room) const noexcept {
+  std::memcpy(address, &storage, std::min(room, size));
+  room = size;
+}
+
+}  // namespace sd::adopt

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "passed_sockets.hpp"
+
+#include "detail/os/descriptors.hpp"
+#include "detail/os/sockets.hpp"
+#include "detail/protocol.hpp"
+#include "detail/receive.hpp"
+#include "message.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+namespace sd::adopt {
+
+namespace os = detail::os;
+
+namespace {
+
+/// More cannot be passed in one message either.
+constexpr std::size_t most = 253;
+/// The name under which sd-activate passes the socket that receives reports.
+constexpr std::string_view report_name = "sd-adopt-report";
+
+passed_socket sockets[most];
+std::atomic<std::size_t> count{0};
+int report = -1;
+
+/// A variable that tells the program which this one executes where its sockets are. The environment points to it.
+text<64 + most * 48> variable;
+constexpr char variable_name[] = "SD_ADOPT_FDS";
+
+void write_variable() noexcept {
+  variable.clear();
+  variable << variable_name << '=';
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& each = sockets[i];
+    variable << (i == 0 ? "" : " ") << each.fd.load() << ':' << each.inode << ':' << each.adopter.load();
+  }
+  if (report >= 0) variable << " r" << report;
+}
+
+int is_set(int fd, int level, int option) noexcept {
+  int value = 0;
+  return os::socket_option(fd, level, option, value) >= 0 && value != 0;
+}
+
+/// Describes the descriptor. A descriptor that is no socket is kept, but has no family.
+void describe(passed_socket& socket, int fd) noexcept {
+  socket.fd = fd;
+  os::inode(fd, socket.inode);
+  socket.family = os::socket_family(fd);
+  if (socket.family < 0) return;
+  os::socket_option(fd, SOL_SOCKET, SO_TYPE, socket.type);
+  socket.protocol = os::socket_protocol(fd);
+  socket.v6only = socket.family == AF_INET6 && is_set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  socket.is_listening = is_set(fd, SOL_SOCKET, SO_ACCEPTCONN);
+  const int size = os::local_address(fd, &socket.local, sizeof socket.local);
+  socket.local_size = size < 0 ? 0 : static_cast<std::size_t>(size);
+  const auto path = detail::unix_name(socket.address());
+  if (path.empty() || path.front() == '\0') return;
+  char name[sizeof socket.local] = {};
+  std::memcpy(name, path.data(), path.size());
+  socket.has_file = os::link_status(name, socket.file) == 0 && socket.file.type == os::file_type::socket;
+}
+
+/// Returns the lowest number under which descriptors are kept. It is beyond those that select(2) can watch, unless the
+/// limit is lower.
+int lowest_number(int needed) noexcept {
+  constexpr rlim_t preferred = FD_SETSIZE;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return preferred;
+  const auto wanted = static_cast<rlim_t>(needed);
+  if (limit.rlim_cur >= preferred + wanted) return preferred;
+  return static_cast<int>(limit.rlim_cur > wanted ? limit.rlim_cur - wanted : 0);
+}
+
+/// Moves a descriptor to a number that is not below `lowest`. Returns the number at which it is then, which is the same
+/// if it cannot be moved.
+int move(int fd, int lowest) noexcept {
+  const int moved = ::fcntl(fd, F_DUPFD, lowest);
+  if (moved < 0) return fd;
+  os::close(fd);
+  return moved;
+}
+
+/// Takes the descriptors that the service manager has passed.
+void take_passed() noexcept {
+  detail::fault why;
+  const auto offered = detail::claim(listen_options::none, detail::ownership::shared, why);
+  if (why) {
+    message words;
+    words << why.variable << "=\"" << (why.value == nullptr ? "" : why.value) << "\": ";
+    if (why.error != 0) {
+      words << "descriptor " << why.descriptor << ": error " << why.error;
+    } else {
+      words << "not valid";
+    }
+    words << "; the program gets no passed socket";
+    say(words);
+  }
+  auto left = offered.range;
+  if (left.count > static_cast<int>(most)) left.count = static_cast<int>(most);
+  const int lowest = lowest_number(left.count);
+  detail::name_list names(offered.env.listen_fdnames);
+  std::size_t kept = 0;
+  for (int fd = left.first; fd < left.end(); ++fd) {
+    const auto name = names.next();
+    const int moved = move(fd, lowest);
+    if (name == report_name) {
+      report = moved;
+    } else {
+      describe(sockets[kept++], moved);
+    }
+  }
+  count = kept;
+  if (offered.range.count > 0) detail::unset_environment();
+}
+
+/// Reads a number and the character after it, which is skipped.
+std::uint64_t read_number(const char*& at) noexcept {
+  std::uint64_t number = 0;
+  for (; *at >= '0' && *at <= '9'; ++at) number = number * 10 + static_cast<std::uint64_t>(*at - '0');
+  if (*at != '\0') ++at;
+  return number;
+}
+
+/// Takes the sockets that an earlier program of this process, or the parent, has kept.
+void take_kept(const char* at) noexcept {
+  const int pid = os::process_id();
+  std::size_t kept = 0;
+  while (*at != '\0' && *at != 'r' && kept < most) {
+    auto& socket = sockets[kept++];
+    const bool is_closed = *at == '-';
+    if (is_closed) ++at;
+    const auto number = static_cast<int>(read_number(at));
+    const auto inode = read_number(at);
+    const auto adopter = static_cast<int>(read_number(at));
+    std::uint64_t actual = 0;
+    if (is_closed || os::inode(number, actual) < 0 || actual != inode) continue;
+    if (adopter != 0 && adopter != pid) {
+      os::close(number);  // this is not the server, but a program that it runs
+    } else {
+      describe(socket, number);
+    }
+  }
+  if (*at == 'r') report = static_cast<int>(read_number(++at));
+  count = kept;
+}
+
+/// A child of the server that executes a program does not pass the server's sockets on to it.
+void after_fork() noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& each = sockets[i];
+    if (each.fd >= 0 && each.adopter != 0) os::set_close_on_exec(each.fd, true);
+  }
+}
+
+bool is_tcp(int protocol) noexcept {
+  constexpr int mptcp = 262;
+  return protocol == IPPROTO_TCP || protocol == mptcp;
+}
+
+}  // namespace
+
+void receive_sockets() noexcept {
+  const char* const kept = os::get_environment(variable_name);
+  if (kept == nullptr && os::get_environment("LISTEN_FDS") == nullptr) return;
+  remember_standard_error();
+  if (kept != nullptr) {
+    take_kept(kept);
+  } else {
+    take_passed();
+  }
+  if (count == 0) return;
+  write_variable();
+  ::putenv(const_cast<char*>(variable.get()));
+  ::pthread_atfork(nullptr, nullptr, after_fork);
+}
+
+bool has_sockets() noexcept { return count.load(std::memory_order_relaxed) != 0; }
+
+passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept {
+  int type = 0;
+  if (os::socket_option(fd, SOL_SOCKET, SO_TYPE, type) < 0) return nullptr;
+  const int protocol = os::socket_protocol(fd);
+  passed_socket* found = nullptr;
+  int best = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& each = sockets[i];
+    if (each.fd < 0 || each.type != type) continue;
+    if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
+    const auto how = detail::serves(each.address(), each.v6only, wanted);
+    if (how == detail::service::none) continue;
+    const int quality = (how == detail::service::exact ? 2 : 0) + (each.adopter == 0 ? 2 : 1);
+    if (quality > best) {
+      best = quality;
+      found = &each;
+    }
+  }
+  return found;
+}
+
+passed_socket* find_adopted(int fd) noexcept {
+  std::uint64_t inode = 0;
+  if (os::inode(fd, inode) < 0) return nullptr;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (sockets[i].fd >= 0 && sockets[i].inode == inode) return &sockets[i];
+  }
+  return nullptr;
+}
+
+passed_socket* find_by_path(int directory, const char* path) noexcept {
+  bool has_files = false;
+  for (std::size_t i = 0; i < count; ++i) has_files = has_files || sockets[i].has_file;
+  struct stat status {};
+  if (!has_files || path == nullptr || ::fstatat(directory, path, &status, AT_SYMLINK_NOFOLLOW) < 0) return nullptr;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& each = sockets[i];
+    if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
+  }
+  return nullptr;
+}
+
+bool is_kept(int fd) noexcept { return fd >= 0 && lowest_kept(fd) == fd; }
+
+int lowest_kept(int first) noexcept {
+  int lowest = report >= first ? report : -1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const int fd = sockets[i].fd;
+    if (fd >= first && (lowest < 0 || fd < lowest)) lowest = fd;
+  }
+  return lowest;
+}
+
+int vacate(int fd) noexcept {
+  const int moved = ::fcntl(fd, F_DUPFD, fd + 1);
+  if (moved < 0) return -errno;
+  if (report == fd) report = moved;
+  for (std::size_t i = 0; i < count; ++i) {
+    int expected = fd;
+    sockets[i].fd.compare_exchange_strong(expected, moved);
+  }
+  write_variable();
+  return 0;
+}
+
+void note_adoption(passed_socket& adopted) noexcept {
+  const int pid = os::process_id();
+  if (adopted.adopter.exchange(pid) != 0) return;
+  write_variable();
+  // Without the variable, a program that this one executes would not know that the socket is not meant for it.
+  if (std::getenv(variable_name) == nullptr) os::set_close_on_exec(adopted.fd, true);
+  if (report < 0) return;
+  text<24> index;
+  index << static_cast<std::uint64_t>(&adopted - sockets);
+  ::send(report, index.get(), index.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace sd::adopt

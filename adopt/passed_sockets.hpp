@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include "detail/os/files.hpp"
+#include "detail/serving.hpp"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+// The sockets that were passed to the program. They are kept under numbers that the program does not use, and where its
+// calls do not close them.
+namespace sd::adopt {
+
+/// A socket that was passed.
+struct passed_socket {
+  std::atomic<int> fd{-1};  ///< where it is kept; -1 if it is not
+  std::uint64_t inode = 0;  ///< of the socket
+  int family = 0;
+  int type = 0;
+  int protocol = 0;
+  bool v6only = false;
+  bool is_listening = false;
+  sockaddr_storage local{};
+  std::size_t local_size = 0;
+  bool has_file = false;  ///< whether it is bound to a file that exists
+  detail::os::file file;
+  std::atomic<int> adopter{0};  ///< the process that has adopted it, or an ancestor of this one; 0 for none
+
+  [[nodiscard]] detail::address_view address() const noexcept { return {&local, local_size}; }
+};
+
+/// Receives the sockets that the service manager has passed to this process, or that the program which this process ran
+/// before it called exec() has kept. Called once, before main().
+void receive_sockets() noexcept;
+
+/// Returns whether there is any passed socket.
+bool has_sockets() noexcept;
+
+/// Returns the passed socket for an address and for sockets like `fd`, or null. Prefers one that nobody has adopted.
+passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept;
+/// Returns the passed socket that the descriptor refers to, or null.
+passed_socket* find_adopted(int fd) noexcept;
+/// Returns the passed socket that is bound to the file, or null. A symbolic link to it is another file.
+passed_socket* find_by_path(int directory, const char* path) noexcept;
+
+/// Returns whether a passed socket is kept under this number.
+bool is_kept(int fd) noexcept;
+/// Returns the lowest such number that is not below `first`, or -1.
+int lowest_kept(int first) noexcept;
+/// Keeps a socket under another number, so that the program can use this one. Fails with an errno.
+int vacate(int fd) noexcept;
+
+/// Records that this process has adopted the socket, and reports it to sd-activate.
+void note_adoption(passed_socket& adopted) noexcept;
+
+}  // namespace sd::adopt
