@@ -4,6 +4,7 @@
 #include <sd/listen_fds.hpp>
 #include <sd/version.hpp>
 
+#include "adoption.hpp"
 #include "service_unit.hpp"
 #include "socket_unit.hpp"
 #include "trusted_file.hpp"
@@ -217,6 +218,27 @@ void add_service(plan& result, bool chosen_checks, diagnostics& problems) {
   };
 }
 
+/// Has the program adopt the sockets.
+void add_adoption(plan& result, diagnostics& problems) {
+  const auto text = std::make_shared<const source>(source{"sd-activate", {}});
+  if (std::any_of(result.sockets.begin(), result.sockets.end(), [](const auto& each) { return each.accept; })) {
+    return problems.error({text},
+                          "--adopt is for a program that binds sockets; with Accept=yes there are none to bind");
+  }
+  std::string library;
+  try {
+    library = find_adopt_library();
+  } catch (const std::system_error& error) {
+    return problems.error({text}, fmt::format("--adopt: {}", error.what()));
+  }
+  for (const auto& line : result.service("").start) check_adoption(line, problems);
+  result.service = [service = std::move(result.service), library](const std::string& instance) {
+    auto unit = service(instance);
+    unit.adopt_library = library;
+    return unit;
+  };
+}
+
 // --- the environment -------------------------------------------------------------------------------------------------
 
 bool is_of_this_process(std::string_view name) {
@@ -287,6 +309,7 @@ command_line::command_line(options& result) {
   app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l")
       ->needs(listen);
   app.add_flag("--inetd", result.is_inetd, "Pass the socket as standard input and output");
+  app.add_flag("--adopt", result.adopts, "Give the sockets to a program that binds its own, by libsd-adopt");
   app.add_option("-E,--setenv", result.variables, "Set or pass on a variable")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
@@ -364,6 +387,8 @@ options parse_options(int argc, char** argv) {
       problem = "--stop-idle takes a time, such as 90 or 5min";
     if (result.accepts) problem = "--stop-idle and --accept exclude each other: each process ends with its connection";
   }
+  if (result.adopts && (result.accepts || result.is_inetd))
+    problem = "--adopt is for a program that binds sockets; --accept and --inetd give it none to bind";
   if (result.is_datagram && result.accepts) problem = "--datagram and --accept exclude each other";
   if (*problem != '\0') {
     fmt::print(stderr, "{}", usage_error(problem));
@@ -424,6 +449,7 @@ plan make_plan(options& chosen, diagnostics& problems) {
     const auto text = std::make_shared<const source>(source{"sd-activate", {}});
     problems.error({text}, "--stop-idle needs a socket without Accept=yes: each process ends with its connection");
   }
+  if (chosen.adopts && result.service) add_adoption(result, problems);
   result.passed = std::move(chosen.passed);
   return result;
 }

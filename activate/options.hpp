@@ -36,6 +36,7 @@ struct options {
   bool is_seqpacket = false;
   bool accepts = false;
   bool is_inetd = false;
+  bool adopts = false;
   std::vector<std::string> variables;  ///< NAME or NAME=VALUE
   std::vector<std::string> fd_names;
   bool starts_at_once = false;

@@ -381,6 +381,10 @@ environment_map process_starter::variables_for(const process_details& details) c
   auto variables = variables_;
   for (const auto& file : unit_.environment_files) read_environment_file(file, variables);
   for (const auto& [name, value] : details.variables) variables[name] = value;
+  if (unit_.adopts() && details.fds != nullptr) {
+    auto& preloaded = variables["LD_PRELOAD"];
+    preloaded = preloaded.empty() ? unit_.adopt_library : unit_.adopt_library + ' ' + preloaded;
+  }
   for (const auto& each : unit_.unset_environment) {
     const auto equals = each.text.find('=');
     const auto found = variables.find(each.text.substr(0, equals));

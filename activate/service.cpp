@@ -80,11 +80,17 @@ service::service(asio::io_context& io, std::shared_ptr<const process_starter> st
       timer_(io),
       group_timer_(io),
       watchdog_timer_(io),
+      adoption_timer_(io),
       notify_watch_(io) {
   details_.variables["INVOCATION_ID"] = random_id();
-  if (unit().effective_access() == notify_access::none) return;
+  const bool accepts_messages = unit().effective_access() != notify_access::none;
+  if (!accepts_messages && !unit().adopts()) return;
   notify_.emplace();
-  details_.variables["NOTIFY_SOCKET"] = notify_->address();
+  if (accepts_messages) details_.variables["NOTIFY_SOCKET"] = notify_->address();
+  if (unit().adopts()) {
+    details_.variables["SD_ADOPT_NOTIFY"] = notify_->address();
+    adopted_.resize(details_.fds->size());
+  }
   assign_duplicate(notify_watch_, notify_->get());
 }
 
@@ -194,7 +200,8 @@ void service::start_main_process() {
   leader_ = open_pidfd(main_pid_);
   log_.debug(fmt::format("{}: started as process {}", name_, main_pid_));
   log_.event("started", {{"unit", name_}, {"pid", main_pid_}});
-  if (unit().type == service_type::simple || unit().type == service_type::exec) become_ready();
+  const bool is_ready = unit().type == service_type::simple || unit().type == service_type::exec;
+  if (is_ready && !unit().adopts()) become_ready();
 }
 
 void service::become_ready() {
@@ -202,6 +209,7 @@ void service::become_ready() {
   state_ = state::running;
   feed_watchdog();
   log_.event("ready", {{"unit", name_}, {"pid", main_pid_}});
+  report_missing_adoptions();
   run_commands(unit().start_post, &service::after_start);
 }
 
@@ -233,6 +241,7 @@ void service::handle_main_exit(int status) {
   const auto& line = unit().start[next_start_ - 1];
   const bool succeeded = is_success(status) || line.ignores_failure;
   log_.event("exited", {{"unit", name_}, {"status", shell_status(status)}});
+  report_missing_adoptions();
   if (result_.is_success() && !(state_ == state::stopping && WTERMSIG(status) == stop_signal_)) {
     set_result(succeeded ? outcome::success : failure_of(status), shell_status(status), describe_status(status));
   }
@@ -300,6 +309,8 @@ void service::end_reload() {
 // --- stopping --------------------------------------------------------------------------------------------------------
 
 void service::give_up_starting() {
+  // Without an adoption, the program may have bound other addresses, and serve there.
+  if (unit().adopts() && !unit().notifies() && main_pid_ != 0) return become_ready();
   set_result(outcome::timeout, 1, "did not start in time");
   state_ = state::stopping;
   end_control_process();
@@ -439,7 +450,7 @@ void service::finish() {
 
 /// Ends everything that keeps a reference to this service.
 void service::end_waits() {
-  for (auto* const each : {&group_timer_, &watchdog_timer_, &timer_}) each->cancel();
+  for (auto* const each : {&adoption_timer_, &group_timer_, &watchdog_timer_, &timer_}) each->cancel();
   std::error_code ignored;
   notify_watch_.close(ignored);
 }
@@ -511,7 +522,33 @@ bool service::is_accepted(int pid) const noexcept {
   }
 }
 
+/// @param socket The index of a passed socket.
+void service::handle_adoption(std::string_view socket) {
+  const auto index = parse_number(socket, adopted_.size());
+  if (!index || *index == adopted_.size() || adopted_[*index]) return;
+  adopted_[*index] = true;
+  log_.debug(fmt::format("{}: has adopted {}", name_, to_string(describe((*details_.fds)[*index].fd.get()).local)));
+  if (state_ != state::starting || unit().notifies()) return;
+  if (std::find(adopted_.begin(), adopted_.end(), false) == adopted_.end()) return become_ready();
+  // The program may not bind all of them.
+  adoption_timer_.expires_after(settling_time);
+  adoption_timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
+    if (!cancelled) self->become_ready();
+  });
+}
+
+void service::report_missing_adoptions() const {
+  for (std::size_t i = 0; i < adopted_.size(); ++i) {
+    if (adopted_[i]) continue;
+    const auto where = to_string(describe((*details_.fds)[i].fd.get()).local);
+    log_.warning(fmt::format("{}: has not adopted {}, because it has not bound that address", name_, where));
+  }
+}
+
 void service::handle(notification& message) {
+  if (const auto socket = message.find("SD_ADOPTED"); socket && session_ != 0 && ::getsid(message.pid) == session_) {
+    return handle_adoption(*socket);
+  }
   if (message.pid == 0 || !is_accepted(message.pid)) {
     log_.debug(fmt::format("{}: NotifyAccess= excludes a message of process {}", name_, message.pid));
     close_elsewhere(std::move(message.fds));

@@ -18,10 +18,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
 namespace sd::activate {
+
+/// The time after which a service that does not notify counts as ready.
+inline constexpr auto settling_time = std::chrono::milliseconds(300);
 
 /// One run of a service, from its first process to the end of its last one.
 ///
@@ -101,6 +105,8 @@ class service : public std::enable_shared_from_this<service> {
   void wait_for_notifications();
   void receive_notifications();
   void handle(notification& message);
+  void handle_adoption(std::string_view socket);
+  void report_missing_adoptions() const;
   void handle_readiness(const notification& message);
   [[nodiscard]] bool is_accepted(int pid) const noexcept;
   /// Returns whether a command that fails makes the start fail.
@@ -136,6 +142,8 @@ class service : public std::enable_shared_from_this<service> {
   asio::steady_timer group_timer_;
   asio::steady_timer watchdog_timer_;
   step expired_ = nullptr;
+  std::vector<bool> adopted_;  ///< of the passed sockets, in their order; empty unless the program adopts them
+  asio::steady_timer adoption_timer_;
   std::optional<notify_socket> notify_;
   asio::posix::stream_descriptor notify_watch_;
 };

@@ -104,6 +104,7 @@ struct service_unit {
   std::optional<int> nice;
   std::optional<int> oom_score_adjust;
   bool ignores_sigpipe = true;
+  std::string adopt_library;  ///< that is preloaded so that the program adopts the sockets; empty for none
   bool no_new_privileges = false;
 
   stream input{stream_kind::null, ""};
@@ -136,6 +137,8 @@ struct service_unit {
   [[nodiscard]] rate_limit start_limit() const noexcept {
     return {start_limit_interval, start_limit_burst, std::chrono::seconds(10), 5};
   }
+  /// Returns whether the program binds its sockets itself, and libsd-adopt gives it the passed ones.
+  [[nodiscard]] bool adopts() const noexcept { return !adopt_library.empty(); }
   /// Returns whether the service is ready when it sends READY=1.
   [[nodiscard]] bool notifies() const noexcept {
     return type == service_type::notify || type == service_type::notify_reload;

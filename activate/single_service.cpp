@@ -29,8 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
-constexpr auto shortest_run = 200ms;   ///< A run that is shorter counts as a crash loop's.
-constexpr auto settling_time = 300ms;  ///< after which a service that does not notify counts as ready in an overlap
+constexpr auto shortest_run = 200ms;  ///< A run that is shorter counts as a crash loop's.
 
 /// Discards the connections or messages that wait in the queue of a socket.
 void flush(int fd) {
@@ -178,7 +177,7 @@ void single_service::start_for_traffic(socket_group& group) {
 void single_service::handle_ready(service& ready) {
   if (std::exchange(is_replaced_, false)) report_restart();
   if (&ready != next_.get()) return;
-  if (unit_.notifies()) return take_over();
+  if (unit_.notifies() || unit_.adopts()) return take_over();
   settling_.expires_after(settling_time);
   settling_.async_wait([this](const std::error_code& cancelled) {
     if (!cancelled) take_over();

@@ -5,6 +5,7 @@
 #include "detail/os/sockets.hpp"
 #include "detail/protocol.hpp"
 #include "detail/receive.hpp"
+#include "functions.hpp"
 #include "message.hpp"
 
 #include <fcntl.h>
@@ -12,12 +13,13 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 namespace sd::adopt {
 
@@ -27,12 +29,12 @@ namespace {
 
 /// More cannot be passed in one message either.
 constexpr std::size_t most = 253;
-/// The name under which sd-activate passes the socket that receives reports.
-constexpr std::string_view report_name = "sd-adopt-report";
 
 passed_socket sockets[most];
 std::atomic<std::size_t> count{0};
-int report = -1;
+/// The address of the socket to which adoptions are reported. sd-activate sets the variable SD_ADOPT_NOTIFY to it.
+sockaddr_un manager{};
+socklen_t manager_size = 0;
 
 /// A variable that tells the program which this one executes where its sockets are. The environment points to it.
 text<64 + most * 48> variable;
@@ -45,7 +47,6 @@ void write_variable() noexcept {
     const auto& each = sockets[i];
     variable << (i == 0 ? "" : " ") << each.fd.load() << ':' << each.inode << ':' << each.adopter.load();
   }
-  if (report >= 0) variable << " r" << report;
 }
 
 int is_set(int fd, int level, int option) noexcept {
@@ -110,16 +111,9 @@ void take_passed() noexcept {
   auto left = offered.range;
   if (left.count > static_cast<int>(most)) left.count = static_cast<int>(most);
   const int lowest = lowest_number(left.count);
-  detail::name_list names(offered.env.listen_fdnames);
   std::size_t kept = 0;
   for (int fd = left.first; fd < left.end(); ++fd) {
-    const auto name = names.next();
-    const int moved = move(fd, lowest);
-    if (name == report_name) {
-      report = moved;
-    } else {
-      describe(sockets[kept++], moved);
-    }
+    describe(sockets[kept++], move(fd, lowest));
   }
   count = kept;
   if (offered.range.count > 0) detail::unset_environment();
@@ -137,7 +131,7 @@ std::uint64_t read_number(const char*& at) noexcept {
 void take_kept(const char* at) noexcept {
   const int pid = os::process_id();
   std::size_t kept = 0;
-  while (*at != '\0' && *at != 'r' && kept < most) {
+  while (*at != '\0' && kept < most) {
     auto& socket = sockets[kept++];
     const bool is_closed = *at == '-';
     if (is_closed) ++at;
@@ -152,8 +146,30 @@ void take_kept(const char* at) noexcept {
       describe(socket, number);
     }
   }
-  if (*at == 'r') report = static_cast<int>(read_number(++at));
   count = kept;
+}
+
+/// Copies the address, because the program may change its environment.
+void remember_manager() noexcept {
+  const char* const where = os::get_environment("SD_ADOPT_NOTIFY");
+  const auto size = where == nullptr ? 0 : std::strlen(where);
+  if (size < 2 || size > sizeof manager.sun_path) return;
+  manager.sun_family = AF_UNIX;
+  std::memcpy(manager.sun_path, where, size);
+  if (*where == '@') manager.sun_path[0] = '\0';
+  manager_size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+}
+
+void report(std::size_t index) noexcept {
+  if (manager_size == 0) return;
+  const int fd = os::open_socket(AF_UNIX, SOCK_DGRAM);
+  if (fd < 0) return;
+  os::set_nonblocking(fd, true);
+  text<40> words;
+  words << "SD_ADOPTED=" << std::uint64_t{index};
+  const os::piece piece{words.get(), words.size()};
+  os::send_message(fd, &piece, 1, &manager, manager_size, nullptr, 0, 0);
+  functions::close(fd);
 }
 
 /// A child of the server that executes a program does not pass the server's sockets on to it.
@@ -175,6 +191,7 @@ void receive_sockets() noexcept {
   const char* const kept = os::get_environment(variable_name);
   if (kept == nullptr && os::get_environment("LISTEN_FDS") == nullptr) return;
   remember_standard_error();
+  remember_manager();
   if (kept != nullptr) {
     take_kept(kept);
   } else {
@@ -233,7 +250,7 @@ passed_socket* find_by_path(int directory, const char* path) noexcept {
 bool is_kept(int fd) noexcept { return fd >= 0 && lowest_kept(fd) == fd; }
 
 int lowest_kept(int first) noexcept {
-  int lowest = report >= first ? report : -1;
+  int lowest = -1;
   for (std::size_t i = 0; i < count; ++i) {
     const int fd = sockets[i].fd;
     if (fd >= first && (lowest < 0 || fd < lowest)) lowest = fd;
@@ -244,7 +261,6 @@ int lowest_kept(int first) noexcept {
 int vacate(int fd) noexcept {
   const int moved = ::fcntl(fd, F_DUPFD, fd + 1);
   if (moved < 0) return -errno;
-  if (report == fd) report = moved;
   for (std::size_t i = 0; i < count; ++i) {
     int expected = fd;
     sockets[i].fd.compare_exchange_strong(expected, moved);
@@ -259,10 +275,7 @@ void note_adoption(passed_socket& adopted) noexcept {
   write_variable();
   // Without the variable, a program that this one executes would not know that the socket is not meant for it.
   if (std::getenv(variable_name) == nullptr) os::set_close_on_exec(adopted.fd, true);
-  if (report < 0) return;
-  text<24> index;
-  index << static_cast<std::uint64_t>(&adopted - sockets);
-  ::send(report, index.get(), index.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  report(static_cast<std::size_t>(&adopted - sockets));
 }
 
 }  // namespace sd::adopt
