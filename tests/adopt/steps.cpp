@@ -25,8 +25,11 @@
 //   open PATH              a file, as descriptor 2 if that is closed
 //   descriptors            the open descriptors
 //   variable NAME
-//   ready FILE             creates the file
+//   serve FD               answers each connection with the process id, without end
+//   notify                 sends READY=1
+//   sleep MILLISECONDS
 #include <sd/address.hpp>
+#include <sd/notify.hpp>
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -142,6 +145,19 @@ std::string cancel_accept(int fd) {
   void* result = nullptr;
   ::pthread_join(thread, &result);
   return result == PTHREAD_CANCELED ? "cancelled" : "returned";
+}
+
+std::string serve(int fd) {
+  while (true) {
+    if (!is_readable(fd)) continue;
+    const int connection = ::accept(fd, nullptr, nullptr);
+    if (connection < 0) continue;
+    char request[64];
+    static_cast<void>(::recv(connection, request, sizeof request, 0) < 0);
+    const auto pid = std::to_string(::getpid());
+    ::send(connection, pid.data(), pid.size(), MSG_NOSIGNAL);
+    ::close(connection);
+  }
 }
 
 std::string go_on_in_a_child() {
@@ -315,11 +331,13 @@ const std::map<std::string, step>& steps() {
          const char* const value = std::getenv(w[1].c_str());
          return std::string(value == nullptr ? "(unset)" : value);
        }},
-      {"ready",
-       [](const words& w) {
-         std::ofstream(w[1]).flush();
-         return std::string("done");
+      {"serve", [](const words& w) { return serve(number(w[1])); }},
+      {"notify",
+       [](const words&) {
+         sd::notify(sd::state::ready());
+         return std::string("sent");
        }},
+      {"sleep", [](const words& w) { return result_of(::usleep(1000 * static_cast<useconds_t>(number(w[1])))); }},
   };
   return table;
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// sd-activate --adopt: programs that bind their own sockets, as services.
+#include "client.hpp"
+#include "directory.hpp"
+#include "running.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace {
+
+using sd::activate::test::activator;
+using sd::activate::test::eventually;
+using sd::activate::test::is_running;
+using sd::activate::test::run;
+using sd::activate::test::words;
+using sd::test::ask;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class adopt_option : public testing::Test {
+ protected:
+  /// Returns an address at which nobody listens.
+  [[nodiscard]] static std::string free_address() {
+    activator probe({"-l", "127.0.0.1:0", "--", "true"});
+    return probe.address();
+  }
+
+  /// The command line of a program that takes these steps.
+  [[nodiscard]] static words with_steps(words options, const words& steps) {
+    options.insert(options.end(), {"--", STEPS});
+    options.insert(options.end(), steps.begin(), steps.end());
+    return options;
+  }
+
+  /// The steps of a server at the address, which becomes ready later.
+  [[nodiscard]] static words server(const std::string& where) {
+    return {"sleep 50", "fd=socket inet stream", "bind $fd " + where, "listen $fd", "serve $fd"};
+  }
+
+  [[nodiscard]] const sd::test::directory& there() const { return there_; }
+
+ private:
+  sd::test::directory there_;
+};
+
+TEST_F(adopt_option, program_is_started_on_demand) {
+  const auto where = free_address();
+  activator program(with_steps({"-v", "--adopt", "-l", where}, server(where)));
+  EXPECT_EQ(program.address(), where);
+  const auto pid = std::stoi(ask(where, "pid"));
+  EXPECT_EQ(program.event("started").value("pid", 0), pid);
+  EXPECT_EQ(program.event("ready").value("pid", 0), pid);
+  EXPECT_THAT(program.errors(), HasSubstr("steps.service: has adopted " + where + '\n'));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.errors(), Not(HasSubstr("warning")));
+}
+
+TEST_F(adopt_option, next_process_has_adopted_the_socket_before_the_old_one_is_stopped) {
+  const auto where = free_address();
+  activator program(with_steps({"--adopt", "-l", where}, server(where)));
+  EXPECT_EQ(program.address(), where);
+  const auto old_pid = std::stoi(ask(where, "pid"));
+  program.send(SIGHUP);
+  const auto new_pid = program.event("restarted").value("pid", 0);
+  EXPECT_NE(new_pid, old_pid);
+  EXPECT_TRUE(eventually([&] { return !is_running(old_pid); }));
+  EXPECT_EQ(ask(where, "pid"), std::to_string(new_pid));
+}
+
+TEST_F(adopt_option, process_that_does_not_adopt_the_socket_does_not_replace_the_old_one) {
+  const auto where = free_address();
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
+  std::ofstream(there() / "server") << "#!/bin/sh\n[ ! -e " << there() / "fails"
+                                    << " ] || exit 3\nexec " << STEPS << " 'fd=socket inet stream' 'bind $fd " << where
+                                    << "' 'serve $fd'\n";
+  std::filesystem::permissions(there() / "server", std::filesystem::perms::owner_all);
+  std::ofstream(there() / "web.service") << "[Service]\nExecStart=" << there() / "server" << '\n';
+  activator program({"--adopt", there() / "web.socket"});
+  EXPECT_EQ(program.address(), where);
+  const auto pid = ask(where, "pid");
+  std::ofstream(there() / "fails").flush();
+  program.send(SIGHUP);
+  EXPECT_TRUE(program.reports("web.service: the restart failed: exited with status 3; the old process stays\n"));
+  EXPECT_EQ(ask(where, "pid"), pid);
+}
+
+TEST_F(adopt_option, socket_that_nobody_adopts_is_reported_when_the_service_is_ready_and_when_it_exits) {
+  const auto first = free_address();
+  activator program(with_steps({"--adopt", "--now", "-l", first, "-l", "127.0.0.1:0"}, server(first)));
+  const auto second = program.addresses(2)[1];
+  const auto warning =
+      "sd-activate: warning: steps.service: has not adopted " + second + ", because it has not bound that address\n";
+  EXPECT_TRUE(program.reports(warning));
+  EXPECT_THAT(program.errors(), Not(HasSubstr("has not adopted " + first)));
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.errors(), HasSubstr(warning + warning));
+}
+
+TEST_F(adopt_option, service_that_notifies) {
+  const auto where = free_address();
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
+  std::ofstream(there() / "web.service") << "[Service]\nType=notify\nEnvironment=LD_PRELOAD=libdl.so.2\nExecStart="
+                                         << STEPS << " \"fd=socket inet stream\" \"bind $$fd " << where
+                                         << "\" notify \"variable LD_PRELOAD\" \"serve $$fd\"\n";
+  activator program({"--adopt", there() / "web.socket"});
+  EXPECT_EQ(program.address(), where);
+  const auto pid = std::stoi(ask(where, "pid"));
+  EXPECT_EQ(program.event("ready").value("pid", 0), pid);
+  EXPECT_THAT(program.output(), HasSubstr("libsd-adopt.so libdl.so.2\n"));
+  EXPECT_THAT(program.errors(), Not(HasSubstr("warning")));
+}
+
+TEST_F(adopt_option, program_that_no_library_reaches_is_refused) {
+#if defined(STATIC_PROGRAM)
+  const auto result = run({"--adopt", "-l", "127.0.0.1:0", "--", STATIC_PROGRAM});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.errors, std::string("sd-activate: error: --adopt: ") + STATIC_PROGRAM +
+                               " is linked statically, so that no library can be preloaded\n");
+  std::ofstream(there() / "script") << "#!" << STATIC_PROGRAM << "\n";
+  EXPECT_THAT(run({"--adopt", "-l", "127.0.0.1:0", "--", there() / "script"}).errors,
+              HasSubstr("script is run by " STATIC_PROGRAM ", which is linked statically"));
+#else
+  GTEST_SKIP() << "SKIPPED: programs cannot be linked statically here";
+#endif
+}
+
+TEST_F(adopt_option, connections_cannot_be_adopted) {
+  EXPECT_THAT(
+      run({"--adopt", "-a", "-l", "127.0.0.1:0", "--", "cat"}).errors,
+      StartsWith("sd-activate: --adopt is for a program that binds sockets; --accept and --inetd give it none"));
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
+  std::ofstream(there() / "web@.service") << "[Service]\nExecStart=/bin/cat\n";
+  EXPECT_THAT(run({"--adopt", there() / "web.socket"}).errors,
+              HasSubstr("--adopt is for a program that binds sockets; with Accept=yes there are none to bind"));
+}
+
+}  // namespace
