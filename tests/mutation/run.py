@@ -88,7 +88,7 @@ def build(targets: list[str], files: list[str]) -> dict[int, tuple[str, mutants.
     assert number <= SIZE - 4
     tracked = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], check=True, capture_output=True,
                              text=True)
-    directories = ('CMakeLists.txt', 'activate', 'cmake', 'compat', 'docs', 'include', 'scripts', 'src', 'tests')
+    directories = ('CMakeLists.txt', 'activate', 'adopt', 'cmake', 'compat', 'docs', 'include', 'scripts', 'src', 'tests')
     for path in tracked.stdout.splitlines():
         if path.split('/')[0] in directories:
             if os.path.exists(path):
