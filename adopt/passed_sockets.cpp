@@ -36,17 +36,33 @@ std::atomic<std::size_t> count{0};
 sockaddr_un manager{};
 socklen_t manager_size = 0;
 
-/// A variable that tells the program which this one executes where its sockets are. The environment points to it.
-text<64 + most * 48> variable;
+/// A variable that tells the program which this one executes where its sockets are. The environment points to it. Each
+/// socket has a part of its own, of the same size, so that threads that adopt different ones do not disturb each other.
 constexpr char variable_name[] = "SD_ADOPT_FDS";
+constexpr std::size_t name_size = sizeof variable_name;  // with "="
+constexpr std::size_t part_size = 43;                    // FD:INODE:ADOPTER and a space
+char variable[name_size + most * part_size + 1];
+
+/// Writes a number with leading zeros, and a separator. Returns the place after it.
+char* write_number(char* at, int digits, std::uint64_t number, char separator) noexcept {
+  for (int i = digits; i-- > 0; number /= 10) at[i] = static_cast<char>('0' + number % 10);
+  at[digits] = separator;
+  return at + digits + 1;
+}
+
+/// Writes the part of a socket. The inode number of one that is not kept is 0.
+void write_part(const passed_socket& socket) noexcept {
+  const int fd = socket.fd;
+  char* at = variable + name_size + static_cast<std::size_t>(&socket - sockets) * part_size;
+  at = write_number(at, 10, fd < 0 ? 0 : static_cast<std::uint64_t>(fd), ':');
+  at = write_number(at, 20, fd < 0 ? 0 : socket.inode, ':');
+  write_number(at, 10, static_cast<std::uint64_t>(socket.adopter.load()), ' ');
+}
 
 void write_variable() noexcept {
-  variable.clear();
-  variable << variable_name << '=';
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto& each = sockets[i];
-    variable << (i == 0 ? "" : " ") << each.fd.load() << ':' << each.inode << ':' << each.adopter.load();
-  }
+  std::memcpy(variable, variable_name, name_size - 1);
+  variable[name_size - 1] = '=';
+  for (std::size_t i = 0; i < count; ++i) write_part(sockets[i]);
 }
 
 int is_set(int fd, int level, int option) noexcept {
@@ -101,7 +117,7 @@ void take_passed() noexcept {
     message words;
     words << why.variable << "=\"" << (why.value == nullptr ? "" : why.value) << "\": ";
     if (why.error != 0) {
-      words << "descriptor " << why.descriptor << ": error " << why.error;
+      words << "descriptor " << why.descriptor << ": " << std::strerror(why.error);
     } else {
       words << "not valid";
     }
@@ -133,13 +149,11 @@ void take_kept(const char* at) noexcept {
   std::size_t kept = 0;
   while (*at != '\0' && kept < most) {
     auto& socket = sockets[kept++];
-    const bool is_closed = *at == '-';
-    if (is_closed) ++at;
     const auto number = static_cast<int>(read_number(at));
     const auto inode = read_number(at);
     const auto adopter = static_cast<int>(read_number(at));
     std::uint64_t actual = 0;
-    if (is_closed || os::inode(number, actual) < 0 || actual != inode) continue;
+    if (os::inode(number, actual) < 0 || actual != inode) continue;
     if (adopter != 0 && adopter != pid) {
       os::close(number);  // this is not the server, but a program that it runs
     } else {
@@ -199,7 +213,7 @@ void receive_sockets() noexcept {
   }
   if (count == 0) return;
   write_variable();
-  ::putenv(const_cast<char*>(variable.get()));
+  ::putenv(variable);
   ::pthread_atfork(nullptr, nullptr, after_fork);
 }
 
@@ -263,16 +277,15 @@ int vacate(int fd) noexcept {
   if (moved < 0) return -errno;
   for (std::size_t i = 0; i < count; ++i) {
     int expected = fd;
-    sockets[i].fd.compare_exchange_strong(expected, moved);
+    if (sockets[i].fd.compare_exchange_strong(expected, moved)) write_part(sockets[i]);
   }
-  write_variable();
   return 0;
 }
 
 void note_adoption(passed_socket& adopted) noexcept {
   const int pid = os::process_id();
   if (adopted.adopter.exchange(pid) != 0) return;
-  write_variable();
+  write_part(adopted);
   // Without the variable, a program that this one executes would not know that the socket is not meant for it.
   if (std::getenv(variable_name) == nullptr) os::set_close_on_exec(adopted.fd, true);
   report(static_cast<std::size_t>(&adopted - sockets));

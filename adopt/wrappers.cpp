@@ -73,7 +73,7 @@ void say_adopted(int fd, const passed_socket& from, const detail::address_view& 
   message words;
   words << "bind " << fd << " to " << wanted << ": ";
   if (result < 0) {
-    words << "the passed socket cannot be adopted: error " << -result;
+    words << "the passed socket cannot be adopted: " << std::strerror(-result);
   } else {
     words << "adopted the passed socket at " << from.address();
   }
@@ -85,7 +85,7 @@ void say_not_passed(int fd, const detail::address_view& wanted, int result) noex
   const errno_kept kept;
   message words;
   words << "bind " << fd << " to " << wanted << ": no such socket was passed";
-  if (result < 0) words << "; the program's own one failed with error " << errno;
+  if (result < 0) words << "; the program's own one fails: " << std::strerror(errno);
   say(words);
 }
 
@@ -113,7 +113,7 @@ int sd_adopt_bind(int fd, const sockaddr* address, socklen_t size) {
     return functions::bind(fd, address, size);
   const int error = errno;
   const detail::address_view wanted{address, size};
-  auto* const found = find_socket(fd, wanted);
+  auto* const found = find_adopted(fd) == nullptr ? find_socket(fd, wanted) : nullptr;
   if (found == nullptr) {
     errno = error;
     const int result = functions::bind(fd, address, size);

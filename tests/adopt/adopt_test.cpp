@@ -26,7 +26,8 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <memory>
+#include <optional>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -191,6 +192,11 @@ TEST(adopt, workers_get_a_copy_each) {
   program server(steps, fds, with_library);
   EXPECT_EQ(server.results().back(), "name $b: inet " + where);
   EXPECT_TRUE(sd::test::accepts_connections(where));
+}
+
+TEST(adopt, socket_cannot_be_bound_twice) {
+  same_results(kind::stream, "127.0.0.1",
+               {"fd=socket inet stream", "bind $fd 127.0.0.1:PORT", "bind $fd 127.0.0.1:PORT", "bind $fd 127.0.0.2:0"});
 }
 
 TEST(adopt, first_free_socket_is_adopted_if_several_have_the_same_address) {
@@ -418,6 +424,50 @@ TEST_F(adopt_unix, types_and_abstract_names) {
   program server({"fd=socket unix stream", "bind $fd " + where}, fds, verbose);
   EXPECT_EQ(server.results().back(), "bind $fd " + where + ": 0");
   EXPECT_THAT(server.errors(), HasSubstr("adopted the passed socket at " + where));
+}
+
+// --- programs without passed sockets ---------------------------------------------------------------------------------
+
+/// Returns the system calls of a program from its first step on, with all addresses in memory replaced.
+std::string calls_of(const words& steps, const environment& more) {
+  const sd::test::directory directory;
+  words command = {STRACE, "-f", "-qq", "-o", directory / "trace", STEPS, "exists /begin"};
+  command.insert(command.end(), steps.begin(), steps.end());
+  std::map<std::string, std::optional<std::string>> variables(more.begin(), more.end());
+  variables["LISTEN_FDS"] = std::nullopt;
+  variables["LISTEN_PID"] = std::nullopt;
+  EXPECT_EQ(sd::test::run({command, 0, {}, variables}).status, 0);
+  const auto trace = contents_of(directory / "trace");
+  const auto begin = trace.rfind("/begin");
+  EXPECT_NE(begin, std::string::npos) << trace;
+  auto calls = std::regex_replace(trace.substr(begin), std::regex("0x[0-9a-f]+"), "ADDRESS");
+  return std::regex_replace(calls, std::regex("(^|\n)[0-9]+ +"), "$1");
+}
+
+TEST(adopt, program_without_passed_sockets_makes_the_same_system_calls) {
+  if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
+  const sd::test::directory directory;
+  const words steps = {"fd=socket inet stream",
+                       "set $fd SO_REUSEADDR 1",
+                       "bind $fd 127.0.0.1:0",
+                       "listen $fd",
+                       "flags $fd",
+                       "u=socket unix stream",
+                       "bind $u " + (directory / "socket"),
+                       "chmod " + (directory / "socket"),
+                       "rename " + (directory / "socket") + ' ' + (directory / "other"),
+                       "unlink " + (directory / "other"),
+                       "shutdown $u",
+                       "dup2 $u 20",
+                       "close 20",
+                       "epoll $fd",
+                       "close-all close_range"};
+  const auto plain = calls_of(steps, {});
+  EXPECT_THAT(plain, HasSubstr("bind("));
+  const auto normalized = [](const std::string& calls) {
+    return std::regex_replace(calls, std::regex("sin_port=htons\\([0-9]+\\)"), "PORT");
+  };
+  EXPECT_EQ(normalized(calls_of(steps, with_library)), normalized(plain));
 }
 
 // --- messages and variables ------------------------------------------------------------------------------------------
