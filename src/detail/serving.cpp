@@ -29,21 +29,19 @@ bool is_same(const Sockaddr& a, const Sockaddr& b) noexcept {
   return address_key({&a, sizeof a}).get() == address_key({&b, sizeof b}).get();
 }
 
-/// Returns whether the address is of an internet family, and sets it in the form of IPv6: an IPv4 address is mapped.
-bool as_inet6(const address_view& where, sockaddr_in6& result) noexcept {
-  if (where.family() == AF_INET6) {
-    result = as<sockaddr_in6>(where);
-    return true;
-  }
-  if (where.family() != AF_INET) return false;
+/// Returns an internet address in the form of IPv6: an IPv4 address is mapped. Other addresses have no such form, and
+/// the family of the result is `AF_UNSPEC` then.
+sockaddr_in6 as_inet6(const address_view& where) noexcept {
+  sockaddr_in6 result{};
+  if (where.family() == AF_INET6) result = as<sockaddr_in6>(where);
+  if (where.family() != AF_INET) return result;
   const auto inet = as<sockaddr_in>(where);
-  result = {};
   result.sin6_family = AF_INET6;
   result.sin6_port = inet.sin_port;
   result.sin6_addr.s6_addr[10] = 0xff;
   result.sin6_addr.s6_addr[11] = 0xff;
   std::memcpy(&result.sin6_addr.s6_addr[12], &inet.sin_addr, sizeof inet.sin_addr);
-  return true;
+  return result;
 }
 
 bool is_any_v4(const sockaddr_in6& where) noexcept {
@@ -119,9 +117,10 @@ void address_key::append(const void* bytes, std::size_t size) noexcept {
 }
 
 service serves(const address_view& local, bool v6only, const address_view& wanted) noexcept {
-  sockaddr_in6 local_inet;
-  sockaddr_in6 wanted_inet;
-  if (as_inet6(local, local_inet) && as_inet6(wanted, wanted_inet)) return serves_inet(local_inet, v6only, wanted_inet);
+  const auto local_inet = as_inet6(local);
+  const auto wanted_inet = as_inet6(wanted);
+  const bool are_inet = local_inet.sin6_family == AF_INET6 && wanted_inet.sin6_family == AF_INET6;
+  if (are_inet) return serves_inet(local_inet, v6only, wanted_inet);
   if (wanted.family() == AF_UNSPEC || local.family() != wanted.family()) return service::none;
   const bool is_same_address = address_key(local).get() == address_key(wanted).get();
   return is_same_address || is_same_file(local, wanted) ? service::exact : service::none;
