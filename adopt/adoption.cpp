@@ -3,6 +3,7 @@
 
 #include "detail/os/descriptors.hpp"
 #include "detail/os/sockets.hpp"
+#include "detail/protocol.hpp"
 #include "functions.hpp"
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -230,12 +232,19 @@ class places {
         std::uint16_t entry_size = 0;
         std::memcpy(&entry_size, buffer + at + 16, sizeof entry_size);
         const char* const name = buffer + at + 19;
-        const int fd = std::atoi(name);
-        if (*name != '.' && fd != directory) function(fd);
+        std::uint64_t fd = 0;
+        const bool is_number = detail::parse_decimal(name, INT_MAX, fd) == detail::number::ok;
+        if (is_number && static_cast<int>(fd) != directory) function(static_cast<int>(fd));
         at += entry_size;
       }
     }
     functions::close(directory);
+  }
+
+  /// Returns the number that follows the name in a line of proc_pid_fdinfo(5), or 0 if there is none.
+  static std::uint64_t field(const char* line, const char* name, int base) noexcept {
+    const char* const found = std::strstr(line, name);
+    return found == nullptr ? 0 : std::strtoull(found + std::strlen(name), nullptr, base);
   }
 
   [[nodiscard]] bool is_place(int fd) const noexcept {
@@ -250,14 +259,11 @@ class places {
     std::snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
     line_reader lines(path);
     while (const char* const line = lines.next()) {
-      registration found{epoll, -1, {}};
-      unsigned events = 0;
-      unsigned long long data = 0;
-      if (std::sscanf(line, "tfd: %d events: %x data: %llx", &found.fd, &events, &data) != 3) continue;
-      if (!is_place(found.fd) || registration_count_ == most) continue;
-      found.event.events = events;
-      found.event.data.u64 = data;
-      registrations_[registration_count_++] = found;
+      if (std::strncmp(line, "tfd:", 4) != 0 || registration_count_ == most) continue;
+      registration found{epoll, static_cast<int>(field(line, "tfd:", 10)), {}};
+      found.event.events = static_cast<std::uint32_t>(field(line, "events:", 16));
+      found.event.data.u64 = field(line, "data:", 16);
+      if (is_place(found.fd)) registrations_[registration_count_++] = found;
     }
   }
 

@@ -65,7 +65,7 @@ void write_variable() noexcept {
   for (std::size_t i = 0; i < count; ++i) write_part(sockets[i]);
 }
 
-int is_set(int fd, int level, int option) noexcept {
+bool is_set(int fd, int level, int option) noexcept {
   int value = 0;
   return os::socket_option(fd, level, option, value) >= 0 && value != 0;
 }
