@@ -200,14 +200,6 @@ TEST_F(stopping, crash_of_a_service_that_is_being_stopped_is_reported) {
   EXPECT_EQ(program.errors(), "sd-activate: error: web.service: killed by SIGKILL\n");
 }
 
-TEST_F(stopping, suspended_service_is_resumed) {
-  activator program({"-q", write("")});
-  main_ = std::stoi(ask(program.address(), "pid"));
-  ::kill(main_, SIGSTOP);
-  EXPECT_EQ(program.stop(), 0);
-  EXPECT_EQ(program.event("exited").value("status", 0), 128 + SIGTERM);
-}
-
 TEST_F(stopping, commands_precede_the_signal) {
   activator program({"-q", write("ExecStop=/bin/sh -c 'kill -0 $MAINPID && touch " + (there_ / "stopping") +
                                  "'\nExecStop=-/bin/false\nExecStopPost=/bin/touch " + (there_ / "stopped") + '\n')});
