@@ -39,7 +39,7 @@ def library_files() -> list[str]:
 def find(path: str) -> mutants.Finder:
     """Finds the mutants of a file, or recalls them."""
     arguments = ['-std=c++20' if path.startswith('activate/') else '-std=c++17', '-Iactivate', '-Icompat/include',
-                 '-Iinclude', '-Isrc', '-DFMT_HEADER_ONLY', '-DSD_STATIC']
+                 '-Iinclude', '-Isrc', '-DFMT_HEADER_ONLY', '-DSD_ADOPT_DIRECTORY=""', '-DSD_STATIC']
     with open(path, 'rb') as source, open(mutants.__file__, 'rb') as program:
         content = source.read() + program.read()
     cache = f'{ROOT}/found/{path}'
