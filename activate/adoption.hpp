@@ -9,13 +9,13 @@
 // The use of libsd-adopt, which gives the sockets to programs that bind their own.
 namespace sd::activate {
 
-/// Returns the path of libsd-adopt.so, which is in the directory of this program or where both are installed.
+/// Returns the path of libsd-adopt.so. Searches the directory of this program, then the installation directory.
 ///
 /// @throws std::system_error with ENOENT if it is not there, or EINVAL if LD_PRELOAD cannot name its path.
 std::string find_adopt_library();
 
 /// Reports a program that libsd-adopt does not reach: it is linked statically, is written in Go, or gains privileges.
-/// Examines the interpreter if the program is a script.
+/// For a script, examines the interpreter, unless that is env(1).
 void check_adoption(const command& line, diagnostics& problems);
 
 }  // namespace sd::activate

@@ -309,7 +309,7 @@ command_line::command_line(options& result) {
   app.add_flag("-a,--accept", result.accepts, "Start a process for each connection to the sockets of -l")
       ->needs(listen);
   app.add_flag("--inetd", result.is_inetd, "Pass the socket as standard input and output");
-  app.add_flag("--adopt", result.adopts, "Give the sockets to a program that binds its own, by libsd-adopt");
+  app.add_flag("--adopt", result.adopts, "Give the sockets to a program that binds its own, with libsd-adopt");
   app.add_option("-E,--setenv", result.variables, "Set or pass on a variable")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);

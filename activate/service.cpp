@@ -541,7 +541,8 @@ void service::report_missing_adoptions() const {
   for (std::size_t i = 0; i < adopted_.size(); ++i) {
     if (adopted_[i]) continue;
     const auto where = to_string(describe((*details_.fds)[i].fd.get()).local);
-    log_.warning(fmt::format("{}: has not adopted {}, because it has not bound that address", name_, where));
+    log_.warning(
+        fmt::format("{}: has not adopted {}: see SD_ADOPT_VERBOSE=1 for the addresses that it binds", name_, where));
   }
 }
 

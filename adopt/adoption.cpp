@@ -183,7 +183,7 @@ class places {
  public:
   explicit places(int fd) noexcept { os::inode(fd, inode_); }
 
-  /// Finds the numbers and the epoll instances of this process, by /proc. Without it, there is only the given number.
+  /// Finds the numbers and the epoll instances of this process in /proc. Without /proc, only the given number is used.
   void find(int fd) noexcept {
     for_each_descriptor([this](int each) {
       std::uint64_t inode = 0;
@@ -199,8 +199,7 @@ class places {
     });
   }
 
-  /// Puts copies of another socket in these places. Returns 0, or the negated errno with all places as they were but
-  /// for copies that the program has made.
+  /// Puts copies of another socket in these places. Returns 0, or a negated errno when some may have been replaced.
   int replace_by(int fd) noexcept {
     for (std::size_t i = 0; i < registration_count_; ++i) {
       auto& each = registrations_[i];

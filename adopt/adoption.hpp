@@ -5,11 +5,11 @@
 
 namespace sd::adopt {
 
-/// Puts a copy of a passed socket in the place of the program's own socket, under each number that the program has for
-/// it. The numbers keep their close-on-exec flags, and their registrations in epoll instances. The passed socket
-/// becomes nonblocking if the program's own one is, and gets the options that the program has set.
+/// Replaces the program's own socket by a copy of a passed one, under each number that the program has for it. The
+/// numbers keep their close-on-exec flags and their registrations in epoll instances. Sets or clears O_NONBLOCK as the
+/// program's socket has it, and copies the options that differ from those of a new socket.
 ///
-/// @returns 0, or the negated errno, with the program's socket in its place.
+/// @returns 0, or a negated errno. On failure, some numbers may already refer to the passed socket.
 int adopt(int fd, passed_socket& from) noexcept;
 
 }  // namespace sd::adopt

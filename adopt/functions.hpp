@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cerrno>
 
-// The functions of the C library in whose place this library defines its own.
+// The C library functions that this library replaces.
 namespace sd::adopt::functions {
 
 template <class Type>
@@ -20,12 +20,12 @@ class function<Result(Arguments...)> {
  public:
   constexpr explicit function(const char* name) noexcept : name_(name) {}
 
-  /// Looks the function up, so that later calls are async-signal-safe.
+  /// Looks the function up. Later calls are as async-signal-safe as the function is.
   void find() noexcept { found_.store(look_up(), std::memory_order_relaxed); }
 
   /// Calls the function. Fails with ENOSYS if the C library has none.
   Result operator()(Arguments... arguments) noexcept {
-    // Not found yet: another library calls it before the constructor of this one.
+    // The constructor has not run yet: that of another library calls the function.
     if (found_.load(std::memory_order_relaxed) == nullptr) find();
     auto* const found = found_.load(std::memory_order_relaxed);
     if (found == nullptr) {
@@ -68,5 +68,33 @@ inline function<int(int, const char*, int, const char*, unsigned)> renameat2("re
 inline function<int(int, int)> shutdown("shutdown");
 inline function<int(const char*)> unlink("unlink");
 inline function<int(int, const char*, int)> unlinkat("unlinkat");
+
+/// Looks all of them up.
+inline void find_all() noexcept {
+  accept.find();
+  accept4.find();
+  bind.find();
+  chmod.find();
+  chown.find();
+  close.find();
+  close_range.find();
+  dup2.find();
+  dup3.find();
+  fchmodat.find();
+  fchownat.find();
+  getpeername.find();
+  getsockname.find();
+  lchown.find();
+  listen.find();
+  recvfrom.find();
+  recvmsg.find();
+  remove.find();
+  rename.find();
+  renameat.find();
+  renameat2.find();
+  shutdown.find();
+  unlink.find();
+  unlinkat.find();
+}
 
 }  // namespace sd::adopt::functions

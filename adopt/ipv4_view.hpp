@@ -21,9 +21,9 @@ struct address_room {
 
   [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
 
-  /// Makes a v4-mapped address one of IPv4 if `fd` is such a socket or a connection of one.
+  /// Converts a v4-mapped or wildcard address of IPv6 to IPv4 if the local port of `fd` is that of such a socket.
   void convert(int fd) noexcept;
-  /// Copies the address as the kernel does: cut off to the size of the caller's room, with its full size.
+  /// Copies the address, truncated to the size of the caller's buffer, and sets `room` to the full size.
   void copy_to(void* address, socklen_t& room) const noexcept;
 };
 

@@ -8,7 +8,7 @@
 
 namespace sd::adopt {
 
-/// Text of a limited size. What does not fit is cut off. Allocates nothing and is async-signal-safe.
+/// A text of at most `Size - 1` characters. Longer text is truncated. Allocates nothing and is async-signal-safe.
 template <std::size_t Size>
 class text {
  public:
@@ -50,14 +50,14 @@ using message = text<512>;
 /// Appends an address, in the form of `ListenStream=`.
 message& operator<<(message& out, const detail::address_view& where) noexcept;
 
-/// Remembers standard error, to which `say()` writes. A program may give its number to another file later, which must
-/// not receive messages.
+/// Remembers standard error, to which `say()` writes, and reads SD_ADOPT_VERBOSE. If the program later opens another
+/// file as descriptor 2, that file receives no messages.
 void remember_standard_error() noexcept;
 
 /// Writes a line to standard error: "libsd-adopt: ", the message and a line break.
 void say(message& words) noexcept;
 
-/// Returns whether SD_ADOPT_VERBOSE is set, which asks for a message about each socket that the program binds.
+/// Returns whether SD_ADOPT_VERBOSE is set, which enables a message for each bind(2).
 bool is_verbose() noexcept;
 
 }  // namespace sd::adopt

@@ -27,7 +27,7 @@ namespace os = detail::os;
 
 namespace {
 
-/// More cannot be passed in one message either.
+/// As many as one message can pass.
 constexpr std::size_t most = 253;
 
 passed_socket sockets[most];
@@ -36,7 +36,7 @@ std::atomic<std::size_t> count{0};
 sockaddr_un manager{};
 socklen_t manager_size = 0;
 
-/// A variable that tells the program which this one executes where its sockets are. The environment points to it. Each
+/// The environment variable that tells an executed program where the sockets are. The environment points to it. Each
 /// socket has a part of its own, of the same size, so that threads that adopt different ones do not disturb each other.
 constexpr char variable_name[] = "SD_ADOPT_FDS";
 constexpr std::size_t name_size = sizeof variable_name;  // with "="
@@ -249,11 +249,12 @@ passed_socket* find_adopted(int fd) noexcept {
   return nullptr;
 }
 
-passed_socket* find_by_path(int directory, const char* path) noexcept {
+passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
   bool has_files = false;
   for (std::size_t i = 0; i < count; ++i) has_files = has_files || sockets[i].has_file;
   struct stat status {};
-  if (!has_files || path == nullptr || ::fstatat(directory, path, &status, AT_SYMLINK_NOFOLLOW) < 0) return nullptr;
+  if (!has_files || path == nullptr || ::fstatat(directory, path, &status, flags & AT_SYMLINK_NOFOLLOW) < 0)
+    return nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     auto& each = sockets[i];
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;

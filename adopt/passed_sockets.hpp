@@ -27,28 +27,31 @@ struct passed_socket {
   std::size_t local_size = 0;
   bool has_file = false;  ///< whether it is bound to a file that exists
   detail::os::file file;
-  std::atomic<int> adopter{0};  ///< the process that has adopted it, or an ancestor of this one; 0 for none
+  std::atomic<int> adopter{0};  ///< the process that has adopted it, which is this one or an ancestor, or 0
 
   [[nodiscard]] detail::address_view address() const noexcept { return {&local, local_size}; }
 };
 
-/// Receives the sockets that the service manager has passed to this process, or that the program which this process ran
-/// before it called exec() has kept. Called once, before main().
+/// Receives the sockets that the service manager has passed, or that this library kept before this process, or its
+/// parent, called exec(). Called once, before main().
 void receive_sockets() noexcept;
 
 /// Returns whether there is any passed socket.
 bool has_sockets() noexcept;
 
-/// Returns the passed socket for an address and for sockets like `fd`, or null. Prefers one that nobody has adopted.
+/// Returns the passed socket that serves the address and has the type and protocol of `fd`, or null. Prefers an exact
+/// match to a wildcard, and then a socket that has not been adopted.
 passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept;
 /// Returns the passed socket that the descriptor refers to, or null.
 passed_socket* find_adopted(int fd) noexcept;
-/// Returns the passed socket that is bound to the file, or null. A symbolic link to it is another file.
-passed_socket* find_by_path(int directory, const char* path) noexcept;
+/// Returns the passed socket that is bound to the file, or null.
+///
+/// @param flags Those of fstatat(2): with AT_SYMLINK_NOFOLLOW, a symbolic link to the file is another file.
+passed_socket* find_by_path(int directory, const char* path, int flags) noexcept;
 
 /// Returns whether a passed socket is kept under this number.
 bool is_kept(int fd) noexcept;
-/// Returns the lowest such number that is not below `first`, or -1.
+/// Returns the lowest number, not below `first`, under which a passed socket is kept, or -1.
 int lowest_kept(int first) noexcept;
 /// Keeps a socket under another number, so that the program can use this one. Fails with an errno.
 int vacate(int fd) noexcept;

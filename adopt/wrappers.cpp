@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The functions that this library defines in the place of those of the C library. While no socket was passed, each of
-// them only calls the original.
+// The functions that replace those of the C library. Without passed sockets, each of them only calls the original.
 #include <sd/config.hpp>
 
 #include "adoption.hpp"
@@ -47,22 +46,23 @@ void say_kept(const char* path, const char* what) noexcept {
   say(words);
 }
 
-/// Returns whether the program must not change what is at the path. It is told that it has.
-bool is_protected(int directory, const char* path, const char* what) noexcept {
+/// Returns whether the path is that of a passed socket. The caller then reports success without changing it.
+bool is_protected(int directory, const char* path, const char* what, int flags = AT_SYMLINK_NOFOLLOW) noexcept {
   if (!has_sockets()) return false;
   const errno_kept kept;
-  if (find_by_path(directory, path) == nullptr) return false;
+  if (find_by_path(directory, path, flags) == nullptr) return false;
   say_kept(path, what);
   return true;
 }
 
-/// Returns 1 if the program is told that it has renamed a path, 0 if it may, and -1 if it must not.
+/// Returns 0 if the rename may proceed, 1 if it is skipped and reported as successful, and -1 with EBUSY if it would
+/// replace a passed socket.
 int may_not_rename(int from_directory, const char* from, int to_directory, const char* to) noexcept {
   if (is_protected(from_directory, from, "not renamed")) return 1;
   if (!has_sockets()) return 0;
   {
     const errno_kept kept;
-    if (find_by_path(to_directory, to) == nullptr) return 0;
+    if (find_by_path(to_directory, to, AT_SYMLINK_NOFOLLOW) == nullptr) return 0;
   }
   say_kept(to, "not replaced");
   return failed(EBUSY);
@@ -89,7 +89,7 @@ void say_not_passed(int fd, const detail::address_view& wanted, int result) noex
   say(words);
 }
 
-/// Calls a function that fills in an address, with room for one that is not cut off, and converts it.
+/// Calls a function that fills in an address, with a buffer large enough for any address, and converts the result.
 template <class Call>
 auto with_room(int fd, sockaddr* address, socklen_t* size, Call call) noexcept {
   if (!has_ipv4_views() || address == nullptr || size == nullptr) return call(address, size);
@@ -275,15 +275,16 @@ int sd_adopt_renameat2(int from_directory, const char* from, int to_directory, c
 
 SD_VISIBLE int sd_adopt_chmod(const char* path, mode_t mode) __asm__("chmod");
 int sd_adopt_chmod(const char* path, mode_t mode) {
-  return is_protected(AT_FDCWD, path, "mode not changed") ? 0 : functions::chmod(path, mode);
+  return is_protected(AT_FDCWD, path, "mode not changed", 0) ? 0 : functions::chmod(path, mode);
 }
 SD_VISIBLE int sd_adopt_fchmodat(int directory, const char* path, mode_t mode, int flags) __asm__("fchmodat");
 int sd_adopt_fchmodat(int directory, const char* path, mode_t mode, int flags) {
-  return is_protected(directory, path, "mode not changed") ? 0 : functions::fchmodat(directory, path, mode, flags);
+  return is_protected(directory, path, "mode not changed", flags) ? 0
+                                                                  : functions::fchmodat(directory, path, mode, flags);
 }
 SD_VISIBLE int sd_adopt_chown(const char* path, uid_t user, gid_t group) __asm__("chown");
 int sd_adopt_chown(const char* path, uid_t user, gid_t group) {
-  return is_protected(AT_FDCWD, path, "owner not changed") ? 0 : functions::chown(path, user, group);
+  return is_protected(AT_FDCWD, path, "owner not changed", 0) ? 0 : functions::chown(path, user, group);
 }
 SD_VISIBLE int sd_adopt_lchown(const char* path, uid_t user, gid_t group) __asm__("lchown");
 int sd_adopt_lchown(const char* path, uid_t user, gid_t group) {
@@ -292,12 +293,16 @@ int sd_adopt_lchown(const char* path, uid_t user, gid_t group) {
 SD_VISIBLE int sd_adopt_fchownat(int directory, const char* path, uid_t user, gid_t group,
                                  int flags) __asm__("fchownat");
 int sd_adopt_fchownat(int directory, const char* path, uid_t user, gid_t group, int flags) {
-  return is_protected(directory, path, "owner not changed") ? 0
-                                                            : functions::fchownat(directory, path, user, group, flags);
+  return is_protected(directory, path, "owner not changed", flags)
+             ? 0
+             : functions::fchownat(directory, path, user, group, flags);
 }
 
 }  // extern "C"
 
 namespace {
-[[gnu::constructor]] void start() noexcept { receive_sockets(); }
+[[gnu::constructor]] void start() noexcept {
+  functions::find_all();
+  receive_sockets();
+}
 }  // namespace

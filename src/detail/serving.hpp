@@ -11,7 +11,7 @@
 
 namespace sd::detail {
 
-/// A sockaddr of `size` bytes, at most those of a `sockaddr_storage`, which need not be aligned.
+/// A sockaddr of `size` bytes, which are at most those of a `sockaddr_storage`. `data` need not be aligned.
 struct address_view {
   const void* data = nullptr;
   std::size_t size = 0;
@@ -44,11 +44,11 @@ class address_key {
 /// How well a socket serves an address.
 enum class service {
   none,
-  wildcard,  ///< The socket is bound to [::] and receives what is sent to 0.0.0.0, which is wanted.
+  wildcard,  ///< The socket is bound to [::] without IPV6_V6ONLY, and the wanted address is 0.0.0.0.
   exact,     ///< The socket is bound to this address, perhaps in another form: as a v4-mapped one, or by another path.
 };
-/// Returns how well a socket that is bound to `local` serves an address. A socket at a wildcard address does not serve
-/// the addresses that the wildcard includes.
+/// Returns how well a socket that is bound to `local` serves an address. A socket at 0.0.0.0 or [::] does not serve a
+/// specific address such as 127.0.0.1.
 service serves(const address_view& local, bool v6only, const address_view& wanted) noexcept;
 
 }  // namespace sd::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Programs that bind their own sockets, on libsd-adopt: what they find is what they would have found without it.
+// Programs that bind their own sockets behave the same with libsd-adopt as without it.
 #include <sd/activation.hpp>
 #include <sd/address.hpp>
 #include <sd/listen_fds.hpp>
@@ -201,7 +201,7 @@ TEST(adopt, socket_cannot_be_bound_twice) {
 
 TEST(adopt, first_free_socket_is_adopted_if_several_have_the_same_address) {
   auto first = sd::testing::open(kind::stream, "127.0.0.1:0");
-  // open() knows no SO_REUSEPORT: the second one is a copy under another number, which is as good.
+  // open() cannot set SO_REUSEPORT, so the second socket is a copy of the first.
   std::vector<listen_fd> fds;
   listen_fd second{std::nullopt, sd::unique_fd(check(::dup(first.fd.get()), "dup"))};
   fds.push_back(std::move(first));
@@ -238,7 +238,7 @@ TEST(adopt, ipv6_program_sees_mapped_addresses_as_usual) {
   EXPECT_EQ(server.results().back(), "peer $c: inet6 [");
 }
 
-TEST(adopt, datagrams_reach_a_program_of_ipv4) {
+TEST(adopt, ipv4_program_receives_datagrams) {
   for (const char* const where : {"127.0.0.1:0", "[::]:0"}) {
     SCOPED_TRACE(where);
     const auto passed = one(sd::testing::open(kind::datagram, where));
@@ -262,11 +262,11 @@ TEST(adopt, datagrams_reach_a_program_of_ipv4) {
 
 // --- what programs do ------------------------------------------------------------------------------------------------
 
-class closing : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(, closing, testing::Values("loop", "close_range", "closefrom", "proc"),
+class closing_all_descriptors : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(, closing_all_descriptors, testing::Values("loop", "close_range", "closefrom", "proc"),
                          [](const auto& method) { return std::string(method.param); });
 
-TEST_P(closing, all_descriptors_at_the_start_does_not_reach_passed_sockets) {
+TEST_P(closing_all_descriptors, keeps_passed_sockets) {
   const std::string method = GetParam();
   same_results(kind::stream, "127.0.0.1",
                {"open /dev/null", "close-all " + method, "fd=socket inet stream", "bind $fd 127.0.0.1:PORT",
@@ -283,7 +283,7 @@ TEST(adopt, close_of_a_kept_number_fails) {
                           "fd=socket inet stream: 3", "bind $fd " + address_of(fds[0]) + ": 0"));
 }
 
-TEST(adopt, wrapper_that_executes_the_server) {
+TEST(adopt, server_executed_by_a_wrapper_adopts) {
   const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server(
       {"descriptors", "exec", "dup2 0 1024", "exec", "fd=socket inet stream", "bind $fd " + address_of(fds[0]), "exec",
@@ -302,7 +302,7 @@ TEST(adopt, program_that_the_server_executes_gets_nothing) {
   EXPECT_EQ(server.results().back(), "descriptors: ");
 }
 
-TEST(adopt, daemon_without_environment_and_privileges) {
+TEST(adopt, daemon_without_environment_and_privileges_adopts) {
   const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
   words steps = {"clear-environment", "fork", "fork", "fd=socket inet stream", "bind $fd " + address_of(fds[0]),
                  "listen $fd"};
@@ -312,7 +312,7 @@ TEST(adopt, daemon_without_environment_and_privileges) {
   EXPECT_THAT(server.errors(), HasSubstr("adopted"));
 }
 
-TEST(adopt, low_limit_of_descriptors) {
+TEST(adopt, adopts_with_a_low_limit_of_descriptors) {
   const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server({"limit 64", "exec", "limit 32", "fd=socket inet stream", "bind $fd " + address_of(fds[0])}, fds,
                  verbose);
@@ -412,6 +412,16 @@ TEST_F(adopt_unix, path_through_a_symbolic_link) {
   EXPECT_THAT(server.errors(), HasSubstr("adopted"));
 }
 
+TEST_F(adopt_unix, mode_and_owner_stay_through_a_symbolic_link) {
+  const auto fds = passed();
+  check(::chmod(path().c_str(), 0640), "chmod");
+  std::filesystem::create_symlink(path(), other());
+  program server({"chmod " + other(), "fchmodat " + other(), "chown " + other(), "mode " + path(), "unlink " + other()},
+                 fds, with_library);
+  EXPECT_EQ(server.results()[3], "mode " + path() + ": 640 " + std::to_string(::geteuid()));
+  EXPECT_FALSE(std::filesystem::is_symlink(other()));
+}
+
 TEST_F(adopt_unix, types_and_abstract_names) {
   for (const auto& [type, name] : {std::pair{kind::datagram, "datagram"}, {kind::seqpacket, "seqpacket"}}) {
     const auto fds = passed(type);
@@ -480,14 +490,14 @@ TEST(adopt, program_does_not_find_the_variables_of_the_protocol) {
                                             "variable LISTEN_FDNAMES: (unset)", "variable LISTEN_PIDFDID: (unset)"));
 }
 
-TEST(adopt, says_nothing_unless_it_is_asked_to) {
+TEST(adopt, prints_nothing_by_default) {
   const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server({"fd=socket inet stream", "bind $fd " + address_of(fds[0])}, fds, with_library);
   static_cast<void>(server.results());
   EXPECT_EQ(server.errors(), "");
 }
 
-TEST(adopt, message_does_not_get_into_a_file_that_has_the_number_of_standard_error) {
+TEST(adopt, file_opened_as_descriptor_2_receives_no_messages) {
   const sd::test::directory directory;
   const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server(

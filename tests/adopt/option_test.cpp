@@ -91,19 +91,19 @@ TEST_F(adopt_option, process_that_does_not_adopt_the_socket_does_not_replace_the
   EXPECT_EQ(ask(where, "pid"), pid);
 }
 
-TEST_F(adopt_option, socket_that_nobody_adopts_is_reported_when_the_service_is_ready_and_when_it_exits) {
+TEST_F(adopt_option, unadopted_socket_causes_a_warning_at_ready_and_at_exit) {
   const auto first = free_address();
   activator program(with_steps({"--adopt", "--now", "-l", first, "-l", "127.0.0.1:0"}, server(first)));
   const auto second = program.addresses(2)[1];
-  const auto warning =
-      "sd-activate: warning: steps.service: has not adopted " + second + ", because it has not bound that address\n";
+  const auto warning = "sd-activate: warning: steps.service: has not adopted " + second +
+                       ": see SD_ADOPT_VERBOSE=1 for the addresses that it binds\n";
   EXPECT_TRUE(program.reports(warning));
   EXPECT_THAT(program.errors(), Not(HasSubstr("has not adopted " + first)));
   EXPECT_EQ(program.stop(), 0);
   EXPECT_THAT(program.errors(), HasSubstr(warning + warning));
 }
 
-TEST_F(adopt_option, service_that_notifies) {
+TEST_F(adopt_option, service_that_notifies_is_ready_when_it_says_so) {
   const auto where = free_address();
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
   std::ofstream(there() / "web.service") << "[Service]\nType=notify\nEnvironment=LD_PRELOAD=libdl.so.2\nExecStart="
@@ -117,7 +117,7 @@ TEST_F(adopt_option, service_that_notifies) {
   EXPECT_THAT(program.errors(), Not(HasSubstr("warning")));
 }
 
-TEST_F(adopt_option, program_that_no_library_reaches_is_refused) {
+TEST_F(adopt_option, statically_linked_program_is_refused) {
 #if defined(STATIC_PROGRAM)
   const auto result = run({"--adopt", "-l", "127.0.0.1:0", "--", STATIC_PROGRAM});
   EXPECT_EQ(result.status, 3);

@@ -40,7 +40,7 @@ TEST(serving, other_address) {
   EXPECT_EQ(serves("vsock:1:80", "vsock:2:80"), service::none);
 }
 
-TEST(serving, mapped_address_is_that_of_ipv4) {
+TEST(serving, mapped_address_equals_ipv4_address) {
   EXPECT_EQ(serves("127.0.0.1:80", "[::ffff:127.0.0.1]:80"), service::exact);
   EXPECT_EQ(serves("[::ffff:127.0.0.1]:80", "127.0.0.1:80"), service::exact);
 }
@@ -79,7 +79,7 @@ TEST(serving, address_without_bytes_is_none) {
   EXPECT_EQ(sd::detail::serves({where.data(), 0}, false, {where.data(), 0}), service::none);
 }
 
-TEST(unix_name, of_paths_and_abstract_names) {
+TEST(unix_name, paths_and_abstract_names) {
   EXPECT_EQ(sd::detail::unix_name(view_of(sd::address("/run/x"))), "/run/x");
   EXPECT_EQ(sd::detail::unix_name(view_of(sd::address("@x"))), std::string("\0x", 2));
   EXPECT_EQ(sd::detail::unix_name(view_of(sd::address("127.0.0.1:80"))), "");
