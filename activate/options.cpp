@@ -231,9 +231,14 @@ void add_adoption(plan& result, diagnostics& problems) {
   } catch (const std::system_error& error) {
     return problems.error({text}, fmt::format("--adopt: {}", error.what()));
   }
-  for (const auto& line : result.service("").start) check_adoption(line, problems);
-  result.service = [service = std::move(result.service), library](const std::string& instance) {
-    auto unit = service(instance);
+  const auto service = result.service("");
+  if (service.has_store()) problems.error({text}, "--adopt does not work with FileDescriptorStoreMax=");
+  if (service.type == service_type::oneshot) problems.error({text}, "--adopt does not work with Type=oneshot");
+  if (service.input.where == stream_kind::socket)
+    problems.error({text}, "--adopt does not work with StandardInput=socket");
+  for (const auto& line : service.start) check_adoption(line, problems);
+  result.service = [original = std::move(result.service), library](const std::string& instance) {
+    auto unit = original(instance);
     unit.adopt_library = library;
     return unit;
   };
@@ -242,10 +247,10 @@ void add_adoption(plan& result, diagnostics& problems) {
 // --- the environment -------------------------------------------------------------------------------------------------
 
 bool is_of_this_process(std::string_view name) {
-  static constexpr std::array<std::string_view, 14> names = {
-      "LISTEN_PID",       "LISTEN_PIDFDID", "LISTEN_FDS",    "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD",
-      "NOTIFY_SOCKET",    "WATCHDOG_PID",   "WATCHDOG_USEC", "INVOCATION_ID",  "FDSTORE",
-      "SYSTEMD_EXEC_PID", "REMOTE_ADDR",    "REMOTE_PORT",   "SO_COOKIE"};
+  static constexpr std::array<std::string_view, 16> names = {
+      "LISTEN_PID",   "LISTEN_PIDFDID", "LISTEN_FDS",    "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", "NOTIFY_SOCKET",
+      "WATCHDOG_PID", "WATCHDOG_USEC",  "INVOCATION_ID", "FDSTORE",        "SYSTEMD_EXEC_PID",    "REMOTE_ADDR",
+      "REMOTE_PORT",  "SO_COOKIE",      "SD_ADOPT_FDS",  "SD_ADOPT_NOTIFY"};
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 

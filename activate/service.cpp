@@ -249,7 +249,8 @@ void service::handle_main_exit(int status) {
     if (next_start_ < unit().start.size()) return start_main_process();
     return become_ready();
   }
-  if (state_ == state::starting && succeeded) {
+  const bool has_adopted = std::find(adopted_.begin(), adopted_.end(), true) != adopted_.end();
+  if (state_ == state::starting && succeeded && !(has_adopted && !unit().notifies())) {
     set_result(outcome::protocol, 1, describe_status(status) + " before it was ready");
   }
   // What remains of the service ends with its main process.
@@ -310,7 +311,10 @@ void service::end_reload() {
 
 void service::give_up_starting() {
   // Without an adoption, the program may have bound other addresses, and serve there.
-  if (unit().adopts() && !unit().notifies() && main_pid_ != 0) return become_ready();
+  if (state_ == state::starting && unit().adopts() && !unit().notifies() && main_pid_ != 0) {
+    set_timeout(unit().start_timeout, &service::give_up_starting);
+    return become_ready();
+  }
   set_result(outcome::timeout, 1, "did not start in time");
   state_ = state::stopping;
   end_control_process();
@@ -516,10 +520,15 @@ bool service::is_accepted(int pid) const noexcept {
     case notify_access::exec_processes:
       return pid == main_pid_ || pid == control_pid_;
     case notify_access::all:
-      return session_ != 0 && (pid == main_pid_ || ::getsid(pid) == session_);
+      return is_of_session(pid);
     default:
       return pid == main_pid_;
   }
+}
+
+/// Returns whether the process belongs to this service. It may have ended.
+bool service::is_of_session(int pid) const noexcept {
+  return session_ != 0 && (pid == main_pid_ || ::getsid(pid) == session_);
 }
 
 /// @param socket The index of a passed socket.
@@ -547,7 +556,7 @@ void service::report_missing_adoptions() const {
 }
 
 void service::handle(notification& message) {
-  if (const auto socket = message.find("SD_ADOPTED"); socket && session_ != 0 && ::getsid(message.pid) == session_) {
+  if (const auto socket = message.find("SD_ADOPTED"); socket && is_of_session(message.pid)) {
     return handle_adoption(*socket);
   }
   if (message.pid == 0 || !is_accepted(message.pid)) {

@@ -108,6 +108,7 @@ class service : public std::enable_shared_from_this<service> {
   void handle_adoption(std::string_view socket);
   void report_missing_adoptions() const;
   void handle_readiness(const notification& message);
+  [[nodiscard]] bool is_of_session(int pid) const noexcept;
   [[nodiscard]] bool is_accepted(int pid) const noexcept;
   /// Returns whether a command that fails makes the start fail.
   [[nodiscard]] bool is_starting() const noexcept;

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -181,19 +182,19 @@ struct registration {
 /// The numbers under which this process has a socket, and what watches them. More than fit are left alone.
 class places {
  public:
-  explicit places(int fd) noexcept { os::inode(fd, inode_); }
+  explicit places(int fd) noexcept : numbers_{fd} { os::status(fd, identity_); }
 
   /// Finds the numbers and the epoll instances of this process in /proc. Without /proc, only the given number is used.
-  void find(int fd) noexcept {
+  void find() noexcept {
     for_each_descriptor([this](int each) {
-      std::uint64_t inode = 0;
-      if (count_ < most && os::inode(each, inode) == 0 && inode == inode_) numbers_[count_++] = each;
+      os::file file;
+      const bool is_other = count_ < most && each != numbers_[0] && os::status(each, file) == 0;
+      if (is_other && os::is_same(file, identity_)) numbers_[count_++] = each;
     });
-    if (count_ == 0) numbers_[count_++] = fd;
     for_each_descriptor([this](int each) {
-      char entry[32];
+      char entry[48];
       char target[32] = {};
-      std::snprintf(entry, sizeof entry, "/proc/self/fd/%d", each);
+      std::snprintf(entry, sizeof entry, "/proc/thread-self/fd/%d", each);
       if (::readlink(entry, target, sizeof target - 1) < 0) return;
       if (std::strcmp(target, "anon_inode:[eventpoll]") == 0) find_registrations(each);
     });
@@ -222,7 +223,7 @@ class places {
 
   template <class Function>
   static void for_each_descriptor(Function function) noexcept {
-    const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int directory = ::open("/proc/thread-self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) return;
     alignas(8) char buffer[1024];
     for (long size = 0; (size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0;) {
@@ -254,8 +255,8 @@ class places {
   }
 
   void find_registrations(int epoll) noexcept {
-    char path[40];
-    std::snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
+    char path[48];
+    std::snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", epoll);
     line_reader lines(path);
     while (const char* const line = lines.next()) {
       if (std::strncmp(line, "tfd:", 4) != 0 || registration_count_ == most) continue;
@@ -266,9 +267,9 @@ class places {
     }
   }
 
-  std::uint64_t inode_ = 0;
+  os::file identity_;
   int numbers_[most];
-  std::size_t count_ = 0;
+  std::size_t count_ = 1;
   registration registrations_[most];
   std::size_t registration_count_ = 0;
 };
@@ -276,14 +277,21 @@ class places {
 }  // namespace
 
 int adopt(int fd, passed_socket& from) noexcept {
-  const int nonblocking = os::is_nonblocking(fd);
+  // bind(2) is no cancellation point, but what is called here is.
+  int cancellation = 0;
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
+  const bool is_nonblocking = os::is_nonblocking(fd) > 0;
   places all(fd);
-  all.find(fd);
+  all.find();
   carry_options(fd, from);
-  if (const int result = all.replace_by(from.fd); result < 0) return result;
-  os::set_nonblocking(fd, nonblocking > 0);
-  note_adoption(from);
-  return 0;
+  const int result = all.replace_by(from.fd);
+  if (result >= 0) {
+    // Other processes share the flag. One that has set it would block in accept(2) if it were cleared.
+    if (is_nonblocking) os::set_nonblocking(fd, true);
+    note_adoption(from);
+  }
+  ::pthread_setcancelstate(cancellation, nullptr);
+  return result;
 }
 
 }  // namespace sd::adopt

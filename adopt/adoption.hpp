@@ -6,7 +6,7 @@
 namespace sd::adopt {
 
 /// Replaces the program's own socket by a copy of a passed one, under each number that the program has for it. The
-/// numbers keep their close-on-exec flags and their registrations in epoll instances. Sets or clears O_NONBLOCK as the
+/// numbers keep their close-on-exec flags and their registrations in epoll instances. Sets O_NONBLOCK if the
 /// program's socket has it, and copies the options that differ from those of a new socket.
 ///
 /// @returns 0, or a negated errno. On failure, some numbers may already refer to the passed socket.

@@ -16,9 +16,7 @@ namespace sd::adopt {
 
 namespace {
 
-constexpr std::size_t most = 64;
-std::atomic<in_port_t> ports[most];  // 0 for none
-std::atomic<std::size_t> count{0};
+std::atomic<bool> has_views{false};
 
 in_port_t port_of(const sockaddr_storage& where) noexcept {
   sockaddr_in6 inet6;
@@ -27,19 +25,22 @@ in_port_t port_of(const sockaddr_storage& where) noexcept {
 }
 
 bool is_viewed(in_port_t port) noexcept {
-  const auto end = std::min(count.load(std::memory_order_relaxed), most);
-  return std::any_of(ports, ports + end, [port](const auto& each) { return each == port; });
+  const auto all = all_sockets();
+  return std::any_of(all.begin(), all.end(), [port](const auto& each) {
+    return each.is_ipv4 && !each.is_ipv6 && each.family == AF_INET6 && port_of(each.local) == port;
+  });
 }
 
 }  // namespace
 
-void note_ipv4(const passed_socket& adopted, int family) noexcept {
-  if (family != AF_INET || adopted.family != AF_INET6 || is_viewed(port_of(adopted.local))) return;
-  const auto index = count.fetch_add(1, std::memory_order_relaxed);
-  if (index < most) ports[index] = port_of(adopted.local);
+void note_family(passed_socket& adopted, int family) noexcept {
+  if (family == AF_INET6) adopted.is_ipv6 = true;
+  if (family != AF_INET || adopted.family != AF_INET6) return;
+  adopted.is_ipv4 = true;
+  has_views = true;
 }
 
-bool has_ipv4_views() noexcept { return count.load(std::memory_order_relaxed) != 0; }
+bool has_ipv4_views() noexcept { return has_views.load(std::memory_order_relaxed); }
 
 void address_room::convert(int fd) noexcept {
   sockaddr_in6 inet6;

@@ -8,10 +8,11 @@
 // A program that binds 0.0.0.0 and gets a socket at [::] expects IPv4 addresses. The kernel gives v4-mapped ones.
 namespace sd::adopt {
 
-/// Records that a socket of IPv4 was replaced by the passed one, if that is of IPv6.
-void note_ipv4(const passed_socket& adopted, int family) noexcept;
+/// Records the family of the socket that was replaced by the passed one.
+void note_family(passed_socket& adopted, int family) noexcept;
 
-/// Returns whether there is such a socket, so that addresses may have to be converted.
+/// Returns whether there may be such a socket. Addresses are not converted if the program has bound a socket of IPv6 to
+/// it, too.
 bool has_ipv4_views() noexcept;
 
 /// Room for an address, which a call fills in.

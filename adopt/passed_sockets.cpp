@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+// Selects inode numbers of 64 bits on 32-bit platforms, too.
+#if !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64  // NOLINT: the C library chose the name and that it is a macro
+#endif
+
 #include "passed_sockets.hpp"
 
 #include "detail/os/descriptors.hpp"
@@ -13,6 +18,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -55,7 +61,7 @@ void write_part(const passed_socket& socket) noexcept {
   const int fd = socket.fd;
   char* at = variable + name_size + static_cast<std::size_t>(&socket - sockets) * part_size;
   at = write_number(at, 10, fd < 0 ? 0 : static_cast<std::uint64_t>(fd), ':');
-  at = write_number(at, 20, fd < 0 ? 0 : socket.inode, ':');
+  at = write_number(at, 20, fd < 0 ? 0 : socket.identity.inode, ':');
   write_number(at, 10, static_cast<std::uint64_t>(socket.adopter.load()), ' ');
 }
 
@@ -73,7 +79,7 @@ bool is_set(int fd, int level, int option) noexcept {
 /// Describes the descriptor. A descriptor that is no socket is kept, but has no family.
 void describe(passed_socket& socket, int fd) noexcept {
   socket.fd = fd;
-  os::inode(fd, socket.inode);
+  os::status(fd, socket.identity);
   socket.family = os::socket_family(fd);
   if (socket.family < 0) return;
   os::socket_option(fd, SOL_SOCKET, SO_TYPE, socket.type);
@@ -178,7 +184,9 @@ void report(std::size_t index) noexcept {
   if (manager_size == 0) return;
   const int fd = os::open_socket(AF_UNIX, SOCK_DGRAM);
   if (fd < 0) return;
-  os::set_nonblocking(fd, true);
+  // sd-activate may need some time to empty its queue.
+  const timeval patience{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   text<40> words;
   words << "SD_ADOPTED=" << std::uint64_t{index};
   const os::piece piece{words.get(), words.size()};
@@ -186,8 +194,12 @@ void report(std::size_t index) noexcept {
   functions::close(fd);
 }
 
+/// The process that has these numbers. A child of vfork(2) has its own, but shares the memory of this process.
+std::atomic<int> owner{0};
+
 /// A child of the server that executes a program does not pass the server's sockets on to it.
 void after_fork() noexcept {
+  owner = os::process_id();
   for (std::size_t i = 0; i < count; ++i) {
     auto& each = sockets[i];
     if (each.fd >= 0 && each.adopter != 0) os::set_close_on_exec(each.fd, true);
@@ -206,11 +218,10 @@ void receive_sockets() noexcept {
   if (kept == nullptr && os::get_environment("LISTEN_FDS") == nullptr) return;
   remember_standard_error();
   remember_manager();
-  if (kept != nullptr) {
-    take_kept(kept);
-  } else {
-    take_passed();
-  }
+  owner = os::process_id();
+  // What was passed to this process is newer than what an ancestor has kept.
+  take_passed();
+  if (count == 0 && kept != nullptr) take_kept(kept);
   if (count == 0) return;
   write_variable();
   ::putenv(variable);
@@ -240,11 +251,13 @@ passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept 
   return found;
 }
 
+socket_range all_sockets() noexcept { return {sockets, sockets + count}; }
+
 passed_socket* find_adopted(int fd) noexcept {
-  std::uint64_t inode = 0;
-  if (os::inode(fd, inode) < 0) return nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (sockets[i].fd >= 0 && sockets[i].inode == inode) return &sockets[i];
+  os::file file;
+  if (os::status(fd, file) < 0 || file.type != os::file_type::socket) return nullptr;
+  for (auto& each : all_sockets()) {
+    if (each.fd >= 0 && os::is_same(each.identity, file)) return &each;
   }
   return nullptr;
 }
@@ -266,19 +279,23 @@ bool is_kept(int fd) noexcept { return fd >= 0 && lowest_kept(fd) == fd; }
 
 int lowest_kept(int first) noexcept {
   int lowest = -1;
-  for (std::size_t i = 0; i < count; ++i) {
-    const int fd = sockets[i].fd;
-    if (fd >= first && (lowest < 0 || fd < lowest)) lowest = fd;
+  for (const auto& each : all_sockets()) {
+    const int fd = each.fd;
+    const bool is_candidate = fd >= first && (lowest < 0 || fd < lowest);
+    if (is_candidate && (each.adopter == 0 || each.adopter == os::process_id())) lowest = fd;
   }
   return lowest;
 }
 
 int vacate(int fd) noexcept {
-  const int moved = ::fcntl(fd, F_DUPFD, fd + 1);
+  if (owner != os::process_id()) return 0;
+  const int command = os::is_close_on_exec(fd) > 0 ? F_DUPFD_CLOEXEC : F_DUPFD;
+  int moved = ::fcntl(fd, command, fd + 1);
+  if (moved < 0) moved = ::fcntl(fd, command, 0);
   if (moved < 0) return -errno;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (auto& each : all_sockets()) {
     int expected = fd;
-    if (sockets[i].fd.compare_exchange_strong(expected, moved)) write_part(sockets[i]);
+    if (each.fd.compare_exchange_strong(expected, moved)) write_part(each);
   }
   return 0;
 }
@@ -287,8 +304,9 @@ void note_adoption(passed_socket& adopted) noexcept {
   const int pid = os::process_id();
   if (adopted.adopter.exchange(pid) != 0) return;
   write_part(adopted);
-  // Without the variable, a program that this one executes would not know that the socket is not meant for it.
-  if (std::getenv(variable_name) == nullptr) os::set_close_on_exec(adopted.fd, true);
+  // Without this variable, a program that this one executes would not know that the socket is not meant for it. Some
+  // programs copy their environment.
+  if (std::getenv(variable_name) != variable + name_size) os::set_close_on_exec(adopted.fd, true);
   report(static_cast<std::size_t>(&adopted - sockets));
 }
 

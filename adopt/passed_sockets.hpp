@@ -16,8 +16,8 @@ namespace sd::adopt {
 
 /// A socket that was passed.
 struct passed_socket {
-  std::atomic<int> fd{-1};  ///< where it is kept; -1 if it is not
-  std::uint64_t inode = 0;  ///< of the socket
+  std::atomic<int> fd{-1};    ///< where it is kept; -1 if it is not
+  detail::os::file identity;  ///< of the socket
   int family = 0;
   int type = 0;
   int protocol = 0;
@@ -27,6 +27,8 @@ struct passed_socket {
   std::size_t local_size = 0;
   bool has_file = false;  ///< whether it is bound to a file that exists
   detail::os::file file;
+  std::atomic<bool> is_ipv4{false};  ///< whether the program has bound a socket of IPv4 to it
+  std::atomic<bool> is_ipv6{false};
   std::atomic<int> adopter{0};  ///< the process that has adopted it, which is this one or an ancestor, or 0
 
   [[nodiscard]] detail::address_view address() const noexcept { return {&local, local_size}; }
@@ -39,6 +41,16 @@ void receive_sockets() noexcept;
 /// Returns whether there is any passed socket.
 bool has_sockets() noexcept;
 
+/// The passed sockets.
+struct socket_range {
+  passed_socket* first;
+  passed_socket* last;
+
+  [[nodiscard]] passed_socket* begin() const noexcept { return first; }
+  [[nodiscard]] passed_socket* end() const noexcept { return last; }
+};
+socket_range all_sockets() noexcept;
+
 /// Returns the passed socket that serves the address and has the type and protocol of `fd`, or null. Prefers an exact
 /// match to a wildcard, and then a socket that has not been adopted.
 passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept;
@@ -49,11 +61,11 @@ passed_socket* find_adopted(int fd) noexcept;
 /// @param flags Those of fstatat(2): with AT_SYMLINK_NOFOLLOW, a symbolic link to the file is another file.
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept;
 
-/// Returns whether a passed socket is kept under this number.
+/// Returns whether a passed socket is kept under this number. A child of the process that has adopted it may close it.
 bool is_kept(int fd) noexcept;
 /// Returns the lowest number, not below `first`, under which a passed socket is kept, or -1.
 int lowest_kept(int first) noexcept;
-/// Keeps a socket under another number, so that the program can use this one. Fails with an errno.
+/// Keeps a socket under another number, so that the program can use this one. Returns 0, or a negated errno.
 int vacate(int fd) noexcept;
 
 /// Records that this process has adopted the socket, and reports it to sd-activate.

@@ -10,10 +10,13 @@
 #include "passed_sockets.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -68,6 +71,29 @@ int may_not_rename(int from_directory, const char* from, int to_directory, const
   return failed(EBUSY);
 }
 
+std::size_t smallest_size(int family) noexcept {
+  switch (family) {
+    case AF_INET:
+      return sizeof(sockaddr_in);
+    case AF_INET6:
+      return offsetof(sockaddr_in6, sin6_scope_id);
+    default:
+      return offsetof(sockaddr_un, sun_path) + 1;  // the kernel chooses a name for less
+  }
+}
+
+/// Returns whether the kernel would accept the address for this socket, which is not bound yet.
+bool can_be_bound(int fd, const detail::address_view& wanted) noexcept {
+  sockaddr_storage local{};
+  const int size = detail::os::local_address(fd, &local, sizeof local);
+  if (size < 0 || wanted.family() != detail::os::socket_family(fd)) return false;
+  if (wanted.size < smallest_size(wanted.family())) return false;
+  in_port_t port = 0;
+  if (local.ss_family == AF_UNIX) return static_cast<std::size_t>(size) <= offsetof(sockaddr_un, sun_path);
+  std::memcpy(&port, reinterpret_cast<const char*>(&local) + offsetof(sockaddr_in, sin_port), sizeof port);
+  return port == 0;
+}
+
 void say_adopted(int fd, const passed_socket& from, const detail::address_view& wanted, int result) noexcept {
   if (!is_verbose()) return;
   message words;
@@ -113,16 +139,15 @@ int sd_adopt_bind(int fd, const sockaddr* address, socklen_t size) {
     return functions::bind(fd, address, size);
   const int error = errno;
   const detail::address_view wanted{address, size};
-  auto* const found = find_adopted(fd) == nullptr ? find_socket(fd, wanted) : nullptr;
+  auto* const found = can_be_bound(fd, wanted) ? find_socket(fd, wanted) : nullptr;
   if (found == nullptr) {
     errno = error;
     const int result = functions::bind(fd, address, size);
     say_not_passed(fd, wanted, result);
     return result;
   }
-  const int family = detail::os::socket_family(fd);
   const int result = adopt(fd, *found);
-  if (result >= 0) note_ipv4(*found, family);
+  if (result >= 0) note_family(*found, wanted.family());
   say_adopted(fd, *found, wanted, result);
   if (result < 0) return failed(-result);
   errno = error;
@@ -225,14 +250,14 @@ void sd_adopt_closefrom(int lowest) {
 
 SD_VISIBLE int sd_adopt_dup2(int fd, int number) __asm__("dup2");
 int sd_adopt_dup2(int fd, int number) {
-  if (has_sockets() && is_kept(number)) {
+  if (has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0) {
     if (const int result = vacate(number); result < 0) return failed(-result);
   }
   return functions::dup2(fd, number);
 }
 SD_VISIBLE int sd_adopt_dup3(int fd, int number, int flags) __asm__("dup3");
 int sd_adopt_dup3(int fd, int number, int flags) {
-  if (has_sockets() && is_kept(number)) {
+  if (has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0) {
     if (const int result = vacate(number); result < 0) return failed(-result);
   }
   return functions::dup3(fd, number, flags);

@@ -199,6 +199,14 @@ TEST(adopt, socket_cannot_be_bound_twice) {
                {"fd=socket inet stream", "bind $fd 127.0.0.1:PORT", "bind $fd 127.0.0.1:PORT", "bind $fd 127.0.0.2:0"});
 }
 
+TEST(adopt, address_of_another_family_is_an_error_as_usual) {
+  const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const words steps = {"fd=socket inet6 stream", "bind $fd " + address_of(fds[0])};
+  const auto plain = program(steps, {}).results();
+  EXPECT_EQ(program(steps, fds, with_library).results(), plain);
+  EXPECT_EQ(plain.back(), "bind $fd " + address_of(fds[0]) + ": EINVAL");
+}
+
 TEST(adopt, first_free_socket_is_adopted_if_several_have_the_same_address) {
   auto first = sd::testing::open(kind::stream, "127.0.0.1:0");
   // open() cannot set SO_REUSEPORT, so the second socket is a copy of the first.
@@ -226,6 +234,15 @@ TEST(adopt, ipv4_program_gets_a_dual_stack_socket_and_sees_ipv4_addresses) {
               ElementsAre("fd=socket inet stream: 3", "bind $fd 0.0.0.0:" + port + ": 0", "listen $fd: 0",
                           "name $fd: inet 0.0.0.0:" + port, "c=accept $fd: 4 inet 16", "peer $c: inet 127.0.0.1",
                           "name $c: inet 127.0.0.1:" + port));
+}
+
+TEST(adopt, program_of_both_families_sees_addresses_of_ipv6) {
+  const auto passed = one(sd::testing::open(kind::stream, "[::]:0"));
+  const auto port = port_of(passed[0]);
+  program server({"a=socket inet stream", "bind $a 0.0.0.0:" + port, "b=socket inet6 stream", "set $b IPV6_V6ONLY 1",
+                  "bind $b [::]:" + port, "name $b"},
+                 passed, with_library);
+  EXPECT_EQ(server.results().back(), "name $b: inet6 [::]:" + port);
 }
 
 TEST(adopt, ipv6_program_sees_mapped_addresses_as_usual) {
@@ -300,6 +317,21 @@ TEST(adopt, program_that_the_server_executes_gets_nothing) {
   program server({"fd=socket inet stream cloexec", "bind $fd " + address_of(fds[0]), "fork", "exec", "descriptors"},
                  fds, with_library);
   EXPECT_EQ(server.results().back(), "descriptors: ");
+}
+
+TEST(adopt, child_of_the_server_can_close_all_descriptors) {
+  const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  program server(
+      {"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "fork", "close-all close_range", "descriptors"}, fds,
+      with_library);
+  EXPECT_EQ(server.results().back(), "descriptors: ");
+}
+
+TEST(adopt, new_sockets_precede_those_of_an_ancestor) {
+  const auto fds = one(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  program server({"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "name $fd"}, fds,
+                 {{"LD_PRELOAD", LIBRARY}, {"SD_ADOPT_FDS", "0000000000:00000000000000000001:0000000001 "}});
+  EXPECT_EQ(server.results().back(), "name $fd: inet " + address_of(fds[0]));
 }
 
 TEST(adopt, daemon_without_environment_and_privileges_adopts) {

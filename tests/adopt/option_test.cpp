@@ -131,6 +131,25 @@ TEST_F(adopt_option, statically_linked_program_is_refused) {
 #endif
 }
 
+TEST_F(adopt_option, program_that_ends_at_once_has_adopted_its_socket) {
+  const auto where = free_address();
+  activator program(
+      with_steps({"-v", "--adopt", "--now", "--once", "-l", where}, {"fd=socket inet stream", "bind $fd " + where}));
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_THAT(program.errors(), HasSubstr("has adopted " + where));
+  EXPECT_THAT(program.errors(), Not(HasSubstr("has not adopted")));
+}
+
+TEST_F(adopt_option, settings_that_do_not_fit_are_refused) {
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+  for (const std::string setting : {"FileDescriptorStoreMax=1", "Type=oneshot", "StandardInput=socket"}) {
+    std::ofstream(there() / "web.service") << "[Service]\nExecStart=/bin/cat\n" << setting << '\n';
+    const auto result = run({"--adopt", there() / "web.socket"});
+    EXPECT_EQ(result.status, 3);
+    EXPECT_THAT(result.errors, HasSubstr("--adopt does not work with " + setting.substr(0, setting.find('='))));
+  }
+}
+
 TEST_F(adopt_option, connections_cannot_be_adopted) {
   EXPECT_THAT(
       run({"--adopt", "-a", "-l", "127.0.0.1:0", "--", "cat"}).errors,
