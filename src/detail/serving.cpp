@@ -122,7 +122,6 @@ service serves(const address_view& local, bool v6only, const address_view& wante
   const bool are_inet = local_inet.sin6_family == AF_INET6 && wanted_inet.sin6_family == AF_INET6;
   if (are_inet) return serves_inet(local_inet, v6only, wanted_inet);
   if (wanted.family() == AF_UNSPEC || local.family() != wanted.family()) return service::none;
-  if (wanted.family() == AF_UNIX && unix_name(wanted).empty()) return service::none;
   const bool is_same_address = address_key(local).get() == address_key(wanted).get();
   return is_same_address || is_same_file(local, wanted) ? service::exact : service::none;
 }
