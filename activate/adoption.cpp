@@ -10,12 +10,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
-#include <system_error>
-#include <vector>
 
 namespace sd::activate {
 
@@ -25,16 +24,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* library_name = "libsd-adopt.so";
 
-/// Returns the path of a program, which may be a name in a directory of PATH. Empty if there is none.
-fs::path locate(const std::string& program) {
+/// Returns the path of a program, which may be a name in one of the directories. Empty if there is none.
+fs::path locate(const std::string& program, std::string_view directories) {
   if (program.find('/') != std::string::npos) return program;
-  const char* const directories = std::getenv("PATH");
-  std::string_view rest = directories == nullptr ? "/usr/local/bin:/usr/bin:/bin" : directories;
-  while (!rest.empty()) {
-    const auto end = rest.find(':');
-    const auto candidate = fs::path(rest.substr(0, end)) / program;
+  while (!directories.empty()) {
+    const auto end = directories.find(':');
+    const auto candidate = fs::path(directories.substr(0, end)) / program;
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    directories.remove_prefix(end == std::string_view::npos ? directories.size() : end + 1);
   }
   return {};
 }
@@ -114,8 +111,8 @@ std::string find_adopt_library() {
                            (own / SD_ADOPT_DIRECTORY).lexically_normal().string()));
 }
 
-void check_adoption(const command& line, diagnostics& problems) {
-  const auto why = obstacle_of_file(locate(line.program));
+void check_adoption(const command& line, std::string_view path, diagnostics& problems) {
+  const auto why = obstacle_of_file(locate(line.program, path));
   if (!why.empty()) problems.error(line.at, fmt::format("--adopt: {} {}", line.program, why));
 }
 

@@ -5,6 +5,7 @@
 #include "diagnostics.hpp"
 
 #include <string>
+#include <string_view>
 
 // The use of libsd-adopt, which gives the sockets to programs that bind their own.
 namespace sd::activate {
@@ -16,6 +17,8 @@ std::string find_adopt_library();
 
 /// Reports a program that libsd-adopt does not reach: it is linked statically, is written in Go, or gains privileges.
 /// For a script, examines the interpreter, unless that is env(1).
-void check_adoption(const command& line, diagnostics& problems);
+///
+/// @param path PATH of the service.
+void check_adoption(const command& line, std::string_view path, diagnostics& problems);
 
 }  // namespace sd::activate

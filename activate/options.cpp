@@ -236,7 +236,10 @@ void add_adoption(plan& result, diagnostics& problems) {
   if (service.type == service_type::oneshot) problems.error({text}, "--adopt does not work with Type=oneshot");
   if (service.input.where == stream_kind::socket)
     problems.error({text}, "--adopt does not work with StandardInput=socket");
-  for (const auto& line : service.start) check_adoption(line, problems);
+  auto variables = result.environment;
+  for (const auto& [name, value] : service.environment) variables[name] = value;
+  const auto path = variables.try_emplace("PATH", default_path).first->second;
+  for (const auto& line : service.start) check_adoption(line, path, problems);
   result.service = [original = std::move(result.service), library](const std::string& instance) {
     auto unit = original(instance);
     unit.adopt_library = library;

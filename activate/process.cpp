@@ -53,8 +53,6 @@ namespace fs = std::filesystem;
 /// The limit of descriptors that services get, if this process has raised its own.
 std::optional<rlimit> limit_of_services;
 
-constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 // --- the child -------------------------------------------------------------------------------------------------------
 
 /// Makes a system call without the C library, which would change the other threads of this process as well. Returns

@@ -14,6 +14,9 @@ namespace sd::activate {
 
 using environment_map = std::map<std::string, std::string>;
 
+/// PATH of a service that inherits none.
+inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Whether a service is told the pid that its descriptors are meant for, which wrappers change.
 enum class listen_pid { set, omit };
 

@@ -521,6 +521,8 @@ bool service::is_accepted(int pid) const noexcept {
       return pid == main_pid_ || pid == control_pid_;
     case notify_access::all:
       return is_of_session(pid);
+    case notify_access::none:
+      return false;
     default:
       return pid == main_pid_;
   }
@@ -556,7 +558,7 @@ void service::report_missing_adoptions() const {
 }
 
 void service::handle(notification& message) {
-  if (const auto socket = message.find("SD_ADOPTED"); socket && is_of_session(message.pid)) {
+  if (const auto socket = message.find("SD_ADOPTED"); socket && message.pid != 0 && is_of_session(message.pid)) {
     return handle_adoption(*socket);
   }
   if (message.pid == 0 || !is_accepted(message.pid)) {

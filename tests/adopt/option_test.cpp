@@ -126,6 +126,12 @@ TEST_F(adopt_option, statically_linked_program_is_refused) {
   std::ofstream(there() / "script") << "#!" << STATIC_PROGRAM << "\n";
   EXPECT_THAT(run({"--adopt", "-l", "127.0.0.1:0", "--", there() / "script"}).errors,
               HasSubstr("script is run by " STATIC_PROGRAM ", which is linked statically"));
+  const std::filesystem::path program = STATIC_PROGRAM;
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+  std::ofstream(there() / "web.service") << "[Service]\nEnvironment=PATH=/nowhere:" << program.parent_path().string()
+                                         << "\nExecStart=" << program.filename().string() << '\n';
+  EXPECT_THAT(run({"--adopt", there() / "web.socket"}).errors,
+              HasSubstr("--adopt: " + program.filename().string() + " is linked statically"));
 #else
   GTEST_SKIP() << "SKIPPED: programs cannot be linked statically here";
 #endif
