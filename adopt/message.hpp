@@ -36,7 +36,6 @@ class text {
     return *this << static_cast<std::uint64_t>(number < 0 ? -static_cast<std::int64_t>(number) : number);
   }
 
-  void clear() noexcept { bytes_[size_ = 0] = '\0'; }
   [[nodiscard]] const char* get() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

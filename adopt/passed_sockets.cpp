@@ -68,7 +68,7 @@ void write_part(const passed_socket& socket) noexcept {
 void write_variable() noexcept {
   std::memcpy(variable, variable_name, name_size - 1);
   variable[name_size - 1] = '=';
-  for (std::size_t i = 0; i < count; ++i) write_part(sockets[i]);
+  for (const auto& each : all_sockets()) write_part(each);
 }
 
 bool is_set(int fd, int level, int option) noexcept {
@@ -200,8 +200,7 @@ std::atomic<int> owner{0};
 /// A child of the server that executes a program does not pass the server's sockets on to it.
 void after_fork() noexcept {
   owner = os::process_id();
-  for (std::size_t i = 0; i < count; ++i) {
-    auto& each = sockets[i];
+  for (auto& each : all_sockets()) {
     if (each.fd >= 0 && each.adopter != 0) os::set_close_on_exec(each.fd, true);
   }
 }
@@ -230,14 +229,15 @@ void receive_sockets() noexcept {
 
 bool has_sockets() noexcept { return count.load(std::memory_order_relaxed) != 0; }
 
+socket_range all_sockets() noexcept { return {sockets, sockets + count}; }
+
 passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept {
   int type = 0;
   if (os::socket_option(fd, SOL_SOCKET, SO_TYPE, type) < 0) return nullptr;
   const int protocol = os::socket_protocol(fd);
   passed_socket* found = nullptr;
   int best = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    auto& each = sockets[i];
+  for (auto& each : all_sockets()) {
     if (each.fd < 0 || each.type != type) continue;
     if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
     const auto how = detail::serves(each.address(), each.v6only, wanted);
@@ -251,8 +251,6 @@ passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept 
   return found;
 }
 
-socket_range all_sockets() noexcept { return {sockets, sockets + count}; }
-
 passed_socket* find_adopted(int fd) noexcept {
   os::file file;
   if (os::status(fd, file) < 0 || file.type != os::file_type::socket) return nullptr;
@@ -264,12 +262,11 @@ passed_socket* find_adopted(int fd) noexcept {
 
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
   bool has_files = false;
-  for (std::size_t i = 0; i < count; ++i) has_files = has_files || sockets[i].has_file;
+  for (const auto& each : all_sockets()) has_files = has_files || each.has_file;
   struct stat status {};
   if (!has_files || path == nullptr || ::fstatat(directory, path, &status, flags & AT_SYMLINK_NOFOLLOW) < 0)
     return nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    auto& each = sockets[i];
+  for (auto& each : all_sockets()) {
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
   }
   return nullptr;

@@ -58,17 +58,18 @@ bool is_protected(int directory, const char* path, const char* what, int flags =
   return true;
 }
 
-/// Returns 0 if the rename may proceed, 1 if it is skipped and reported as successful, and -1 with EBUSY if it would
-/// replace a passed socket.
-int may_not_rename(int from_directory, const char* from, int to_directory, const char* to) noexcept {
-  if (is_protected(from_directory, from, "not renamed")) return 1;
-  if (!has_sockets()) return 0;
-  {
-    const errno_kept kept;
-    if (find_by_path(to_directory, to, AT_SYMLINK_NOFOLLOW) == nullptr) return 0;
-  }
-  say_kept(to, "not replaced");
-  return failed(EBUSY);
+/// Calls a function that renames a file. The path of a passed socket is not renamed, which is reported as successful,
+/// and not replaced, which fails with EBUSY.
+template <class Call>
+int rename_unless_passed(int from_directory, const char* from, int to_directory, const char* to, Call call) noexcept {
+  if (is_protected(from_directory, from, "not renamed")) return 0;
+  return is_protected(to_directory, to, "not replaced") ? failed(EBUSY) : call();
+}
+
+/// Makes room for a copy of `fd` if a passed socket is kept under the number. Returns 0, or a negated errno.
+int make_room(int fd, int number) noexcept {
+  const bool is_needed = has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0;
+  return is_needed ? vacate(number) : 0;
 }
 
 std::size_t smallest_size(int family) noexcept {
@@ -242,25 +243,21 @@ int sd_adopt_close_range(unsigned first, unsigned last, int flags) {
 SD_VISIBLE void sd_adopt_closefrom(int lowest) __asm__("closefrom");
 void sd_adopt_closefrom(int lowest) {
   const errno_kept kept;
-  const unsigned first = lowest < 0 ? 0 : static_cast<unsigned>(lowest);
-  if (sd_adopt_close_range(first, ~0U, 0) == 0) return;
+  const int first = lowest < 0 ? 0 : lowest;
+  if (sd_adopt_close_range(static_cast<unsigned>(first), ~0U, 0) == 0) return;
   const long end = ::sysconf(_SC_OPEN_MAX);
-  for (long fd = lowest; fd < end; ++fd) sd_adopt_close(static_cast<int>(fd));
+  for (long fd = first; fd < end; ++fd) sd_adopt_close(static_cast<int>(fd));
 }
 
 SD_VISIBLE int sd_adopt_dup2(int fd, int number) __asm__("dup2");
 int sd_adopt_dup2(int fd, int number) {
-  if (has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0) {
-    if (const int result = vacate(number); result < 0) return failed(-result);
-  }
-  return functions::dup2(fd, number);
+  const int result = make_room(fd, number);
+  return result < 0 ? failed(-result) : functions::dup2(fd, number);
 }
 SD_VISIBLE int sd_adopt_dup3(int fd, int number, int flags) __asm__("dup3");
 int sd_adopt_dup3(int fd, int number, int flags) {
-  if (has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0) {
-    if (const int result = vacate(number); result < 0) return failed(-result);
-  }
-  return functions::dup3(fd, number, flags);
+  const int result = make_room(fd, number);
+  return result < 0 ? failed(-result) : functions::dup3(fd, number, flags);
 }
 
 // --- paths -----------------------------------------------------------------------------------------------------------
@@ -280,22 +277,19 @@ int sd_adopt_remove(const char* path) {
 
 SD_VISIBLE int sd_adopt_rename(const char* from, const char* to) __asm__("rename");
 int sd_adopt_rename(const char* from, const char* to) {
-  if (const int result = may_not_rename(AT_FDCWD, from, AT_FDCWD, to); result != 0) return result > 0 ? 0 : -1;
-  return functions::rename(from, to);
+  return rename_unless_passed(AT_FDCWD, from, AT_FDCWD, to, [=] { return functions::rename(from, to); });
 }
 SD_VISIBLE int sd_adopt_renameat(int from_directory, const char* from, int to_directory,
                                  const char* to) __asm__("renameat");
 int sd_adopt_renameat(int from_directory, const char* from, int to_directory, const char* to) {
-  if (const int result = may_not_rename(from_directory, from, to_directory, to); result != 0)
-    return result > 0 ? 0 : -1;
-  return functions::renameat(from_directory, from, to_directory, to);
+  return rename_unless_passed(from_directory, from, to_directory, to,
+                              [=] { return functions::renameat(from_directory, from, to_directory, to); });
 }
 SD_VISIBLE int sd_adopt_renameat2(int from_directory, const char* from, int to_directory, const char* to,
                                   unsigned flags) __asm__("renameat2");
 int sd_adopt_renameat2(int from_directory, const char* from, int to_directory, const char* to, unsigned flags) {
-  if (const int result = may_not_rename(from_directory, from, to_directory, to); result != 0)
-    return result > 0 ? 0 : -1;
-  return functions::renameat2(from_directory, from, to_directory, to, flags);
+  return rename_unless_passed(from_directory, from, to_directory, to,
+                              [=] { return functions::renameat2(from_directory, from, to_directory, to, flags); });
 }
 
 SD_VISIBLE int sd_adopt_chmod(const char* path, mode_t mode) __asm__("chmod");
