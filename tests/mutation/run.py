@@ -24,7 +24,8 @@ ACCEPTED = 'tests/mutation/accepted'
 LIBRARY = ['activation_test', 'bind_test', 'c_program_test', 'compat_failure_test', 'compat_test', 'cost_test',
            'failure_test', 'library_faults', 'listen_fds_test', 'modules_test', 'notify_calls_test', 'sd_daemon_faults',
            'testing_test', 'together_test', 'unit_test', 'without_ipv6_test']
-ACTIVATE = ['activate_unit_test', 'activate_test']
+ADOPT = ['adopt_option_test', 'adopt_test']
+ACTIVATE = ['activate_unit_test', 'activate_test', *ADOPT]
 # Seconds. Of a mutant that survives for so long, the slowest tests are not run.
 LONGEST_TEST = 10
 LONGEST_SERIES = 60
@@ -328,7 +329,8 @@ def main() -> int:
         return 0
     os.makedirs(ROOT, exist_ok=True)
     files = options.files or library_files()
-    targets = options.tests or (ACTIVATE if any(path.startswith('activate/') for path in files) else LIBRARY)
+    directories = {path.split('/')[0] for path in files}
+    targets = options.tests or (ACTIVATE if 'activate' in directories else ADOPT if 'adopt' in directories else LIBRARY)
     by_number = build(targets, files)
     chosen = [number for number, (path, _) in by_number.items() if path in files]
     paths = {os.path.basename(f): f for f in glob.glob(f'{ROOT}/build/tests/**/*', recursive=True)}
