@@ -777,4 +777,14 @@ TEST(preparation, drops_privileges) {
             system_error(EACCES));
 }
 
+TEST(preparation, drops_privileges_beside_a_thread_of_its_own) {
+  if (::getuid() != 0) GTEST_SKIP() << "SKIPPED: this takes root";
+  std::thread([] {}).join();  // the C library sets its signal handlers with the first thread
+  const auto become_nobody = []() noexcept {
+    std::thread([] { ::pause(); }).detach();
+    return ::setuid(65534) == 0 ? 0 : errno;
+  };
+  EXPECT_EQ(wait_for(sd::activation({"sh", "-c", "[ $(id -u) = 65534 ]"}, {}).spawn(become_nobody)), 0);
+}
+
 }  // namespace

@@ -105,7 +105,7 @@ bool may_have_action(const signal_actions& actions, int signal) noexcept {
 }
 
 // Signals, by system calls on Linux: a C library keeps tables and takes locks in sigaction(3), which a child that
-// shares the memory of its parent must not touch, and it leaves out the signals that it uses itself.
+// shares the memory of its parent must not touch.
 #if defined(__linux__)
 
 constexpr std::size_t mask_size = _NSIG / 8;
@@ -144,11 +144,15 @@ std::uintptr_t handler_of(int signal) noexcept {
   return action.handler;
 }
 
+/// SIGCANCEL or SIGSETXID. If a preparation starts a thread and calls setuid(2), the C library sends SIGSETXID to that
+/// thread, but it does not set its handler again.
+bool is_internal(int signal) noexcept { return signal == 32 || signal == 33; }
+
 void reset_signals(const signal_actions& actions) noexcept {
   // SIG_DFL without flags, in every layout that the structure has.
   static constexpr kernel_action default_action{};
   for (int signal = 1; signal <= last_signal; ++signal) {
-    if (!may_have_action(actions, signal)) continue;
+    if (is_internal(signal) || !may_have_action(actions, signal)) continue;
     ::syscall(SYS_rt_sigaction, signal, &default_action, nullptr, mask_size, mask_size);
   }
   set_signal_mask({}, nullptr);
