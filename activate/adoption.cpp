@@ -83,7 +83,6 @@ std::string obstacle_of_file(const fs::path& path, int depth = 0) {
   unsigned char ident[EI_NIDENT] = {};
   if (!read(file, 0, ident)) return "";
   if (std::memcmp(ident, "#!", 2) == 0) {
-    file.clear();
     file.seekg(2);
     std::string interpreter;
     file >> interpreter;

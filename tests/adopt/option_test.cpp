@@ -15,11 +15,14 @@
 namespace {
 
 using sd::activate::test::activator;
+using sd::activate::test::circumstances;
 using sd::activate::test::eventually;
 using sd::activate::test::is_running;
 using sd::activate::test::run;
+using sd::activate::test::without;
 using sd::activate::test::words;
 using sd::test::ask;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -135,6 +138,24 @@ TEST_F(adopt_option, statically_linked_program_is_refused) {
 #else
   GTEST_SKIP() << "SKIPPED: programs cannot be linked statically here";
 #endif
+}
+
+TEST_F(adopt_option, library_must_be_there_and_its_path_must_fit_into_ld_preload) {
+  namespace fs = std::filesystem;
+  const auto errors = [&](const std::string& directory, bool has_library) {
+    fs::create_directories(there() / directory);
+    fs::copy_file(SD_ACTIVATE, there() / directory + "/sd-activate", fs::copy_options::overwrite_existing);
+    if (has_library) std::ofstream(there() / directory + "/libsd-adopt.so");
+    circumstances how;
+    how.program = {there() / directory + "/sd-activate"};
+    return without(there().path(), run({"--adopt", "-l", "127.0.0.1:0", "--", "cat"}, how).errors);
+  };
+  EXPECT_THAT(errors("bin", false), StartsWith("sd-activate: error: --adopt: libsd-adopt.so in DIR/bin or DIR/"));
+  EXPECT_THAT(errors("bin", false), EndsWith(": No such file or directory\n"));
+  for (const std::string name : {"my programs", "my:programs"}) {
+    EXPECT_EQ(errors(name, true), "sd-activate: error: --adopt: LD_PRELOAD cannot name DIR/" + name +
+                                      "/libsd-adopt.so, which contains a space or a colon: Invalid argument\n");
+  }
 }
 
 TEST_F(adopt_option, program_that_ends_at_once_has_adopted_its_socket) {
