@@ -22,6 +22,7 @@ using sd::activate::test::run;
 using sd::activate::test::without;
 using sd::activate::test::words;
 using sd::test::ask;
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -120,6 +121,19 @@ TEST_F(adopt_option, service_that_notifies_is_ready_when_it_says_so) {
   EXPECT_THAT(program.errors(), Not(HasSubstr("warning")));
 }
 
+TEST_F(adopt_option, only_processes_that_get_the_sockets_load_the_library) {
+  const auto where = free_address();
+  const auto print = std::string("=" STEPS " \"variable LD_PRELOAD\"");
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
+  std::ofstream(there() / "web.service") << "[Service]\nExecStartPre" << print << "\nExecStart" << print
+                                         << " \"fd=socket inet stream\" \"bind $$fd " << where << "\" \"serve $$fd\"\n";
+  activator program({"--adopt", there() / "web.socket"});
+  EXPECT_EQ(program.address(), where);
+  EXPECT_NE(ask(where, "pid"), "");
+  EXPECT_THAT(program.output(), AllOf(StartsWith("variable LD_PRELOAD: (unset)\nvariable LD_PRELOAD: /"),
+                                      HasSubstr("/libsd-adopt.so\n")));
+}
+
 TEST_F(adopt_option, statically_linked_program_is_refused) {
 #if defined(STATIC_PROGRAM)
   const auto result = run({"--adopt", "-l", "127.0.0.1:0", "--", STATIC_PROGRAM});
@@ -178,13 +192,24 @@ TEST_F(adopt_option, settings_that_do_not_fit_are_refused) {
 }
 
 TEST_F(adopt_option, connections_cannot_be_adopted) {
-  EXPECT_THAT(
-      run({"--adopt", "-a", "-l", "127.0.0.1:0", "--", "cat"}).errors,
-      StartsWith("sd-activate: --adopt is for a program that binds sockets; --accept and --inetd give it none"));
+  for (const std::string option : {"--accept", "--inetd"}) {
+    EXPECT_THAT(
+        run({"--adopt", option, "-l", "127.0.0.1:0", "--", "cat"}).errors,
+        StartsWith("sd-activate: --adopt is for a program that binds sockets; --accept and --inetd give it none"));
+  }
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\nAccept=yes\n";
   std::ofstream(there() / "web@.service") << "[Service]\nExecStart=/bin/cat\n";
   EXPECT_THAT(run({"--adopt", there() / "web.socket"}).errors,
               HasSubstr("--adopt is for a program that binds sockets; with Accept=yes there are none to bind"));
+}
+
+TEST_F(adopt_option, units_with_errors_are_refused) {
+  std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+  const auto result = run({"--adopt", there() / "web.socket"});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.errors, HasSubstr("web.service"));
+  EXPECT_EQ(run({"--adopt", there() / "web.socket", there() / "missing.socket"}).status, 3);
+  EXPECT_EQ(run({"--adopt", there() / "missing.socket"}).status, 3);
 }
 
 }  // namespace
