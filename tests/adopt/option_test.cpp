@@ -126,12 +126,13 @@ TEST_F(adopt_option, only_processes_that_get_the_sockets_load_the_library) {
   const auto print = std::string("=" STEPS " \"variable LD_PRELOAD\"");
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
   std::ofstream(there() / "web.service") << "[Service]\nExecStartPre" << print << "\nExecStart" << print
-                                         << " \"fd=socket inet stream\" \"bind $$fd " << where << "\" \"serve $$fd\"\n";
+                                         << " \"variable NOTIFY_SOCKET\" \"fd=socket inet stream\" \"bind $$fd "
+                                         << where << "\" \"serve $$fd\"\n";
   activator program({"--adopt", there() / "web.socket"});
   EXPECT_EQ(program.address(), where);
   EXPECT_NE(ask(where, "pid"), "");
   EXPECT_THAT(program.output(), AllOf(StartsWith("variable LD_PRELOAD: (unset)\nvariable LD_PRELOAD: /"),
-                                      HasSubstr("/libsd-adopt.so\n")));
+                                      HasSubstr("/libsd-adopt.so\nvariable NOTIFY_SOCKET: (unset)\n")));
 }
 
 TEST_F(adopt_option, statically_linked_program_is_refused) {
