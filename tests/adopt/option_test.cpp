@@ -182,6 +182,22 @@ TEST_F(adopt_option, program_that_ends_at_once_has_adopted_its_socket) {
   EXPECT_THAT(program.errors(), Not(HasSubstr("has not adopted")));
 }
 
+TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
+  const auto where = free_address();
+  const auto run_once = [&](const std::string& type, const std::string& steps) {
+    std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << "\nListenStream=127.0.0.1:0\n";
+    std::ofstream(there() / "web.service") << "[Service]\nType=" << type << "\nExecStart=" STEPS " " << steps << '\n';
+    return run({"--adopt", "--now", "--once", there() / "web.socket"});
+  };
+  const auto adopting = "\"fd=socket inet stream\" \"bind $$fd " + where + '"';
+  const std::string failure = "web.service: exited with status 0 before it was ready";
+  EXPECT_THAT(run_once("simple", "descriptors").errors, HasSubstr(failure));
+  EXPECT_THAT(run_once("notify", adopting).errors, HasSubstr(failure));
+  const auto result = run_once("simple", adopting);
+  EXPECT_THAT(result.errors, Not(HasSubstr(failure)));
+  EXPECT_EQ(result.status, 0);
+}
+
 TEST_F(adopt_option, settings_that_do_not_fit_are_refused) {
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
   for (const std::string setting : {"FileDescriptorStoreMax=1", "Type=oneshot", "StandardInput=socket"}) {
