@@ -2,6 +2,7 @@
 // sd-activate --adopt: programs that bind their own sockets, as services.
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "running.hpp"
 
 #include <gmock/gmock.h>
@@ -182,6 +183,54 @@ TEST_F(adopt_option, program_that_ends_at_once_has_adopted_its_socket) {
   EXPECT_THAT(program.errors(), Not(HasSubstr("has not adopted")));
 }
 
+TEST_F(adopt_option, program_may_adopt_its_sockets_one_after_the_other) {
+  const auto first = free_address();
+  const auto second = free_address();
+  activator program(with_steps({"--adopt", "--now", "-l", first, "-l", second},
+                               {"a=socket inet stream", "bind $a " + first, "sleep 100", "b=socket inet stream",
+                                "bind $b " + second, "serve $a"}));
+  EXPECT_NE(program.event("ready").value("pid", 0), 0);
+  EXPECT_EQ(program.stop(), 0);
+  EXPECT_THAT(program.errors(), Not(HasSubstr("warning")));
+}
+
+TEST_F(adopt_option, start_times_out_unless_a_program_runs_that_need_not_notify) {
+  const auto start = [&](const std::string& settings) {
+    std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
+    std::ofstream(there() / "web.service") << "[Service]\nTimeoutStartSec=100ms\nExecStart=/bin/sleep 60\n" << settings;
+    return activator({"--adopt", "--now", there() / "web.socket"});
+  };
+  const std::string failure = "web.service: did not start in time";
+  EXPECT_TRUE(start("Type=notify\n").reports(failure));
+  EXPECT_TRUE(start("ExecStartPre=/bin/sleep 60\n").reports(failure));
+  // Commands after the start have the same time.
+  auto slow = start("ExecStartPost=/bin/sleep 60\n");
+  EXPECT_NE(slow.event("ready").value("pid", 0), 0);
+  EXPECT_TRUE(slow.reports(failure));
+  auto program = start("");
+  EXPECT_TRUE(is_running(program.event("ready").value("pid", 0)));
+  EXPECT_TRUE(program.reports("warning: web.service: has not adopted 127.0.0.1:"));
+  EXPECT_THAT(program.errors(), Not(HasSubstr(failure)));
+}
+
+TEST_F(adopt_option, reports_are_checked) {
+  const auto where = free_address();
+  activator program(with_steps({"-v", "--adopt", "--now", "-l", where, "-l", "127.0.0.1:0"},
+                               {"variable SD_ADOPT_NOTIFY", "adopted x", "adopted 2", "fd=socket inet stream",
+                                "bind $fd " + where, "adopted 0", "serve $fd"}));
+  EXPECT_NE(program.event("ready").value("pid", 0), 0);
+  // A process that does not belong to the service.
+  const std::string prefix = "variable SD_ADOPT_NOTIFY: ";
+  const auto manager = program.output().substr(prefix.size(), program.output().find('\n') - prefix.size());
+  EXPECT_EQ(sd::test::run({{STEPS, "adopted 1"}, 0, {}, {{"SD_ADOPT_NOTIFY", manager}}}).status, 0);
+  EXPECT_TRUE(program.reports("NotifyAccess= excludes a message of process"));
+  const auto errors = program.errors();
+  const std::string report = ": has adopted ";
+  const auto first = errors.find(report + where);
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_EQ(errors.find(report, first + 1), std::string::npos) << errors;
+}
+
 TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
   const auto where = free_address();
   const auto run_once = [&](const std::string& type, const std::string& steps) {
@@ -191,7 +240,9 @@ TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
   };
   const auto adopting = "\"fd=socket inet stream\" \"bind $$fd " + where + '"';
   const std::string failure = "web.service: exited with status 0 before it was ready";
-  EXPECT_THAT(run_once("simple", "descriptors").errors, HasSubstr(failure));
+  const auto errors = run_once("simple", "descriptors").errors;
+  EXPECT_THAT(errors, HasSubstr(failure));
+  EXPECT_THAT(errors, HasSubstr("has not adopted " + where));
   EXPECT_THAT(run_once("notify", adopting).errors, HasSubstr(failure));
   const auto result = run_once("simple", adopting);
   EXPECT_THAT(result.errors, Not(HasSubstr(failure)));

@@ -337,6 +337,14 @@ const std::map<std::string, step>& steps() {
          sd::notify(sd::state::ready());
          return std::string("sent");
        }},
+      // The message by which libsd-adopt reports an adoption.
+      {"adopted",
+       [](const words& w) {
+         ::setenv("NOTIFY_SOCKET", std::getenv("SD_ADOPT_NOTIFY"), 1);
+         const auto line = "SD_ADOPTED=" + w[1];
+         sd::notify(sd::state::raw(line));
+         return std::string("sent");
+       }},
       {"sleep", [](const words& w) { return result_of(::usleep(1000 * static_cast<useconds_t>(number(w[1])))); }},
   };
   return table;
