@@ -234,7 +234,8 @@ TEST_F(adopt_option, reports_are_checked) {
 TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
   const auto where = free_address();
   const auto run_once = [&](const std::string& type, const std::string& steps) {
-    std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << "\nListenStream=127.0.0.1:0\n";
+    std::ofstream(there() / "web.socket")
+        << "[Socket]\nListenStream=" << where << (type == "simple" ? "\nListenStream=127.0.0.1:0\n" : "\n");
     std::ofstream(there() / "web.service") << "[Service]\nType=" << type << "\nExecStart=" STEPS " " << steps << '\n';
     return run({"--adopt", "--now", "--once", there() / "web.socket"});
   };
@@ -243,7 +244,7 @@ TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
   const auto errors = run_once("simple", "descriptors").errors;
   EXPECT_THAT(errors, HasSubstr(failure));
   EXPECT_THAT(errors, HasSubstr("has not adopted " + where));
-  EXPECT_THAT(run_once("notify", adopting).errors, HasSubstr(failure));
+  EXPECT_THAT(run_once("notify", adopting + " \"sleep 50\"").errors, HasSubstr(failure));
   const auto result = run_once("simple", adopting);
   EXPECT_THAT(result.errors, Not(HasSubstr(failure)));
   EXPECT_EQ(result.status, 0);
