@@ -49,6 +49,13 @@ class adopt_option : public testing::Test {
     return {"sleep 50", "fd=socket inet stream", "bind $fd " + where, "listen $fd", "serve $fd"};
   }
 
+  /// Begins the unit of a service, which passes the options of AddressSanitizer on.
+  [[nodiscard]] std::ofstream service() const {
+    std::ofstream file(there_ / "web.service");
+    file << "[Service]\nPassEnvironment=ASAN_OPTIONS\n";
+    return file;
+  }
+
   [[nodiscard]] const sd::test::directory& there() const { return there_; }
 
  private:
@@ -86,7 +93,7 @@ TEST_F(adopt_option, process_that_does_not_adopt_the_socket_does_not_replace_the
                                     << " ] || exit 3\nexec " << STEPS << " 'fd=socket inet stream' 'bind $fd " << where
                                     << "' 'serve $fd'\n";
   std::filesystem::permissions(there() / "server", std::filesystem::perms::owner_all);
-  std::ofstream(there() / "web.service") << "[Service]\nExecStart=" << there() / "server" << '\n';
+  service() << "ExecStart=" << there() / "server" << '\n';
   activator program({"--adopt", there() / "web.socket"});
   EXPECT_EQ(program.address(), where);
   const auto pid = ask(where, "pid");
@@ -111,9 +118,9 @@ TEST_F(adopt_option, unadopted_socket_causes_a_warning_at_ready_and_at_exit) {
 TEST_F(adopt_option, service_that_notifies_is_ready_when_it_says_so) {
   const auto where = free_address();
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
-  std::ofstream(there() / "web.service") << "[Service]\nType=notify\nEnvironment=LD_PRELOAD=libdl.so.2\nExecStart="
-                                         << STEPS << " \"fd=socket inet stream\" \"bind $$fd " << where
-                                         << "\" notify \"variable LD_PRELOAD\" \"serve $$fd\"\n";
+  service() << "Type=notify\nEnvironment=LD_PRELOAD=libdl.so.2\nExecStart=" << STEPS
+            << " \"fd=socket inet stream\" \"bind $$fd " << where
+            << "\" notify \"variable LD_PRELOAD\" \"serve $$fd\"\n";
   activator program({"--adopt", there() / "web.socket"});
   EXPECT_EQ(program.address(), where);
   const auto pid = std::stoi(ask(where, "pid"));
@@ -126,9 +133,8 @@ TEST_F(adopt_option, only_processes_that_get_the_sockets_load_the_library) {
   const auto where = free_address();
   const auto print = std::string("=" STEPS " \"variable LD_PRELOAD\"");
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=" << where << '\n';
-  std::ofstream(there() / "web.service") << "[Service]\nExecStartPre" << print << "\nExecStart" << print
-                                         << " \"variable NOTIFY_SOCKET\" \"fd=socket inet stream\" \"bind $$fd "
-                                         << where << "\" \"serve $$fd\"\n";
+  service() << "ExecStartPre" << print << "\nExecStart" << print
+            << " \"variable NOTIFY_SOCKET\" \"fd=socket inet stream\" \"bind $$fd " << where << "\" \"serve $$fd\"\n";
   activator program({"--adopt", there() / "web.socket"});
   EXPECT_EQ(program.address(), where);
   EXPECT_NE(ask(where, "pid"), "");
@@ -147,8 +153,8 @@ TEST_F(adopt_option, statically_linked_program_is_refused) {
               HasSubstr("script is run by " STATIC_PROGRAM ", which is linked statically"));
   const std::filesystem::path program = STATIC_PROGRAM;
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
-  std::ofstream(there() / "web.service") << "[Service]\nEnvironment=PATH=/nowhere:" << program.parent_path().string()
-                                         << "\nExecStart=" << program.filename().string() << '\n';
+  service() << "Environment=PATH=/nowhere:" << program.parent_path().string()
+            << "\nExecStart=" << program.filename().string() << '\n';
   EXPECT_THAT(run({"--adopt", there() / "web.socket"}).errors,
               HasSubstr("--adopt: " + program.filename().string() + " is linked statically"));
 #else
@@ -197,7 +203,7 @@ TEST_F(adopt_option, program_may_adopt_its_sockets_one_after_the_other) {
 TEST_F(adopt_option, start_times_out_unless_a_program_runs_that_need_not_notify) {
   const auto start = [&](const std::string& settings) {
     std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
-    std::ofstream(there() / "web.service") << "[Service]\nTimeoutStartSec=100ms\nExecStart=/bin/sleep 60\n" << settings;
+    service() << "TimeoutStartSec=100ms\nExecStart=/bin/sleep 60\n" << settings;
     return activator({"--adopt", "--now", there() / "web.socket"});
   };
   const std::string failure = "web.service: did not start in time";
@@ -236,7 +242,7 @@ TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
   const auto run_once = [&](const std::string& type, const std::string& steps) {
     std::ofstream(there() / "web.socket")
         << "[Socket]\nListenStream=" << where << (type == "simple" ? "\nListenStream=127.0.0.1:0\n" : "\n");
-    std::ofstream(there() / "web.service") << "[Service]\nType=" << type << "\nExecStart=" STEPS " " << steps << '\n';
+    service() << "Type=" << type << "\nExecStart=" STEPS " " << steps << '\n';
     return run({"--adopt", "--now", "--once", there() / "web.socket"});
   };
   const auto adopting = "\"fd=socket inet stream\" \"bind $$fd " + where + '"';
@@ -253,7 +259,7 @@ TEST_F(adopt_option, program_that_ends_before_it_is_ready_has_failed) {
 TEST_F(adopt_option, settings_that_do_not_fit_are_refused) {
   std::ofstream(there() / "web.socket") << "[Socket]\nListenStream=127.0.0.1:0\n";
   for (const std::string setting : {"FileDescriptorStoreMax=1", "Type=oneshot", "StandardInput=socket"}) {
-    std::ofstream(there() / "web.service") << "[Service]\nExecStart=/bin/cat\n" << setting << '\n';
+    service() << "ExecStart=/bin/cat\n" << setting << '\n';
     const auto result = run({"--adopt", there() / "web.socket"});
     EXPECT_EQ(result.status, 3);
     EXPECT_THAT(result.errors, HasSubstr("--adopt does not work with " + setting.substr(0, setting.find('='))));
