@@ -209,7 +209,10 @@ class places {
     int result = 0;
     for (std::size_t i = 0; i < count_ && result >= 0; ++i) {
       const int flags = os::is_close_on_exec(numbers_[i]) > 0 ? O_CLOEXEC : 0;
-      result = functions::dup3(fd, numbers_[i], flags) < 0 ? -errno : 0;
+      // EBUSY: another thread is opening a descriptor under this number.
+      do {
+        result = functions::dup3(fd, numbers_[i], flags) < 0 ? -errno : 0;
+      } while (result == -EINTR || result == -EBUSY);
     }
     for (std::size_t i = 0; i < registration_count_; ++i) {
       auto& each = registrations_[i];

@@ -46,6 +46,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -53,6 +54,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -80,7 +82,8 @@ std::map<std::string, std::pair<int, int>> option_names = {
 
 std::string result_of(long result) { return result < 0 ? ::strerrorname_np(errno) : std::to_string(result); }
 
-int number(const std::string& word) { return std::stoi(word); }
+/// Returns -1 for the name of an errno.
+int number(const std::string& word) { return std::isupper(word[0]) != 0 ? -1 : std::stoi(word); }
 
 std::string text_of(const sockaddr_storage& storage, socklen_t size) {
   const auto where = sd::address::from_sockaddr(&storage, size);
@@ -107,10 +110,16 @@ bool is_readable(int fd) {
 }
 
 std::string open_descriptors() {
-  std::string all;
-  for (int fd = 3; fd < 4096; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) all += (all.empty() ? "" : " ") + std::to_string(fd);
+  DIR* const directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return result_of(-1);
+  std::set<int> numbers;
+  for (const dirent* entry = nullptr; (entry = ::readdir(directory)) != nullptr;) {
+    const int fd = std::isdigit(entry->d_name[0]) != 0 ? std::stoi(entry->d_name) : 0;
+    if (fd > STDERR_FILENO && fd != ::dirfd(directory)) numbers.insert(fd);
   }
+  ::closedir(directory);
+  std::string all;
+  for (const int fd : numbers) all += (all.empty() ? "" : " ") + std::to_string(fd);
   return all;
 }
 
@@ -270,6 +279,7 @@ const std::map<std::string, step>& steps() {
       {"epoll",
        [](const words& w) {
          const int fd = ::epoll_create1(0);
+         if (fd < 0) return result_of(fd);
          epoll_event event{EPOLLIN, {}};
          event.data.u64 = 0x123456789abcdef0U;
          const int result = ::epoll_ctl(fd, EPOLL_CTL_ADD, number(w[1]), &event);

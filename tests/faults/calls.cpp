@@ -105,6 +105,7 @@ const std::map<long, entry>& table() {
       {SYS_mknod, {"mknod", with_paths({EDQUOT, EEXIST, EINVAL, ENOSPC, EPERM, EROFS}), 0, true}},
       {SYS_mknodat, {"mknodat", with_paths({EDQUOT, EEXIST, EINVAL, ENOSPC, EPERM, EROFS}), 1, true}},
       {SYS_chmod, {"chmod", of_mode, 0, true}},
+      {SYS_chown, {"chown", of_mode, 0, true}},
       {fchmodat2, {"fchmodat2", with_paths({EINVAL, EIO, ENOSYS, EOPNOTSUPP, EPERM, EROFS}), 1, true}},
       {SYS_fchmod, {"fchmod", {EACCES, EINVAL, EIO, EPERM, EROFS}, -1, true}},
       {SYS_fchown, {"fchown", {EINVAL, EIO, EPERM, EROFS}, -1, true}},
