@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
@@ -97,17 +98,16 @@ constexpr option options[] = {
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS},
 };
 
-/// The value of an option, which may be a number, a time or a name.
+/// The value of an option, which may be a number, a time or a name. It is zero if the socket has no such option.
 struct value {
+  value(int fd, const option& which) noexcept { ::getsockopt(fd, which.level, which.name, bytes, &size); }
+
+  [[nodiscard]] bool is_same(const value& other) const noexcept {
+    return std::memcmp(bytes, other.bytes, sizeof bytes) == 0;
+  }
+
   alignas(8) unsigned char bytes[16] = {};
   socklen_t size = sizeof bytes;
-
-  bool read(int fd, const option& which) noexcept {
-    return ::getsockopt(fd, which.level, which.name, bytes, &size) == 0;
-  }
-  [[nodiscard]] bool is_same(const value& other) const noexcept {
-    return size == other.size && std::memcmp(bytes, other.bytes, size) == 0;
-  }
 };
 
 bool is_buffer_size(const option& which) noexcept {
@@ -119,9 +119,8 @@ void carry_options(int from, const passed_socket& to) noexcept {
   const int fresh = os::open_socket(os::socket_family(from), to.type, os::socket_protocol(from));
   if (fresh < 0) return;
   for (const auto& each : options) {
-    value before;
-    value now;
-    if (!before.read(fresh, each) || !now.read(from, each) || now.is_same(before)) continue;
+    value now(from, each);
+    if (now.is_same(value(fresh, each))) continue;
     if (is_buffer_size(each)) {
       // The kernel doubles the value that it is given.
       int size = 0;
@@ -136,22 +135,20 @@ void carry_options(int from, const passed_socket& to) noexcept {
 
 // --- other numbers and epoll instances -------------------------------------------------------------------------------
 
-/// Reads a file line by line, without allocating memory.
+/// Reads a file line by line, without allocating memory. A file that cannot be opened has no lines.
 class line_reader {
  public:
   explicit line_reader(const char* path) noexcept : fd_(::open(path, O_RDONLY | O_CLOEXEC)) {}
   line_reader(const line_reader&) = delete;
   line_reader& operator=(const line_reader&) = delete;
-  ~line_reader() {
-    if (fd_ >= 0) functions::close(fd_);
-  }
+  ~line_reader() { functions::close(fd_); }
 
   /// Returns the next line, or null at the end. A line that is too long is cut into several.
   const char* next() noexcept {
     std::size_t length = 0;
     while (length + 1 < sizeof line_) {
       if (position_ == end_) {
-        const auto count = fd_ < 0 ? 0 : ::read(fd_, buffer_, sizeof buffer_);
+        const auto count = ::read(fd_, buffer_, sizeof buffer_);
         if (count <= 0) break;
         position_ = 0;
         end_ = static_cast<std::size_t>(count);
@@ -166,10 +163,27 @@ class line_reader {
 
  private:
   int fd_;
-  char buffer_[512];
+  char buffer_[128];
   std::size_t position_ = 0;
   std::size_t end_ = 0;
   char line_[128];
+};
+
+/// A list of at most 16 elements. More are left out.
+template <class Type>
+class short_list {
+ public:
+  void add(const Type& element) noexcept {
+    if (size_ < most) elements_[size_++] = element;
+  }
+  [[nodiscard]] Type* begin() noexcept { return elements_; }
+  [[nodiscard]] Type* end() noexcept { return elements_ + size_; }
+
+ private:
+  static constexpr std::size_t most = 16;
+
+  Type elements_[most];
+  std::size_t size_ = 0;
 };
 
 /// An entry of an epoll instance.
@@ -179,102 +193,98 @@ struct registration {
   epoll_event event;
 };
 
-/// The numbers under which this process has a socket, and what watches them. More than fit are left alone.
+/// An entry of a directory, as getdents64(2) returns it.
+struct directory_entry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t size;
+  unsigned char type;
+  char name[256];  // shorter: the entry ends after a NUL byte
+};
+
+/// The numbers under which this process has a socket, and what watches them.
 class places {
  public:
-  explicit places(int fd) noexcept : numbers_{fd} { os::status(fd, identity_); }
+  explicit places(int fd) noexcept {
+    os::status(fd, identity_);
+    numbers_.add(fd);
+  }
 
   /// Finds the numbers and the epoll instances of this process in /proc. Without /proc, only the given number is used.
   void find() noexcept {
-    for_each_descriptor([this](int each) {
+    const int first = *numbers_.begin();
+    for_each_descriptor([this, first](int each) {
       os::file file;
-      const bool is_other = count_ < most && each != numbers_[0] && os::status(each, file) == 0;
-      if (is_other && os::is_same(file, identity_)) numbers_[count_++] = each;
+      os::status(each, file);
+      if (each != first && os::is_same(file, identity_)) numbers_.add(each);
     });
-    for_each_descriptor([this](int each) {
-      char entry[48];
-      char target[32] = {};
-      std::snprintf(entry, sizeof entry, "/proc/thread-self/fd/%d", each);
-      if (::readlink(entry, target, sizeof target - 1) < 0) return;
-      if (std::strcmp(target, "anon_inode:[eventpoll]") == 0) find_registrations(each);
-    });
+    for_each_descriptor([this](int each) { find_registrations(each); });
   }
 
   /// Puts copies of another socket in these places. Returns 0, or a negated errno when some may have been replaced.
   int replace_by(int fd) noexcept {
-    for (std::size_t i = 0; i < registration_count_; ++i) {
-      auto& each = registrations_[i];
-      ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr);
-    }
-    int result = 0;
-    for (std::size_t i = 0; i < count_ && result >= 0; ++i) {
-      const int flags = os::is_close_on_exec(numbers_[i]) > 0 ? O_CLOEXEC : 0;
-      // EBUSY: another thread is opening a descriptor under this number.
-      do {
-        result = functions::dup3(fd, numbers_[i], flags) < 0 ? -errno : 0;
-      } while (result == -EINTR || result == -EBUSY);
-    }
-    for (std::size_t i = 0; i < registration_count_; ++i) {
-      auto& each = registrations_[i];
-      ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
-    }
+    for (const auto& each : registrations_) ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr);
+    const int result = replace_numbers_by(fd);
+    for (auto& each : registrations_) ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
     return result;
   }
 
  private:
-  static constexpr std::size_t most = 16;
-
   template <class Function>
   static void for_each_descriptor(Function function) noexcept {
     const int directory = ::open("/proc/thread-self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0) return;
-    alignas(8) char buffer[1024];
-    for (long size = 0; (size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0;) {
+    alignas(directory_entry) char buffer[1024];
+    while (true) {
+      const long size = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+      if (size <= 0) break;
       for (long at = 0; at < size;) {
-        // The layout of getdents64(2): two numbers of 64 bits, the size of the entry, its type, and its name.
-        std::uint16_t entry_size = 0;
-        std::memcpy(&entry_size, buffer + at + 16, sizeof entry_size);
-        const char* const name = buffer + at + 19;
+        const auto* const entry = reinterpret_cast<const directory_entry*>(buffer + at);
         std::uint64_t fd = 0;
-        const bool is_number = detail::parse_decimal(name, INT_MAX, fd) == detail::number::ok;
-        if (is_number && static_cast<int>(fd) != directory) function(static_cast<int>(fd));
-        at += entry_size;
+        if (detail::parse_decimal(entry->name, INT_MAX, fd) == detail::number::ok) function(static_cast<int>(fd));
+        at += entry->size;
       }
     }
     functions::close(directory);
   }
 
-  /// Returns the number that follows the name in a line of proc_pid_fdinfo(5), or 0 if there is none.
+  /// Returns the number that follows the name in a line of proc_pid_fdinfo(5).
   static std::uint64_t field(const char* line, const char* name, int base) noexcept {
     const char* const found = std::strstr(line, name);
     return found == nullptr ? 0 : std::strtoull(found + std::strlen(name), nullptr, base);
   }
 
-  [[nodiscard]] bool is_place(int fd) const noexcept {
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (numbers_[i] == fd) return true;
-    }
-    return false;
+  [[nodiscard]] bool is_place(int fd) noexcept {
+    return std::find(numbers_.begin(), numbers_.end(), fd) != numbers_.end();
   }
 
+  /// Finds the entries for these places. Only the file of an epoll instance has any.
   void find_registrations(int epoll) noexcept {
     char path[48];
     std::snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", epoll);
     line_reader lines(path);
     while (const char* const line = lines.next()) {
-      if (std::strncmp(line, "tfd:", 4) != 0 || registration_count_ == most) continue;
+      if (std::strncmp(line, "tfd:", 4) != 0) continue;
       registration found{epoll, static_cast<int>(field(line, "tfd:", 10)), {}};
       found.event.events = static_cast<std::uint32_t>(field(line, "events:", 16));
       found.event.data.u64 = field(line, "data:", 16);
-      if (is_place(found.fd)) registrations_[registration_count_++] = found;
+      if (is_place(found.fd)) registrations_.add(found);
     }
   }
 
+  int replace_numbers_by(int fd) noexcept {
+    for (const int each : numbers_) {
+      const int flags = os::is_close_on_exec(each) > 0 ? O_CLOEXEC : 0;
+      // EBUSY: another thread is opening a descriptor under this number.
+      while (functions::dup3(fd, each, flags) < 0) {
+        if (errno != EINTR && errno != EBUSY) return -errno;
+      }
+    }
+    return 0;
+  }
+
   os::file identity_;
-  int numbers_[most];
-  std::size_t count_ = 1;
-  registration registrations_[most];
-  std::size_t registration_count_ = 0;
+  short_list<int> numbers_;
+  short_list<registration> registrations_;
 };
 
 }  // namespace

@@ -26,18 +26,19 @@ in_port_t port_of(const sockaddr_storage& where) noexcept {
 
 bool is_viewed(in_port_t port) noexcept {
   const auto all = all_sockets();
-  return std::any_of(all.begin(), all.end(), [port](const auto& each) {
-    return each.is_ipv4 && !each.is_ipv6 && each.family == AF_INET6 && port_of(each.local) == port;
-  });
+  return std::any_of(all.begin(), all.end(),
+                     [port](const auto& each) { return each.is_ipv4 && !each.is_ipv6 && port_of(each.local) == port; });
 }
 
 }  // namespace
 
 void note_family(passed_socket& adopted, int family) noexcept {
-  if (family == AF_INET6) adopted.is_ipv6 = true;
-  if (family != AF_INET || adopted.family != AF_INET6) return;
-  adopted.is_ipv4 = true;
-  has_views = true;
+  if (family == AF_INET6) {
+    adopted.is_ipv6 = true;
+  } else if (adopted.family == AF_INET6) {
+    adopted.is_ipv4 = true;
+    has_views = true;
+  }
 }
 
 bool has_ipv4_views() noexcept { return has_views.load(std::memory_order_relaxed); }
@@ -45,19 +46,19 @@ bool has_ipv4_views() noexcept { return has_views.load(std::memory_order_relaxed
 void address_room::convert(int fd) noexcept {
   sockaddr_in6 inet6;
   std::memcpy(&inet6, &storage, sizeof inet6);
-  if (size < sizeof inet6 || inet6.sin6_family != AF_INET6) return;
+  if (inet6.sin6_family != AF_INET6) return;
   const bool is_wildcard = IN6_IS_ADDR_UNSPECIFIED(&inet6.sin6_addr);
   if (!is_wildcard && !IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) return;
 
   const int error = errno;
   address_room local;
-  const bool is_known = functions::getsockname(fd, local.get(), &local.size) == 0;
+  functions::getsockname(fd, local.get(), &local.size);
   errno = error;
-  if (!is_known || local.storage.ss_family != AF_INET6 || !is_viewed(port_of(local.storage))) return;
+  if (!is_viewed(port_of(local.storage))) return;
   sockaddr_in inet{};
   inet.sin_family = AF_INET;
   inet.sin_port = inet6.sin6_port;
-  if (!is_wildcard) std::memcpy(&inet.sin_addr, &inet6.sin6_addr.s6_addr[12], sizeof inet.sin_addr);
+  std::memcpy(&inet.sin_addr, &inet6.sin6_addr.s6_addr[12], sizeof inet.sin_addr);
   std::memcpy(&storage, &inet, sizeof inet);
   size = sizeof inet;
 }

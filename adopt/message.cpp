@@ -18,7 +18,6 @@ namespace os = detail::os;
 namespace {
 
 os::file standard_error;
-bool has_standard_error = false;
 bool verbose = false;
 
 bool is_printable(char c) noexcept { return c > ' ' && c < '\x7f'; }
@@ -57,17 +56,18 @@ message& operator<<(message& out, const detail::address_view& where) noexcept {
 void remember_standard_error() noexcept {
   const char* const value = os::get_environment("SD_ADOPT_VERBOSE");
   verbose = value != nullptr && *value != '\0';
-  has_standard_error = os::status(STDERR_FILENO, standard_error) == 0;
+  os::status(STDERR_FILENO, standard_error);
 }
 
 bool is_verbose() noexcept { return verbose; }
 
 void say(message& words) noexcept {
   os::file now;
-  if (!has_standard_error || os::status(STDERR_FILENO, now) < 0 || !os::is_same(now, standard_error)) return;
+  os::status(STDERR_FILENO, now);
+  if (!os::is_same(now, standard_error)) return;
   message line;
   line << "libsd-adopt: " << words.get() << '\n';
-  static_cast<void>(::write(STDERR_FILENO, line.get(), line.size()) < 0);
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.get(), line.size());
 }
 
 }  // namespace sd::adopt

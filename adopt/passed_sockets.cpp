@@ -22,6 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -56,54 +57,53 @@ char* write_number(char* at, int digits, std::uint64_t number, char separator) n
   return at + digits + 1;
 }
 
-/// Writes the part of a socket. The inode number of one that is not kept is 0.
+/// Writes the part of a socket. The inode number of one that is not kept is 0, and its descriptor is -1 as an unsigned
+/// number.
 void write_part(const passed_socket& socket) noexcept {
-  const int fd = socket.fd;
   char* at = variable + name_size + static_cast<std::size_t>(&socket - sockets) * part_size;
-  at = write_number(at, 10, fd < 0 ? 0 : static_cast<std::uint64_t>(fd), ':');
-  at = write_number(at, 20, fd < 0 ? 0 : socket.identity.inode, ':');
+  at = write_number(at, 10, static_cast<std::uint32_t>(socket.fd.load()), ':');
+  at = write_number(at, 20, socket.identity.inode, ':');
   write_number(at, 10, static_cast<std::uint64_t>(socket.adopter.load()), ' ');
 }
 
 void write_variable() noexcept {
-  std::memcpy(variable, variable_name, name_size - 1);
+  std::memcpy(variable, variable_name, name_size);
   variable[name_size - 1] = '=';
   for (const auto& each : all_sockets()) write_part(each);
 }
 
+/// Returns whether the socket has the option, and it is on.
 bool is_set(int fd, int level, int option) noexcept {
   int value = 0;
-  return os::socket_option(fd, level, option, value) >= 0 && value != 0;
+  os::socket_option(fd, level, option, value);
+  return value != 0;
 }
 
-/// Describes the descriptor. A descriptor that is no socket is kept, but has no family.
+/// Describes the descriptor. A descriptor that is no socket is kept, but has neither a type nor an address.
 void describe(passed_socket& socket, int fd) noexcept {
   socket.fd = fd;
   os::status(fd, socket.identity);
   socket.family = os::socket_family(fd);
-  if (socket.family < 0) return;
   os::socket_option(fd, SOL_SOCKET, SO_TYPE, socket.type);
   socket.protocol = os::socket_protocol(fd);
-  socket.v6only = socket.family == AF_INET6 && is_set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  socket.v6only = is_set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   socket.is_listening = is_set(fd, SOL_SOCKET, SO_ACCEPTCONN);
   const int size = os::local_address(fd, &socket.local, sizeof socket.local);
-  socket.local_size = size < 0 ? 0 : static_cast<std::size_t>(size);
+  socket.local_size = static_cast<std::size_t>(std::max(size, 0));
   const auto path = detail::unix_name(socket.address());
-  if (path.empty() || path.front() == '\0') return;
-  char name[sizeof socket.local] = {};
-  std::memcpy(name, path.data(), path.size());
-  socket.has_file = os::link_status(name, socket.file) == 0 && socket.file.type == os::file_type::socket;
+  char name[sizeof socket.local] = {};  // empty for an abstract name
+  std::copy(path.begin(), path.end(), name);
+  os::link_status(name, socket.file);
+  socket.has_file = socket.file.type == os::file_type::socket;
 }
 
 /// Returns the lowest number under which descriptors are kept. It is beyond those that select(2) can watch, unless the
-/// limit is lower.
+/// limit is lower. If the limit is below `needed`, no descriptor can be moved.
 int lowest_number(int needed) noexcept {
   constexpr rlim_t preferred = FD_SETSIZE;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return preferred;
-  const auto wanted = static_cast<rlim_t>(needed);
-  if (limit.rlim_cur >= preferred + wanted) return preferred;
-  return static_cast<int>(limit.rlim_cur > wanted ? limit.rlim_cur - wanted : 0);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<int>(std::min(preferred, limit.rlim_cur - static_cast<rlim_t>(needed)));
 }
 
 /// Moves a descriptor to a number that is not below `lowest`. Returns the number at which it is then, which is the same
@@ -121,7 +121,7 @@ void take_passed() noexcept {
   const auto offered = detail::claim(listen_options::none, detail::ownership::shared, why);
   if (why) {
     message words;
-    words << why.variable << "=\"" << (why.value == nullptr ? "" : why.value) << "\": ";
+    words << why.variable << "=\"" << why.value << "\": ";
     if (why.error != 0) {
       words << "descriptor " << why.descriptor << ": " << std::strerror(why.error);
     } else {
@@ -130,14 +130,10 @@ void take_passed() noexcept {
     words << "; the program gets no passed socket";
     say(words);
   }
-  auto left = offered.range;
-  if (left.count > static_cast<int>(most)) left.count = static_cast<int>(most);
-  const int lowest = lowest_number(left.count);
-  std::size_t kept = 0;
-  for (int fd = left.first; fd < left.end(); ++fd) {
-    describe(sockets[kept++], move(fd, lowest));
-  }
-  count = kept;
+  const int taken = std::min(offered.range.count, static_cast<int>(most));
+  const int lowest = lowest_number(taken);
+  for (int i = 0; i < taken; ++i) describe(sockets[i], move(offered.range.first + i, lowest));
+  count = static_cast<std::size_t>(taken);
   if (offered.range.count > 0) detail::unset_environment();
 }
 
@@ -172,8 +168,9 @@ void take_kept(const char* at) noexcept {
 /// Copies the address, because the program may change its environment.
 void remember_manager() noexcept {
   const char* const where = os::get_environment("SD_ADOPT_NOTIFY");
-  const auto size = where == nullptr ? 0 : std::strlen(where);
-  if (size < 2 || size > sizeof manager.sun_path) return;
+  if (where == nullptr) return;
+  const auto size = std::strlen(where);
+  if (size > sizeof manager.sun_path) return;
   manager.sun_family = AF_UNIX;
   std::memcpy(manager.sun_path, where, size);
   if (*where == '@') manager.sun_path[0] = '\0';
@@ -183,7 +180,6 @@ void remember_manager() noexcept {
 void report(std::size_t index) noexcept {
   if (manager_size == 0) return;
   const int fd = os::open_socket(AF_UNIX, SOCK_DGRAM);
-  if (fd < 0) return;
   // sd-activate may need some time to empty its queue.
   const timeval patience{1, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -201,7 +197,7 @@ std::atomic<int> owner{0};
 void after_fork() noexcept {
   owner = os::process_id();
   for (auto& each : all_sockets()) {
-    if (each.fd >= 0 && each.adopter != 0) os::set_close_on_exec(each.fd, true);
+    if (each.adopter != 0) os::set_close_on_exec(each.fd, true);
   }
 }
 
@@ -233,12 +229,12 @@ socket_range all_sockets() noexcept { return {sockets, sockets + count}; }
 
 passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept {
   int type = 0;
-  if (os::socket_option(fd, SOL_SOCKET, SO_TYPE, type) < 0) return nullptr;
+  os::socket_option(fd, SOL_SOCKET, SO_TYPE, type);
   const int protocol = os::socket_protocol(fd);
   passed_socket* found = nullptr;
   int best = 0;
   for (auto& each : all_sockets()) {
-    if (each.fd < 0 || each.type != type) continue;
+    if (each.type != type) continue;
     if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
     const auto how = detail::serves(each.address(), each.v6only, wanted);
     if (how == detail::service::none) continue;
@@ -253,19 +249,17 @@ passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept 
 
 passed_socket* find_adopted(int fd) noexcept {
   os::file file;
-  if (os::status(fd, file) < 0 || file.type != os::file_type::socket) return nullptr;
+  os::status(fd, file);
+  if (file.type != os::file_type::socket) return nullptr;
   for (auto& each : all_sockets()) {
-    if (each.fd >= 0 && os::is_same(each.identity, file)) return &each;
+    if (os::is_same(each.identity, file)) return &each;
   }
   return nullptr;
 }
 
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
-  bool has_files = false;
-  for (const auto& each : all_sockets()) has_files = has_files || each.has_file;
   struct stat status {};
-  if (!has_files || path == nullptr || ::fstatat(directory, path, &status, flags & AT_SYMLINK_NOFOLLOW) < 0)
-    return nullptr;
+  ::fstatat(directory, path, &status, flags & AT_SYMLINK_NOFOLLOW);
   for (auto& each : all_sockets()) {
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
   }

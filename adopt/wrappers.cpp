@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -68,18 +69,21 @@ int rename_unless_passed(int from_directory, const char* from, int to_directory,
 
 /// Makes room for a copy of `fd` if a passed socket is kept under the number. Returns 0, or a negated errno.
 int make_room(int fd, int number) noexcept {
-  const bool is_needed = has_sockets() && fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0;
+  const bool is_needed = fd != number && is_kept(number) && ::fcntl(fd, F_GETFD) >= 0;
   return is_needed ? vacate(number) : 0;
 }
 
-std::size_t smallest_size(int family) noexcept {
-  switch (family) {
+/// Returns whether the address is complete. The kernel chooses a name for a unix socket if there is none.
+bool is_complete(const detail::address_view& wanted) noexcept {
+  switch (wanted.family()) {
     case AF_INET:
-      return sizeof(sockaddr_in);
+      return wanted.size >= sizeof(sockaddr_in);
     case AF_INET6:
-      return offsetof(sockaddr_in6, sin6_scope_id);
+      return wanted.size >= offsetof(sockaddr_in6, sin6_scope_id);
+    case AF_UNIX:
+      return !detail::unix_name(wanted).empty();
     default:
-      return offsetof(sockaddr_un, sun_path) + 1;  // the kernel chooses a name for less
+      return true;
   }
 }
 
@@ -87,8 +91,7 @@ std::size_t smallest_size(int family) noexcept {
 bool can_be_bound(int fd, const detail::address_view& wanted) noexcept {
   sockaddr_storage local{};
   const int size = detail::os::local_address(fd, &local, sizeof local);
-  if (size < 0 || wanted.family() != detail::os::socket_family(fd)) return false;
-  if (wanted.size < smallest_size(wanted.family())) return false;
+  if (wanted.family() != detail::os::socket_family(fd) || !is_complete(wanted)) return false;
   in_port_t port = 0;
   if (local.ss_family == AF_UNIX) return static_cast<std::size_t>(size) <= offsetof(sockaddr_un, sun_path);
   std::memcpy(&port, reinterpret_cast<const char*>(&local) + offsetof(sockaddr_in, sin_port), sizeof port);
@@ -148,9 +151,9 @@ int sd_adopt_bind(int fd, const sockaddr* address, socklen_t size) {
     return result;
   }
   const int result = adopt(fd, *found);
-  if (result >= 0) note_family(*found, wanted.family());
   say_adopted(fd, *found, wanted, result);
   if (result < 0) return failed(-result);
+  note_family(*found, wanted.family());
   errno = error;
   return 0;
 }
@@ -225,13 +228,13 @@ ssize_t sd_adopt_recvmsg(int fd, msghdr* message, int flags) {
 // --- descriptors -----------------------------------------------------------------------------------------------------
 
 SD_VISIBLE int sd_adopt_close(int fd) __asm__("close");
-int sd_adopt_close(int fd) { return has_sockets() && is_kept(fd) ? failed(EBADF) : functions::close(fd); }
+int sd_adopt_close(int fd) { return is_kept(fd) ? failed(EBADF) : functions::close(fd); }
 
 SD_VISIBLE int sd_adopt_close_range(unsigned first, unsigned last, int flags) __asm__("close_range");
 int sd_adopt_close_range(unsigned first, unsigned last, int flags) {
-  if (first > last || first > INT32_MAX) return functions::close_range(first, last, flags);
+  if (first > INT32_MAX) return functions::close_range(first, last, flags);
   while (true) {
-    const int kept = has_sockets() ? lowest_kept(static_cast<int>(first)) : -1;
+    const int kept = lowest_kept(static_cast<int>(first));
     if (kept < 0 || static_cast<unsigned>(kept) > last) return functions::close_range(first, last, flags);
     const auto end = static_cast<unsigned>(kept);
     if (end > first && functions::close_range(first, end - 1, flags) < 0) return -1;
@@ -243,7 +246,7 @@ int sd_adopt_close_range(unsigned first, unsigned last, int flags) {
 SD_VISIBLE void sd_adopt_closefrom(int lowest) __asm__("closefrom");
 void sd_adopt_closefrom(int lowest) {
   const errno_kept kept;
-  const int first = lowest < 0 ? 0 : lowest;
+  const int first = std::max(lowest, 0);
   if (sd_adopt_close_range(static_cast<unsigned>(first), ~0U, 0) == 0) return;
   const long end = ::sysconf(_SC_OPEN_MAX);
   for (long fd = first; fd < end; ++fd) sd_adopt_close(static_cast<int>(fd));
