@@ -2,34 +2,55 @@
 // A program that takes the steps of its arguments, and prints the result of each: a number or text, or the name of an
 // errno. A word NAME of `NAME=STEP` stands for the result in later steps, as $NAME. It does not know libsd-adopt.
 //
-//   socket FAMILY TYPE [nonblock] [cloexec]   the new descriptor
+//   socket FAMILY TYPE [nonblock] [cloexec] [mptcp] [udplite]   the new descriptor
 //   set FD OPTION VALUE / get FD OPTION       socket options, by the names of the table below
-//   bind FD ADDRESS / listen FD
-//   flags FD               "cloexec" and "nonblock", where they are set
-//   name FD / peer FD      the family and the address that the kernel tells
-//   accept FD              the connection, and the family of its peer
-//   receive FD             a datagram, which is sent back; prints the family of the sender
-//   cancel-accept FD       a thread that waits in accept() and is cancelled
-//   dup FD / dup2 FD NUMBER / close FD
-//   close-all METHOD       all descriptors from 3 on, by loop, close_range, closefrom or proc
-//   epoll FD               a new epoll instance, in which FD is registered
-//   wait EPOLL             the descriptor that an event names
-//   unlink, remove, unlinkat PATH / rename FROM TO / chmod, chown PATH
+//   bind FD ADDRESS [SIZE]  the address, which may be "null", cut to SIZE bytes or filled up with zeros
+//   listen FD
+//   queue FD                the longest queue of a listening TCP socket
+//   flags FD                "cloexec" and "nonblock", where they are set
+//   inode FD
+//   name FD / peer FD       the family and the address that the kernel tells, for a peer without the port
+//   name-without-size FD    getsockname() without a size, which fails
+//   accept FD / accept4 FD  the connection, the family of its peer and the size of the address
+//   accept-only FD          the connection, without asking for an address
+//   receive FD              a datagram, which is sent back; prints the sender, the size of its address and of the reply
+//   receive-message FD [SIZE]   the same with recvmsg(), and with room for SIZE bytes
+//   receive-unnamed FD      recvmsg() without asking for an address
+//   receive-nothing FD      recvmsg() with a null pointer
+//   send FD ADDRESS         a datagram
+//   cancel-accept FD        a thread that waits in accept() and is cancelled
+//   cancel-bind FD ADDRESS  a thread that has been cancelled, and calls bind() before it notices
+//   dup FD / dup2 FD NUMBER / dup3 FD NUMBER / close FD
+//   close-all METHOD        all descriptors from 3 on, by loop, close_range, closefrom or proc
+//   close-range FIRST LAST [FLAGS] / closefrom FIRST
+//   without-close-range     makes close_range() fail as with an old kernel
+//   epoll FD [edge]         a new epoll instance, in which FD is registered, perhaps edge-triggered
+//   add EPOLL FD            another registration
+//   wait EPOLL              the descriptor that an event names
+//   pending EPOLL           the numbers of events of each kind
+//   unlink, remove, unlinkat PATH / rename, renameat, renameat2 FROM TO
+//   chmod, fchmodat, chown, lchown, fchownat PATH
+//   fchownat-empty PATH     fchownat() with an empty path and a descriptor of the file
 //   exists PATH / mode PATH
 //   shutdown FD
-//   fork                   goes on in the child; the parent waits for it
-//   vfork-close FD         closes the descriptor in a child of vfork()
-//   exec                   executes this program again, with the other steps
+//   fork                    goes on in the child; the parent waits for it
+//   vfork-close FD          closes the descriptor in a child of vfork()
+//   vfork-dup2 FD NUMBER
+//   exec                    executes this program again, with the other steps
+//   spawn                   the same in a child of posix_spawn(), for which it waits
+//   limit NUMBER            of descriptors
 //   clear-environment
-//   user                   drops privileges
-//   open PATH              a file, as descriptor 2 if that is closed
-//   descriptors            the open descriptors
-//   variable NAME
-//   serve FD               answers each connection with the process id, without end
-//   notify                 sends READY=1
+//   user                    drops privileges
+//   open PATH               a file, as descriptor 2 if that is closed
+//   descriptors             the open descriptors
+//   variable NAME [VALUE]   the value of a variable, or sets it
+//   serve FD                answers each connection with the process id, without end
+//   notify                  sends READY=1
 //   sleep MILLISECONDS
 #include <sd/address.hpp>
 #include <sd/notify.hpp>
+
+#include "failing_call.hpp"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -38,16 +59,20 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -80,33 +105,60 @@ std::map<std::string, std::pair<int, int>> option_names = {
     {"IPV6_V6ONLY", {IPPROTO_IPV6, IPV6_V6ONLY}},
 };
 
-std::string result_of(long result) { return result < 0 ? ::strerrorname_np(errno) : std::to_string(result); }
+const std::map<std::string, int> families = {
+    {"inet", AF_INET}, {"inet6", AF_INET6}, {"unix", AF_UNIX}, {"vsock", AF_VSOCK}};
+
+constexpr int mptcp = 262;
+
+std::string result_of(long result) {
+  if (result != -1) return std::to_string(result);
+  return errno == 0 ? "failed without an errno" : ::strerrorname_np(errno);
+}
 
 /// Returns -1 for the name of an errno.
 int number(const std::string& word) { return std::isupper(word[0]) != 0 ? -1 : std::stoi(word); }
 
-std::string text_of(const sockaddr_storage& storage, socklen_t size) {
-  const auto where = sd::address::from_sockaddr(&storage, size);
-  const char* const family = where.family() == AF_INET ? "inet" : where.family() == AF_INET6 ? "inet6" : "other";
-  return std::string(family) + ' ' + to_string(where);
-}
-
-template <class Call>
-std::string address_from(Call call) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  const int result = call(reinterpret_cast<sockaddr*>(&storage), &size);
-  return result < 0 ? result_of(result) : text_of(storage, size);
+/// Waits for ten seconds at most, so that a test that fails ends.
+bool is_readable(int fd) {
+  pollfd ready{fd, POLLIN, 0};
+  return ::poll(&ready, 1, 10'000) > 0;
 }
 
 std::string family_of(const sockaddr_storage& storage) {
   return storage.ss_family == AF_INET ? "inet" : storage.ss_family == AF_INET6 ? "inet6" : "other";
 }
 
-/// Waits for ten seconds at most, so that a test that fails ends.
-bool is_readable(int fd) {
-  pollfd ready{fd, POLLIN, 0};
-  return ::poll(&ready, 1, 10'000) > 0;
+std::string text_of(const sockaddr_storage& storage, socklen_t size) {
+  return family_of(storage) + ' ' + to_string(sd::address::from_sockaddr(&storage, size));
+}
+
+/// Returns the address without the port.
+std::string host_of(const sockaddr_storage& storage, socklen_t size) {
+  if (size == 0) return "nobody";
+  const auto text = text_of(storage, size);
+  return text.substr(0, text.rfind(':'));
+}
+
+/// Returns the address that the call provides, as `text` formats it.
+template <class Call, class Text>
+std::string address_from(Call call, Text text) {
+  sockaddr_storage storage{};
+  storage.ss_family = AF_UNIX;
+  socklen_t size = sizeof storage;
+  const int result = call(reinterpret_cast<sockaddr*>(&storage), &size);
+  if (result == 0) return text(storage, size);
+  return result_of(result) + (storage.ss_family == AF_UNIX ? "" : " with an address");
+}
+
+/// Calls a function that accepts a connection. Provides as much room as a program of IPv4 does.
+template <class Call>
+std::string accept_by(int fd, Call call) {
+  if (!is_readable(fd)) return "nothing";
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_in);
+  const int connection = call(reinterpret_cast<sockaddr*>(&storage), &size);
+  if (connection < 0) return result_of(connection);
+  return std::to_string(connection) + ' ' + family_of(storage) + ' ' + std::to_string(size);
 }
 
 std::string open_descriptors() {
@@ -142,6 +194,15 @@ std::string close_all(const std::string& method) {
   return "done";
 }
 
+constexpr std::uint64_t event_data = 0x123456789abcdef0U;
+
+/// Registers the descriptor in an epoll instance.
+int add_to(int epoll, int fd, bool is_edge) {
+  epoll_event event{EPOLLIN | (is_edge ? std::uint32_t{EPOLLET} : 0), {}};
+  event.data.u64 = event_data;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
 std::string cancel_accept(int fd) {
   pthread_t thread{};
   const auto wait = [](void* argument) -> void* {
@@ -154,6 +215,25 @@ std::string cancel_accept(int fd) {
   void* result = nullptr;
   ::pthread_join(thread, &result);
   return result == PTHREAD_CANCELED ? "cancelled" : "returned";
+}
+
+/// Returns what bind() returns in a thread that has been cancelled. The thread ends at the next cancellation point.
+std::string bind_cancelled(int fd, const sd::address& where) {
+  std::string result;
+  std::function<void()> bind = [&] {
+    ::pthread_cancel(::pthread_self());
+    result = result_of(::bind(fd, static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size())));
+    ::pthread_testcancel();
+    result += " returned";
+  };
+  const auto run = [](void* argument) -> void* {
+    (*static_cast<std::function<void()>*>(argument))();
+    return nullptr;
+  };
+  pthread_t thread{};
+  ::pthread_create(&thread, nullptr, run, &bind);
+  ::pthread_join(thread, nullptr);
+  return result;
 }
 
 std::string serve(int fd) {
@@ -178,15 +258,68 @@ std::string go_on_in_a_child() {
   ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
+/// Executes this program in a child. Returns its exit status.
+int spawn(char** arguments) {
+  std::cout.flush();
+  pid_t child = 0;
+  if (::posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments, environ) != 0) return 3;
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/// Calls the function in a child of vfork(), and returns the status of the child.
+template <class Call>
+std::string in_vfork(Call call) {
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    call();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return std::to_string(status);
+}
+
+std::string receive_message(int fd, std::size_t capacity, bool with_name) {
+  if (!is_readable(fd)) return "nothing";
+  char data[64];
+  sockaddr_storage storage{};
+  iovec part{data, capacity};
+  alignas(cmsghdr) char control[128];
+  msghdr header{};
+  header.msg_name = with_name ? &storage : nullptr;
+  header.msg_namelen = with_name ? sizeof(sockaddr_in) : 0;
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const auto count = ::recvmsg(fd, &header, 0);
+  if (count < 0) return result_of(count) + (header.msg_namelen == sizeof(sockaddr_in) ? "" : " with an address");
+  std::string all = std::to_string(count) + ' ' + host_of(storage, header.msg_namelen) + ' ';
+  all += std::to_string(header.msg_namelen) + ((header.msg_flags & MSG_TRUNC) != 0 ? " truncated" : "");
+  for (const cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr;
+       each = CMSG_NXTHDR(&header, const_cast<cmsghdr*>(each))) {
+    all += each->cmsg_type == IP_PKTINFO ? " IP_PKTINFO" : " other";
+  }
+  part.iov_len = static_cast<std::size_t>(count);
+  header.msg_control = nullptr;
+  header.msg_controllen = 0;
+  if (with_name) ::sendmsg(fd, &header, 0);
+  return all;
+}
+
 using step = std::function<std::string(const words&)>;
 
 const std::map<std::string, step>& steps() {
   static const std::map<std::string, step> table = {
       {"socket",
        [](const words& w) {
-         int type = w[2] == "stream" ? SOCK_STREAM : w[2] == "datagram" ? SOCK_DGRAM : SOCK_SEQPACKET;
-         for (const auto& word : w) type |= word == "nonblock" ? SOCK_NONBLOCK : word == "cloexec" ? SOCK_CLOEXEC : 0;
-         return result_of(::socket(w[1] == "inet" ? AF_INET : w[1] == "inet6" ? AF_INET6 : AF_UNIX, type, 0));
+         const auto has = [&w](const char* word) { return std::find(w.begin(), w.end(), word) != w.end(); };
+         int type = has("stream") ? SOCK_STREAM : has("datagram") ? SOCK_DGRAM : SOCK_SEQPACKET;
+         type |= (has("nonblock") ? SOCK_NONBLOCK : 0) | (has("cloexec") ? SOCK_CLOEXEC : 0);
+         const int protocol = has("mptcp") ? mptcp : has("udplite") ? IPPROTO_UDPLITE : 0;
+         return result_of(::socket(families.at(w[1]), type, protocol));
        }},
       {"set",
        [](const words& w) {
@@ -204,9 +337,12 @@ const std::map<std::string, step>& steps() {
        }},
       {"bind",
        [](const words& w) {
+         if (w[2] == "null") return result_of(::bind(number(w[1]), nullptr, sizeof(sockaddr_in)));
          const sd::address where(w[2]);
-         return result_of(
-             ::bind(number(w[1]), static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size())));
+         alignas(sockaddr_storage) char bytes[1024] = {};
+         std::memcpy(bytes, where.data(), where.size());
+         const auto size = w.size() > 3 ? std::stoul(w[3]) : where.size();
+         return result_of(::bind(number(w[1]), reinterpret_cast<const sockaddr*>(bytes), static_cast<socklen_t>(size)));
        }},
       {"listen", [](const words& w) { return result_of(::listen(number(w[1]), 7)); }},
       {"flags",
@@ -215,81 +351,117 @@ const std::map<std::string, step>& steps() {
          if ((::fcntl(number(w[1]), F_GETFL) & O_NONBLOCK) != 0) all += all.empty() ? "nonblock" : " nonblock";
          return all;
        }},
+      {"queue",
+       [](const words& w) {
+         tcp_info info{};
+         socklen_t size = sizeof info;
+         const int result = ::getsockopt(number(w[1]), IPPROTO_TCP, TCP_INFO, &info, &size);
+         return result < 0 ? result_of(result) : std::to_string(info.tcpi_sacked);
+       }},
+      {"inode",
+       [](const words& w) {
+         struct stat status {};
+         const int result = ::fstat(number(w[1]), &status);
+         return result < 0 ? result_of(result) : std::to_string(status.st_ino);
+       }},
       {"name",
        [](const words& w) {
-         return address_from([&](sockaddr* to, socklen_t* size) { return ::getsockname(number(w[1]), to, size); });
+         const int fd = number(w[1]);
+         return address_from([fd](sockaddr* to, socklen_t* size) { return ::getsockname(fd, to, size); }, text_of);
        }},
       {"peer",
        [](const words& w) {
-         const auto text =
-             address_from([&](sockaddr* to, socklen_t* size) { return ::getpeername(number(w[1]), to, size); });
-         return text.substr(0, text.find(':'));
+         const int fd = number(w[1]);
+         return address_from([fd](sockaddr* to, socklen_t* size) { return ::getpeername(fd, to, size); }, host_of);
+       }},
+      {"name-without-size",
+       [](const words& w) {
+         sockaddr storage{};
+         return result_of(::getsockname(number(w[1]), &storage, nullptr));
        }},
       {"accept",
        [](const words& w) {
-         if (!is_readable(number(w[1]))) return std::string("nothing");
-         sockaddr_storage storage{};
-         socklen_t size = sizeof(sockaddr_in);  // what a program of IPv4 provides
-         const int fd = ::accept(number(w[1]), reinterpret_cast<sockaddr*>(&storage), &size);
-         return fd < 0 ? result_of(fd) : std::to_string(fd) + ' ' + family_of(storage) + ' ' + std::to_string(size);
+         const int fd = number(w[1]);
+         return accept_by(fd, [fd](sockaddr* to, socklen_t* size) { return ::accept(fd, to, size); });
+       }},
+      {"accept4",
+       [](const words& w) {
+         const int fd = number(w[1]);
+         return accept_by(fd, [fd](sockaddr* to, socklen_t* size) { return ::accept4(fd, to, size, SOCK_CLOEXEC); });
+       }},
+      {"accept-only",
+       [](const words& w) {
+         socklen_t size = sizeof(sockaddr_in);
+         return result_of(::accept(number(w[1]), nullptr, &size));
        }},
       {"receive",
        [](const words& w) {
-         if (!is_readable(number(w[1]))) return std::string("nothing");
+         const int fd = number(w[1]);
+         if (!is_readable(fd)) return std::string("nothing");
          char data[64];
          sockaddr_storage storage{};
+         auto* const from = reinterpret_cast<sockaddr*>(&storage);
          socklen_t size = sizeof storage;
-         const auto count =
-             ::recvfrom(number(w[1]), data, sizeof data, 0, reinterpret_cast<sockaddr*>(&storage), &size);
+         const auto count = ::recvfrom(fd, data, sizeof data, 0, from, &size);
          if (count < 0) return result_of(count);
-         const auto sent = ::sendto(number(w[1]), data, static_cast<std::size_t>(count), 0,
-                                    reinterpret_cast<sockaddr*>(&storage), size);
-         return family_of(storage) + ' ' + result_of(sent);
+         const auto sent = ::sendto(fd, data, static_cast<std::size_t>(count), 0, from, size);
+         return host_of(storage, size) + ' ' + std::to_string(size) + ' ' + result_of(sent);
        }},
       {"receive-message",
+       [](const words& w) { return receive_message(number(w[1]), w.size() > 2 ? std::stoul(w[2]) : 64, true); }},
+      {"receive-unnamed", [](const words& w) { return receive_message(number(w[1]), 64, false); }},
+      {"receive-nothing", [](const words& w) { return result_of(::recvmsg(number(w[1]), nullptr, 0)); }},
+      {"send",
        [](const words& w) {
-         if (!is_readable(number(w[1]))) return std::string("nothing");
-         char data[64];
-         sockaddr_storage storage{};
-         iovec part{data, sizeof data};
-         alignas(cmsghdr) char control[128];
-         msghdr header{};
-         header.msg_name = &storage;
-         header.msg_namelen = sizeof(sockaddr_in);
-         header.msg_iov = &part;
-         header.msg_iovlen = 1;
-         header.msg_control = control;
-         header.msg_controllen = sizeof control;
-         const auto count = ::recvmsg(number(w[1]), &header, 0);
-         if (count < 0) return result_of(count);
-         std::string all = std::to_string(count) + ' ' + family_of(storage) + ' ' + std::to_string(header.msg_namelen);
-         const cmsghdr* const first = CMSG_FIRSTHDR(&header);
-         if (first != nullptr && first->cmsg_type == IP_PKTINFO) all += " IP_PKTINFO";
-         header.msg_iov->iov_len = static_cast<std::size_t>(count);
-         header.msg_control = nullptr;
-         header.msg_controllen = 0;
-         ::sendmsg(number(w[1]), &header, 0);
-         return all;
+         const sd::address where(w[2]);
+         return result_of(::sendto(number(w[1]), "text", 4, 0, static_cast<const sockaddr*>(where.data()),
+                                   static_cast<socklen_t>(where.size())));
        }},
       {"cancel-accept", [](const words& w) { return cancel_accept(number(w[1])); }},
+      {"cancel-bind", [](const words& w) { return bind_cancelled(number(w[1]), sd::address(w[2])); }},
       {"dup", [](const words& w) { return result_of(::dup(number(w[1]))); }},
       {"dup2", [](const words& w) { return result_of(::dup2(number(w[1]), number(w[2]))); }},
+      {"dup3", [](const words& w) { return result_of(::dup3(number(w[1]), number(w[2]), O_CLOEXEC)); }},
       {"close", [](const words& w) { return result_of(::close(number(w[1]))); }},
+      {"close-range",
+       [](const words& w) {
+         const auto flags = w.size() > 3 ? number(w[3]) : 0;
+         return result_of(
+             ::close_range(static_cast<unsigned>(std::stoul(w[1])), static_cast<unsigned>(std::stoul(w[2])), flags));
+       }},
+      {"closefrom",
+       [](const words& w) {
+         ::closefrom(number(w[1]));
+         return std::string("done");
+       }},
+      {"without-close-range",
+       [](const words&) {
+         return result_of(sd::test::install({SYS_close_range, 2, 0, ENOSYS}));
+       }},
       {"close-all", [](const words& w) { return close_all(w[1]); }},
       {"epoll",
        [](const words& w) {
-         const int fd = ::epoll_create1(0);
-         if (fd < 0) return result_of(fd);
-         epoll_event event{EPOLLIN, {}};
-         event.data.u64 = 0x123456789abcdef0U;
-         const int result = ::epoll_ctl(fd, EPOLL_CTL_ADD, number(w[1]), &event);
-         return result_of(result < 0 ? result : fd);
+         const int epoll = ::epoll_create1(0);
+         if (epoll < 0) return result_of(epoll);
+         const int result = add_to(epoll, number(w[1]), w.size() > 2);
+         return result_of(result < 0 ? result : epoll);
+       }},
+      {"add", [](const words& w) { return result_of(add_to(number(w[1]), number(w[2]), false)); }},
+      {"pending",
+       [](const words& w) {
+         epoll_event events[32];
+         auto* const end = events + std::max(::epoll_wait(number(w[1]), events, 32, 0), 0);
+         const auto count = [&](std::uint32_t kind) {
+           const auto is_one = [kind](const auto& e) { return e.events == kind && e.data.u64 == event_data; };
+           return std::to_string(std::count_if(events, end, is_one));
+         };
+         return count(EPOLLIN) + " readable, " + count(EPOLLHUP) + " hung up";
        }},
       {"wait",
        [](const words& w) {
          epoll_event event{};
          const int count = ::epoll_wait(number(w[1]), &event, 1, 10'000);
-         return count == 1 && event.data.u64 == 0x123456789abcdef0U ? std::string("event") : result_of(count);
+         return count == 1 && event.data.u64 == event_data ? std::string("event") : result_of(count);
        }},
       {"unlink", [](const words& w) { return result_of(::unlink(w[1].c_str())); }},
       {"remove", [](const words& w) { return result_of(std::remove(w[1].c_str())); }},
@@ -297,9 +469,21 @@ const std::map<std::string, step>& steps() {
       {"rename", [](const words& w) { return result_of(std::rename(w[1].c_str(), w[2].c_str())); }},
       {"renameat",
        [](const words& w) { return result_of(::renameat(AT_FDCWD, w[1].c_str(), AT_FDCWD, w[2].c_str())); }},
+      {"renameat2",
+       [](const words& w) { return result_of(::renameat2(AT_FDCWD, w[1].c_str(), AT_FDCWD, w[2].c_str(), 0)); }},
       {"chmod", [](const words& w) { return result_of(::chmod(w[1].c_str(), 0600)); }},
       {"fchmodat", [](const words& w) { return result_of(::fchmodat(AT_FDCWD, w[1].c_str(), 0600, 0)); }},
       {"chown", [](const words& w) { return result_of(::chown(w[1].c_str(), 65534, 65534)); }},
+      {"lchown", [](const words& w) { return result_of(::lchown(w[1].c_str(), 65534, 65534)); }},
+      {"fchownat",
+       [](const words& w) { return result_of(::fchownat(AT_FDCWD, w[1].c_str(), 65534, 65534, AT_SYMLINK_NOFOLLOW)); }},
+      {"fchownat-empty",
+       [](const words& w) {
+         const int file = ::open(w[1].c_str(), O_PATH | O_CLOEXEC);
+         auto result = result_of(::fchownat(file, "", 65534, 65534, AT_EMPTY_PATH));
+         ::close(file);
+         return result;
+       }},
       {"exists",
        [](const words& w) {
          struct stat status {};
@@ -318,14 +502,13 @@ const std::map<std::string, step>& steps() {
       {"vfork-close",
        [](const words& w) {
          const int fd = number(w[1]);
-         const pid_t child = ::vfork();
-         if (child == 0) {
-           ::close(fd);
-           ::_exit(0);
-         }
-         int status = 0;
-         ::waitpid(child, &status, 0);
-         return std::to_string(status);
+         return in_vfork([fd] { ::close(fd); });
+       }},
+      {"vfork-dup2",
+       [](const words& w) {
+         const int fd = number(w[1]);
+         const int to = number(w[2]);
+         return in_vfork([fd, to] { ::dup2(fd, to); });
        }},
       {"limit",
        [](const words& w) {
@@ -338,6 +521,7 @@ const std::map<std::string, step>& steps() {
       {"descriptors", [](const words&) { return open_descriptors(); }},
       {"variable",
        [](const words& w) {
+         if (w.size() > 2) return result_of(::setenv(w[1].c_str(), w[2].c_str(), 1));
          const char* const value = std::getenv(w[1].c_str());
          return std::string(value == nullptr ? "(unset)" : value);
        }},
@@ -381,6 +565,10 @@ int main(int argc, char** argv) {
       argv[i] = argv[0];
       ::execv("/proc/self/exe", argv + i);
       return 3;
+    }
+    if (parts[0] == "spawn") {
+      argv[i] = argv[0];
+      return spawn(argv + i);
     }
     const auto result = steps().at(parts[0])(parts);
     std::cout << argv[i] << ": " << result << std::endl;
