@@ -191,6 +191,7 @@ struct registration {
   int epoll;
   int fd;
   epoll_event event;
+  bool is_removed;
 };
 
 /// An entry of a directory, as getdents64(2) returns it.
@@ -223,9 +224,14 @@ class places {
 
   /// Puts copies of another socket in these places. Returns 0, or a negated errno when some may have been replaced.
   int replace_by(int fd) noexcept {
-    for (const auto& each : registrations_) ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr);
+    // This fails for an entry of another file, which had the number when it was registered.
+    for (auto& each : registrations_) {
+      each.is_removed = ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr) == 0;
+    }
     const int result = replace_numbers_by(fd);
-    for (auto& each : registrations_) ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
+    for (auto& each : registrations_) {
+      if (each.is_removed) ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
+    }
     return result;
   }
 
@@ -264,7 +270,7 @@ class places {
     line_reader lines(path);
     while (const char* const line = lines.next()) {
       if (std::strncmp(line, "tfd:", 4) != 0) continue;
-      registration found{epoll, static_cast<int>(field(line, "tfd:", 10)), {}};
+      registration found{epoll, static_cast<int>(field(line, "tfd:", 10)), {}, false};
       found.event.events = static_cast<std::uint32_t>(field(line, "events:", 16));
       found.event.data.u64 = field(line, "data:", 16);
       if (is_place(found.fd)) registrations_.add(found);

@@ -795,6 +795,22 @@ TEST(adopt, sixteen_copies_are_replaced) {
                           "descriptors: 3 4 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 1024"));
 }
 
+TEST(adopt, epoll_registrations_of_other_files_stay) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  const auto client = sd::test::connect(where);
+  // A socket that is not connected has hung up. The first instance has an entry for a number of another socket by now.
+  program server(
+      {"a=socket inet stream", "old=epoll $a", "b=dup $a", "other=epoll $b edge", "pending $other", "pending $other",
+       "close $a", "fd=socket inet stream", "add $other $fd", "bind $fd " + where, "pending $old", "pending $other"},
+      fds, with_library);
+  EXPECT_THAT(server.results(),
+              ElementsAre("a=socket inet stream: 3", "old=epoll $a: 4", "b=dup $a: 5", "other=epoll $b edge: 6",
+                          "pending $other: 0 readable, 1 hung up", "pending $other: 0 readable, 0 hung up",
+                          "close $a: 0", "fd=socket inet stream: 3", "add $other $fd: 0", "bind $fd " + where + ": 0",
+                          "pending $old: 0 readable, 1 hung up", "pending $other: 1 readable, 0 hung up"));
+}
+
 TEST(adopt, bind_is_no_cancellation_point) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server({"fd=socket inet stream", "cancel-bind $fd " + address_of(fds[0]), "name $fd"}, fds, with_library);
