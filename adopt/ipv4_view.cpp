@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "ipv4_view.hpp"
 
+#include "detail/os/sockets.hpp"
 #include "functions.hpp"
 
 #include <netinet/in.h>
@@ -24,10 +25,11 @@ in_port_t port_of(const sockaddr_storage& where) noexcept {
   return inet6.sin6_port;
 }
 
-bool is_viewed(in_port_t port) noexcept {
+bool is_viewed(int type, in_port_t port) noexcept {
   const auto all = all_sockets();
-  return std::any_of(all.begin(), all.end(),
-                     [port](const auto& each) { return each.is_ipv4 && !each.is_ipv6 && port_of(each.local) == port; });
+  return std::any_of(all.begin(), all.end(), [type, port](const auto& each) {
+    return each.is_ipv4 && !each.is_ipv6 && each.type == type && port_of(each.local) == port;
+  });
 }
 
 }  // namespace
@@ -53,8 +55,10 @@ void address_room::convert(int fd) noexcept {
   const int error = errno;
   address_room local;
   functions::getsockname(fd, local.get(), &local.size);
+  int type = 0;
+  detail::os::socket_option(fd, SOL_SOCKET, SO_TYPE, type);
   errno = error;
-  if (!is_viewed(port_of(local.storage))) return;
+  if (!is_viewed(type, port_of(local.storage))) return;
   sockaddr_in inet{};
   inet.sin_family = AF_INET;
   inet.sin_port = inet6.sin6_port;

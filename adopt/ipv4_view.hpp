@@ -22,7 +22,8 @@ struct address_room {
 
   [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
 
-  /// Converts a v4-mapped or wildcard address of IPv6 to IPv4 if the local port of `fd` is that of such a socket.
+  /// Converts a v4-mapped or wildcard address of IPv6 to IPv4 if the type and the local port of `fd` are those of such
+  /// a socket.
   void convert(int fd) noexcept;
   /// Copies the address, truncated to the size of the caller's buffer, and sets `room` to the full size.
   void copy_to(void* address, socklen_t& room) const noexcept;

@@ -488,10 +488,12 @@ TEST(adopt, own_sockets_of_an_ipv4_program_keep_their_family) {
   const auto port = port_of(dual[0]);
   const auto other = port_of(dual[1]);
   program server(
-      {"fd=socket inet stream", "bind $fd 0.0.0.0:" + port, "b=socket inet6 stream", "set $b SO_REUSEPORT 1",
-       "bind $b [::ffff:127.0.0.1]:" + other, "name $b", "c=socket inet6 stream", "bind $c [::]:0", "name $c"},
+      {"fd=socket inet stream", "bind $fd 0.0.0.0:" + port, "a=socket inet6 datagram", "bind $a [::]:" + port,
+       "name $a", "b=socket inet6 stream", "set $b SO_REUSEPORT 1", "bind $b [::ffff:127.0.0.1]:" + other, "name $b",
+       "c=socket inet6 stream", "bind $c [::]:0", "name $c"},
       dual, with_library);
   const auto results = server.results();
+  EXPECT_THAT(results, Contains("name $a: inet6 [::]:" + port));
   EXPECT_THAT(results, Contains("name $b: inet6 [::ffff:127.0.0.1]:" + other));
   EXPECT_THAT(results.back(), StartsWith("name $c: inet6 [::]:"));
 
