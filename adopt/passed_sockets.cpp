@@ -259,7 +259,7 @@ passed_socket* find_adopted(int fd) noexcept {
 
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
   struct stat status {};
-  ::fstatat(directory, path, &status, flags & AT_SYMLINK_NOFOLLOW);
+  ::fstatat(directory, path, &status, flags);
   for (auto& each : all_sockets()) {
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
   }

@@ -867,12 +867,13 @@ TEST_F(adopt_unix, path_stays) {
   check(::chmod(path().c_str(), 0640), "chmod");
   const auto steps = on_paths(path(), other());
   EXPECT_THAT(program(steps, fds, with_library).results(), Each(EndsWith(": 0")));
-  program server({"exists " + path(), "exists " + other(), "mode " + path(), "fd=socket unix stream",
-                  "bind $fd " + path(), "listen $fd"},
+  program server({"exists " + path(), "exists " + other(), "fchownat-empty " + path(), "mode " + path(),
+                  "fd=socket unix stream", "bind $fd " + path(), "listen $fd"},
                  fds, with_library);
-  EXPECT_THAT(server.results(), ElementsAre("exists " + path() + ": yes", "exists " + other() + ": no",
-                                            "mode " + path() + ": 640 " + std::to_string(::geteuid()),
-                                            "fd=socket unix stream: 3", "bind $fd " + path() + ": 0", "listen $fd: 0"));
+  EXPECT_THAT(server.results(),
+              ElementsAre("exists " + path() + ": yes", "exists " + other() + ": no",
+                          "fchownat-empty " + path() + ": 0", "mode " + path() + ": 640 " + std::to_string(::geteuid()),
+                          "fd=socket unix stream: 3", "bind $fd " + path() + ": 0", "listen $fd: 0"));
   EXPECT_TRUE(sd::test::accepts_connections(path()));
 }
 
