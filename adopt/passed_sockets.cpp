@@ -282,7 +282,8 @@ int vacate(int fd) noexcept {
   if (owner != os::process_id()) return 0;
   const int command = os::is_close_on_exec(fd) > 0 ? F_DUPFD_CLOEXEC : F_DUPFD;
   int moved = ::fcntl(fd, command, fd + 1);
-  if (moved < 0) moved = ::fcntl(fd, command, 0);
+  // Not the number of a standard stream that is closed.
+  if (moved < 0) moved = ::fcntl(fd, command, STDERR_FILENO + 1);
   if (moved < 0) return -errno;
   for (auto& each : all_sockets()) {
     int expected = fd;

@@ -749,6 +749,15 @@ TEST(adopt, kept_numbers_are_as_high_as_the_limit_allows) {
   }
 }
 
+TEST(adopt, kept_socket_makes_room_below_the_limit) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  program server(with_limit(64, {"close 0", "dup2 1 63", "descriptors", "close 3", "fd=socket inet stream",
+                                 "bind $fd " + address_of(fds[0])}),
+                 fds);
+  EXPECT_THAT(server.results(2), ElementsAre("close 0: 0", "dup2 1 63: 63", "descriptors: 3 63", "close 3: EBADF",
+                                             "fd=socket inet stream: 0", "bind $fd " + address_of(fds[0]) + ": 0"));
+}
+
 TEST(adopt, socket_stays_where_it_is_if_no_other_number_is_free) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   words steps = with_limit(5, {"fd=socket inet stream", "dup2 1 3", "dup3 1 3", "bind $fd " + address_of(fds[0])});
