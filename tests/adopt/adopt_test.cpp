@@ -63,8 +63,7 @@ std::string contents_of(const std::string& path) {
 class program {
  public:
   program(const words& steps, const std::vector<listen_fd>& fds, const environment& more = {}) {
-    words command = {STEPS};
-    command.insert(command.end(), steps.begin(), steps.end());
+    const auto command = sd::test::command(STEPS, steps);
     sd::activation started(command, fds, more);
     const sd::unique_fd output(create("output"));
     const sd::unique_fd errors(create("errors"));
@@ -91,7 +90,10 @@ class program {
     all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(skipped, all.size())));
     return all;
   }
-  [[nodiscard]] std::string errors() const { return contents_of(directory_ / "errors"); }
+  /// Returns what was written to standard error, without the lines of valgrind.
+  [[nodiscard]] std::string errors() const {
+    return std::regex_replace(contents_of(directory_ / "errors"), std::regex("(==|--)[0-9]+(==|--)[^\n]*\n"), "");
+  }
   [[nodiscard]] std::string output() const { return contents_of(directory_ / "output"); }
 
  private:
