@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <fmt/format.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -69,15 +71,32 @@ std::string obstacle_in(std::ifstream& file) {
   return has_interpreter ? "" : "is linked statically, so that no library can be preloaded";
 }
 
+/// The user and the group as which a service runs.
+struct identity {
+  uid_t user;
+  gid_t group;
+};
+
+identity identity_of(const service_unit& service) {
+  identity result{::geteuid(), ::getegid()};
+  if (!service.user.empty()) {
+    result.user = user_id("User", service.user);
+    const auto* const entry = ::getpwuid(result.user);
+    if (entry != nullptr) result.group = entry->pw_gid;
+  }
+  if (!service.group.empty()) result.group = group_id("Group", service.group);
+  return result;
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): as deep as Linux executes interpreters of interpreters
-std::string obstacle_of_file(const fs::path& path, int depth = 0) {
+std::string obstacle_of_file(const fs::path& path, const identity& self, int depth = 0) {
   constexpr int deepest = 5;
   if (depth == deepest) return "";
   struct stat status {};
   if (::stat(path.c_str(), &status) < 0) return "";
-  const bool changes_user = (status.st_mode & S_ISUID) != 0 && status.st_uid != ::geteuid();
-  const bool changes_group = (status.st_mode & S_ISGID) != 0 && status.st_gid != ::getegid();
-  const bool has_capabilities = ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0 && ::geteuid() != 0;
+  const bool changes_user = (status.st_mode & S_ISUID) != 0 && status.st_uid != self.user;
+  const bool changes_group = (status.st_mode & S_ISGID) != 0 && status.st_gid != self.group;
+  const bool has_capabilities = ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0 && self.user != 0;
   if (changes_user || changes_group || has_capabilities) return "gains privileges, so that no library is preloaded";
   std::ifstream file(path, std::ios::binary);
   unsigned char ident[EI_NIDENT] = {};
@@ -86,7 +105,7 @@ std::string obstacle_of_file(const fs::path& path, int depth = 0) {
     file.seekg(2);
     std::string interpreter;
     file >> interpreter;
-    const auto why = fs::path(interpreter).filename() == "env" ? "" : obstacle_of_file(interpreter, depth + 1);
+    const auto why = fs::path(interpreter).filename() == "env" ? "" : obstacle_of_file(interpreter, self, depth + 1);
     return why.empty() ? "" : fmt::format("is run by {}, which {}", interpreter, why);
   }
   if (std::memcmp(ident, ELFMAG, SELFMAG) != 0) return "";
@@ -110,9 +129,13 @@ std::string find_adopt_library() {
                            (own / SD_ADOPT_DIRECTORY).lexically_normal().string()));
 }
 
-void check_adoption(const command& line, std::string_view path, diagnostics& problems) {
-  const auto why = obstacle_of_file(locate(line.program, path));
-  if (!why.empty()) problems.error(line.at, fmt::format("--adopt: {} {}", line.program, why));
+void check_adoption(const service_unit& service, std::string_view path, diagnostics& problems) try {
+  const auto self = identity_of(service);
+  for (const auto& line : service.start) {
+    const auto why = obstacle_of_file(locate(line.program, path), self);
+    if (!why.empty()) problems.error(line.at, fmt::format("--adopt: {} {}", line.program, why));
+  }
+} catch (const std::exception&) {  // an unknown user or group, which the start of the service reports
 }
 
 }  // namespace sd::activate

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-#include "commands.hpp"
 #include "diagnostics.hpp"
+#include "service_unit.hpp"
 
 #include <string>
 #include <string_view>
@@ -15,10 +15,10 @@ namespace sd::activate {
 /// @throws std::system_error with ENOENT if it is not there, or EINVAL if LD_PRELOAD cannot name its path.
 std::string find_adopt_library();
 
-/// Reports a program that libsd-adopt does not reach: it is linked statically, is written in Go, or gains privileges.
-/// For a script, examines the interpreter, unless that is env(1).
+/// Reports programs of the service that libsd-adopt does not reach: they are linked statically, are written in Go, or
+/// gain privileges. For a script, examines the interpreter, unless that is env(1).
 ///
 /// @param path PATH of the service.
-void check_adoption(const command& line, std::string_view path, diagnostics& problems);
+void check_adoption(const service_unit& service, std::string_view path, diagnostics& problems);
 
 }  // namespace sd::activate

@@ -239,7 +239,7 @@ void add_adoption(plan& result, diagnostics& problems) {
   auto variables = result.environment;
   for (const auto& [name, value] : service.environment) variables[name] = value;
   const auto path = variables.try_emplace("PATH", default_path).first->second;
-  for (const auto& line : service.start) check_adoption(line, path, problems);
+  check_adoption(service, path, problems);
   result.service = [original = std::move(result.service), library](const std::string& instance) {
     auto unit = original(instance);
     unit.adopt_library = library;

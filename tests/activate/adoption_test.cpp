@@ -85,17 +85,25 @@ class check_adoption : public testing::Test {
   }
 
   /// Returns what is wrong with a program. Empty if it can adopt sockets.
-  [[nodiscard]] static std::string obstacle_of(const std::string& name, const std::string& path = "") {
+  [[nodiscard]] static std::string obstacle_of(const std::string& name, const std::string& path = "",
+                                               sd::activate::service_unit service = {}) {
     sd::activate::diagnostics problems;
-    sd::activate::command line;
-    line.program = name;
-    sd::activate::check_adoption(line, path, problems);
+    service.start.emplace_back().program = name;
+    sd::activate::check_adoption(service, path, problems);
     const auto& all = problems.all();
     if (all.empty()) return "";
     EXPECT_EQ(all.size(), 1U);
     const auto prefix = "--adopt: " + name + ' ';
     EXPECT_EQ(all[0].message.substr(0, prefix.size()), prefix);
     return all[0].message.substr(prefix.size());
+  }
+
+  /// A service without a program, as this user and group.
+  [[nodiscard]] static sd::activate::service_unit running_as(const std::string& user, const std::string& group = "") {
+    sd::activate::service_unit service;
+    service.user = user;
+    service.group = group;
+    return service;
   }
 
   sd::test::directory there_;
@@ -182,7 +190,16 @@ TEST_F(check_adoption, program_that_changes_its_user_or_group_is_refused) {
   for (const mode_t mode : {04755U, 02755U}) {
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
     EXPECT_EQ(obstacle_of(path), gains_privileges);
+    EXPECT_EQ(obstacle_of(path, "", running_as("65534")), "");
   }
+  ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 06755), 0);
+  EXPECT_EQ(obstacle_of(path, "", running_as("65534")), gains_privileges);
+  EXPECT_EQ(obstacle_of(path, "", running_as("0")), "");
+  ASSERT_EQ(::chmod(path.c_str(), 02755), 0);
+  EXPECT_EQ(obstacle_of(path, "", running_as("65534")), gains_privileges);
+  EXPECT_EQ(obstacle_of(path, "", running_as("65534", "0")), "");
+  EXPECT_EQ(obstacle_of(path, "", running_as("nobody-of-this-name")), "");
 }
 
 TEST_F(check_adoption, program_with_file_capabilities_is_refused_unless_run_by_root) {
@@ -193,12 +210,8 @@ TEST_F(check_adoption, program_with_file_capabilities_is_refused_unless_run_by_r
   const auto result = ::setxattr(path.c_str(), "security.capability", &capabilities, sizeof capabilities, 0);
   if (result < 0) GTEST_SKIP() << "SKIPPED: the temporary directory cannot store capabilities";
   EXPECT_EQ(obstacle_of(path), "");
-  ASSERT_EQ(::chmod(there_.path().c_str(), 0755), 0);
-  const auto plain = file("plain", program64({loader}));
-  ASSERT_EQ(::seteuid(nobody), 0);
-  EXPECT_EQ(obstacle_of(path), gains_privileges);
-  EXPECT_EQ(obstacle_of(plain), "");
-  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(obstacle_of(path, "", running_as("65534")), gains_privileges);
+  EXPECT_EQ(obstacle_of(file("plain", program64({loader})), "", running_as("65534")), "");
 }
 
 }  // namespace
