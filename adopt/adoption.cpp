@@ -228,9 +228,9 @@ class places {
     for (auto& each : registrations_) {
       each.is_removed = ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr) == 0;
     }
-    const int result = replace_numbers_by(fd);
+    int result = replace_numbers_by(fd);
     for (auto& each : registrations_) {
-      if (each.is_removed) ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event);
+      if (each.is_removed && ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event) < 0) result = -errno;
     }
     return result;
   }

@@ -21,24 +21,25 @@ class function<Result(Arguments...)> {
   constexpr explicit function(const char* name) noexcept : name_(name) {}
 
   /// Looks the function up. Later calls are as async-signal-safe as the function is.
-  void find() noexcept { found_.store(look_up(), std::memory_order_relaxed); }
+  void find() noexcept {
+    auto* const found = reinterpret_cast<pointer>(::dlsym(RTLD_NEXT, name_));
+    found_.store(found != nullptr ? found : &fail, std::memory_order_relaxed);
+  }
 
   /// Calls the function. Fails with ENOSYS if the C library has none.
   Result operator()(Arguments... arguments) noexcept {
     // The constructor has not run yet: that of another library calls the function.
     if (found_.load(std::memory_order_relaxed) == nullptr) find();
-    auto* const found = found_.load(std::memory_order_relaxed);
-    if (found == nullptr) {
-      errno = ENOSYS;
-      return static_cast<Result>(-1);
-    }
-    return found(arguments...);
+    return found_.load(std::memory_order_relaxed)(arguments...);
   }
 
  private:
   using pointer = Result (*)(Arguments...);
 
-  pointer look_up() const noexcept { return reinterpret_cast<pointer>(::dlsym(RTLD_NEXT, name_)); }
+  static Result fail(Arguments...) noexcept {
+    errno = ENOSYS;
+    return static_cast<Result>(-1);
+  }
 
   const char* name_;
   std::atomic<pointer> found_{nullptr};

@@ -79,7 +79,7 @@ bool is_set(int fd, int level, int option) noexcept {
   return value != 0;
 }
 
-/// Describes the descriptor. A descriptor that is no socket is kept, but has neither a type nor an address.
+/// Describes the descriptor. A descriptor that is not a socket is kept, but has neither a type nor an address.
 void describe(passed_socket& socket, int fd) noexcept {
   socket.fd = fd;
   os::status(fd, socket.identity);
@@ -101,9 +101,11 @@ void describe(passed_socket& socket, int fd) noexcept {
 /// limit is lower. If the limit is below `needed`, no descriptor can be moved.
 int lowest_number(int needed) noexcept {
   constexpr rlim_t preferred = FD_SETSIZE;
+  constexpr rlim_t first_free = STDERR_FILENO + 1;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  return static_cast<int>(std::min(preferred, limit.rlim_cur - static_cast<rlim_t>(needed)));
+  const rlim_t highest = limit.rlim_cur - static_cast<rlim_t>(needed);
+  return static_cast<int>(std::max(std::min(preferred, highest), first_free));
 }
 
 /// Moves a descriptor to a number that is not below `lowest`. Returns the number at which it is then, which is the same
@@ -180,6 +182,7 @@ void remember_manager() noexcept {
 void report(std::size_t index) noexcept {
   if (manager_size == 0) return;
   const int fd = os::open_socket(AF_UNIX, SOCK_DGRAM);
+  if (fd < 0) return;
   // sd-activate may need some time to empty its queue.
   const timeval patience{1, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -200,6 +203,9 @@ void after_fork() noexcept {
     if (each.adopter != 0) os::set_close_on_exec(each.fd, true);
   }
 }
+
+/// Returns whether no process has adopted the socket, or this one.
+bool is_own(const passed_socket& socket) noexcept { return socket.adopter == 0 || socket.adopter == os::process_id(); }
 
 bool is_tcp(int protocol) noexcept {
   constexpr int mptcp = 262;
@@ -258,22 +264,30 @@ passed_socket* find_adopted(int fd) noexcept {
 }
 
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
+  const auto sockets = all_sockets();
+  const bool has_files = std::any_of(sockets.begin(), sockets.end(), [](const auto& each) { return each.has_file; });
   struct stat status {};
-  ::fstatat(directory, path, &status, flags);
-  for (auto& each : all_sockets()) {
+  if (!has_files || ::fstatat(directory, path, &status, flags) < 0) return nullptr;
+  for (auto& each : sockets) {
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
   }
   return nullptr;
 }
 
-bool is_kept(int fd) noexcept { return fd >= 0 && lowest_kept(fd) == fd; }
+bool is_kept(int fd) noexcept {
+  if (fd < 0) return false;
+  for (const auto& each : all_sockets()) {
+    if (each.fd == fd) return is_own(each);
+  }
+  return false;
+}
 
 int lowest_kept(int first) noexcept {
   int lowest = -1;
   for (const auto& each : all_sockets()) {
     const int fd = each.fd;
     const bool is_candidate = fd >= first && (lowest < 0 || fd < lowest);
-    if (is_candidate && (each.adopter == 0 || each.adopter == os::process_id())) lowest = fd;
+    if (is_candidate && is_own(each)) lowest = fd;
   }
   return lowest;
 }
@@ -287,8 +301,11 @@ int vacate(int fd) noexcept {
   if (moved < 0) return -errno;
   for (auto& each : all_sockets()) {
     int expected = fd;
-    if (each.fd.compare_exchange_strong(expected, moved)) write_part(each);
+    if (!each.fd.compare_exchange_strong(expected, moved)) continue;
+    write_part(each);
+    return 0;
   }
+  functions::close(moved);  // Another thread has moved it.
   return 0;
 }
 

@@ -5,6 +5,7 @@
 //   socket FAMILY TYPE [nonblock] [cloexec] [mptcp] [udplite]   the new descriptor
 //   set FD OPTION VALUE / get FD OPTION       socket options, by the names of the table below
 //   bind FD ADDRESS [SIZE]  the address, which may be "null", cut to SIZE bytes or filled up with zeros
+//   connect FD ADDRESS
 //   listen FD
 //   queue FD                the longest queue of a listening TCP socket
 //   flags FD                "cloexec" and "nonblock", where they are set
@@ -343,6 +344,12 @@ const std::map<std::string, step>& steps() {
          std::memcpy(bytes, where.data(), where.size());
          const auto size = w.size() > 3 ? std::stoul(w[3]) : where.size();
          return result_of(::bind(number(w[1]), reinterpret_cast<const sockaddr*>(bytes), static_cast<socklen_t>(size)));
+       }},
+      {"connect",
+       [](const words& w) {
+         const sd::address where(w[2]);
+         const auto size = static_cast<socklen_t>(where.size());
+         return result_of(::connect(number(w[1]), static_cast<const sockaddr*>(where.data()), size));
        }},
       {"listen", [](const words& w) { return result_of(::listen(number(w[1]), 7)); }},
       {"flags",
