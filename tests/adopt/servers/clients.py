@@ -84,3 +84,5 @@ def ask(kind: str, address: tuple[str, int] | str, steps: Steps, rejection: byte
         raise Lost('reset') from error
     except (BlockingIOError, TimeoutError) as error:
         raise Lost('no reply') from error
+    except OSError as error:
+        raise Lost(f'failed: {error}') from error

@@ -224,7 +224,7 @@ class Way:
             wait_for(lambda: not outcome_of(target), f'a reply over {target[0]}')
 
     def check_end(self) -> None:
-        """Verifies that nobody listens any more."""
+        """Verifies that no process listens any more."""
         for target in self.targets:
             wait_for(lambda: outcome_of(target) == 'refused', f'the end of the {target[0]} socket')
 
@@ -233,7 +233,7 @@ class Way:
             return file.read()
 
     def check_adoptions(self) -> None:
-        """Verifies that each run has adopted each socket."""
+        """Verifies that each socket was adopted as often as the server ran."""
         log = self.read_log()
         for address, needed in collections.Counter(self.addresses.values()).items():
             adopted = log.count(f'adopted the passed socket at {address}\n')
@@ -421,6 +421,8 @@ def run(way: Way, restarts: int) -> Result:
         time.sleep(BETWEEN)
         load.stop()
         result.clients, result.losses = load.count(), load.losses
+        if result.clients < restarts * BETWEEN * way.server.rate:
+            raise Failure(f'only {result.clients} clients could be started')
         way.stop()
         way.check_end()
         way.check_adoptions()
