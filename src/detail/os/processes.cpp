@@ -144,8 +144,8 @@ std::uintptr_t handler_of(int signal) noexcept {
   return action.handler;
 }
 
-/// SIGCANCEL or SIGSETXID. If a preparation starts a thread and calls setuid(2), the C library sends SIGSETXID to that
-/// thread, but it does not set its handler again.
+/// Returns whether glibc uses the signal itself, as SIGCANCEL or SIGSETXID. Its handlers must stay: if a preparation
+/// starts a thread and calls setuid(2), glibc sends SIGSETXID to that thread, without setting the handler again.
 bool is_internal(int signal) noexcept { return signal == 32 || signal == 33; }
 
 void reset_signals(const signal_actions& actions) noexcept {
