@@ -232,8 +232,8 @@ TEST_F(adopt_option, reports_are_checked) {
   EXPECT_TRUE(program.reports("NotifyAccess= excludes a message of process"));
   const auto errors = program.errors();
   const std::string report = ": has adopted ";
-  const auto first = errors.find(report + where);
-  EXPECT_NE(first, std::string::npos);
+  const auto first = errors.find(report);
+  EXPECT_EQ(errors.find(report + where), first) << errors;
   EXPECT_EQ(errors.find(report, first + 1), std::string::npos) << errors;
 }
 
