@@ -17,12 +17,11 @@ void assign_duplicate(asio::posix::stream_descriptor& to, int fd) {
 }
 
 watcher::watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
-    : descriptor_(io), on_traffic_(std::move(on_traffic)) {
-  assign_duplicate(descriptor_, fd);
-}
+    : copy_(duplicate(fd)), descriptor_(io), on_traffic_(std::move(on_traffic)) {}
 
 void watcher::arm() {
   if (std::exchange(is_armed_, true)) return;
+  if (!descriptor_.is_open()) descriptor_.assign(copy_.get());
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
     if (ec == asio::error::operation_aborted) return;
     if (ec) throw std::system_error(ec, "wait for traffic");
@@ -32,8 +31,8 @@ void watcher::arm() {
 }
 
 void watcher::disarm() {
-  std::error_code ignored;
-  descriptor_.cancel(ignored);
+  // Otherwise, each connection that the service accepts would wake this process up.
+  if (descriptor_.is_open()) descriptor_.release();
   is_armed_ = false;
 }
 

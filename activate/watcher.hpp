@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <sd/unique_fd.hpp>
+
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
@@ -20,15 +22,19 @@ class watcher {
   ///
   /// @throws std::system_error if there are too few resources.
   watcher(asio::io_context& io, int fd, std::function<void()> on_traffic);
+  watcher(const watcher&) = delete;
+  watcher& operator=(const watcher&) = delete;
+  ~watcher() { disarm(); }
 
-  /// Calls the function once when there is traffic. Throws `std::system_error` from the io_context if that cannot be
-  /// seen.
+  /// Calls the function once when there is traffic. Throws `std::system_error`, perhaps from the io_context, if that
+  /// cannot be seen.
   void arm();
-  /// Takes back `arm()`.
+  /// Takes back `arm()`. From then on, traffic does not wake this process up.
   void disarm();
 
  private:
-  asio::posix::stream_descriptor descriptor_;
+  unique_fd copy_;
+  asio::posix::stream_descriptor descriptor_;  ///< While the watcher is armed, it has the descriptor of the copy.
   std::function<void()> on_traffic_;
   bool is_armed_ = false;
 };

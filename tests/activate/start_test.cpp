@@ -519,4 +519,24 @@ TEST(start, service_goes_on_if_nobody_reads_the_events) {
   EXPECT_EQ(program.stop(), 0);
 }
 
+TEST(start, connections_to_a_running_service_do_not_wake_sd_activate_up) {
+  activator program(with_service({"-l", "127.0.0.1:0"}));
+  const auto where = program.address();
+  EXPECT_EQ(ask(where, "descriptors"), "3 4");
+  EXPECT_NE(program.event("ready").value("pid", 0), 0);
+  const auto count_waits = [&] {
+    std::ifstream status("/proc/" + std::to_string(program.pid()) + "/status");
+    const std::string label = "voluntary_ctxt_switches:";
+    for (std::string line; std::getline(status, line);) {
+      if (line.rfind(label, 0) == 0) return std::stoi(line.substr(label.size()));
+    }
+    return -1;
+  };
+  const int before = count_waits();
+  ASSERT_GT(before, 0);
+  constexpr int connections = 200;
+  for (int i = 0; i < connections; ++i) ask(where, "descriptors");
+  EXPECT_LT(count_waits() - before, connections / 10);
+}
+
 }  // namespace
