@@ -10,6 +10,14 @@
 
 namespace sd::activate {
 
+namespace {
+
+void check(const std::error_code& ec) {
+  if (ec) throw std::system_error(ec, "wait for traffic");
+}
+
+}  // namespace
+
 void assign_duplicate(asio::posix::stream_descriptor& to, int fd) {
   auto copy = duplicate(fd);
   to.assign(copy.get());
@@ -21,10 +29,12 @@ watcher::watcher(asio::io_context& io, int fd, std::function<void()> on_traffic)
 
 void watcher::arm() {
   if (std::exchange(is_armed_, true)) return;
-  if (!descriptor_.is_open()) descriptor_.assign(copy_.get());
+  std::error_code failure;
+  if (!descriptor_.is_open()) descriptor_.assign(copy_.get(), failure);
+  check(failure);
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& ec) {
     if (ec == asio::error::operation_aborted) return;
-    if (ec) throw std::system_error(ec, "wait for traffic");
+    check(ec);
     is_armed_ = false;
     on_traffic_();
   });
