@@ -264,11 +264,11 @@ passed_socket* find_adopted(int fd) noexcept {
 }
 
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept {
-  const auto sockets = all_sockets();
-  const bool has_files = std::any_of(sockets.begin(), sockets.end(), [](const auto& each) { return each.has_file; });
+  const auto all = all_sockets();
+  const bool has_files = std::any_of(all.begin(), all.end(), [](const auto& each) { return each.has_file; });
   struct stat status {};
   if (!has_files || ::fstatat(directory, path, &status, flags) < 0) return nullptr;
-  for (auto& each : sockets) {
+  for (auto& each : all) {
     if (each.has_file && each.file.inode == status.st_ino && each.file.device == status.st_dev) return &each;
   }
   return nullptr;
