@@ -155,9 +155,7 @@ bool starts_with(const std::string& text, const std::string& beginning) {
 }
 
 bool concerns(const permitted& each, const std::string& call, const std::string& error) {
-  const bool is_call =
-      each.call.back() == '*' ? starts_with(call, each.call.substr(0, each.call.size() - 1)) : each.call == call;
-  return is_call && (each.error.empty() || each.error == error);
+  return matches(each.call, call) && (each.error.empty() || each.error == error);
 }
 
 bool is_left_out(const std::string& call, const std::string& error) {
@@ -334,21 +332,11 @@ class activate_enumerator {
   int failures_ = 0;
 };
 
-int enumerate_activate(int argc, char** argv) {
-  const auto all = scenarios();
-  return run_selected(names_of(all), argc, argv, [&](const selection& what) {
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    return enumerate_by(activate_enumerator(what), all, what.scenarios);
-  });
-}
-
 }  // namespace
 
 }  // namespace sd::test
 
-int main(int argc, char** argv) try {
-  return sd::test::enumerate_activate(argc, argv);
-} catch (const std::exception& error) {
-  std::cout << error.what() << '\n';
-  return 1;
+int main(int argc, char** argv) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  return sd::test::enumerate_by<sd::test::activate_enumerator>(sd::test::scenarios(), argc, argv);
 }

@@ -57,13 +57,6 @@ words descriptors_of(int pid) {
   return all;
 }
 
-std::string replace_directory(std::string text, const std::string& directory) {
-  for (std::size_t at = 0; (at = text.find("DIR", at)) != std::string::npos; at += directory.size()) {
-    text.replace(at, 3, directory);
-  }
-  return text;
-}
-
 std::set<std::string> entries(const std::string& directory) {
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(directory)) names.insert(entry.path().filename());
@@ -195,7 +188,7 @@ activate_outcome run_activate(const activate_scenario& which, const std::string&
   fs::permissions(directory, fs::perms(0755));
   for (const auto& [name, text] : which.files) {
     fs::create_directories(fs::path(directory + '/' + name).parent_path());
-    std::ofstream(directory + '/' + name) << replace_directory(text, directory);
+    std::ofstream(directory + '/' + name) << replaced(text, "DIR", directory);
   }
   const auto files = entries(directory);
   const auto errors = memory_file();
@@ -203,7 +196,7 @@ activate_outcome run_activate(const activate_scenario& which, const std::string&
   auto* const shared_pid = static_cast<std::atomic<int>*>(
       ::mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   words command = {TRACED_ACTIVATE};
-  for (const auto& each : which.options) command.push_back(replace_directory(each, directory));
+  for (const auto& each : which.options) command.push_back(replaced(each, "DIR", directory));
 
   session client(directory, usual_descriptors);
   std::thread script([&] {

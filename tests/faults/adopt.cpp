@@ -81,13 +81,6 @@ const std::vector<adopt_scenario>& scenarios() {
   return all;
 }
 
-std::string replaced(std::string text, const std::string& word, const std::string& with) {
-  for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += with.size()) {
-    text.replace(at, word.size(), with);
-  }
-  return text;
-}
-
 std::vector<std::string> lines_of(const std::string& text) {
   std::istringstream in(text);
   std::vector<std::string> all;
@@ -201,9 +194,7 @@ const std::vector<permitted>& permissions() {
 
 bool is_permitted(const std::string& call, const std::string& error) {
   return std::any_of(permissions().begin(), permissions().end(), [&](const permitted& each) {
-    const bool is_call =
-        each.call.back() == '*' ? call.rfind(each.call.substr(0, each.call.size() - 1), 0) == 0 : each.call == call;
-    return is_call && (each.error.empty() || each.error == error);
+    return matches(each.call, call) && (each.error.empty() || each.error == error);
   });
 }
 
@@ -312,19 +303,10 @@ class adopt_enumerator {
   int failures_ = 0;
 };
 
-int enumerate_adopt(int argc, char** argv) {
-  const auto all = scenarios();
-  return run_selected(names_of(all), argc, argv,
-                      [&](const selection& what) { return enumerate_by(adopt_enumerator(what), all, what.scenarios); });
-}
-
 }  // namespace
 
 }  // namespace sd::test
 
-int main(int argc, char** argv) try {
-  return sd::test::enumerate_adopt(argc, argv);
-} catch (const std::exception& error) {
-  std::cout << error.what() << '\n';
-  return 1;
+int main(int argc, char** argv) {
+  return sd::test::enumerate_by<sd::test::adopt_enumerator>(sd::test::scenarios(), argc, argv);
 }

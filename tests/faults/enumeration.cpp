@@ -90,11 +90,6 @@ void check_process() {
   if (owner != 0 && ::getpid() != owner) announce(forbidden);
 }
 
-bool matches(const std::string& pattern, const std::string& text) {
-  if (pattern.empty() || pattern.back() != '*') return pattern == text;
-  return text.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0;
-}
-
 std::string text_of(const words& all) {
   std::string text;
   for (const auto& each : all) text += (text.empty() ? "" : ", ") + each;
@@ -121,7 +116,8 @@ struct expectation {
 
 class enumerator {
  public:
-  enumerator(bool is_quick, std::string directory) : is_quick_(is_quick), directory_(std::move(directory)) {}
+  explicit enumerator(const selection& what)
+      : is_quick_(what.options.count("--quick") != 0), directory_(what.directory) {}
 
   void enumerate(const scenario& which) {
     ++scenarios_;
@@ -287,6 +283,18 @@ class enumerator {
 
 }  // namespace
 
+bool matches(const std::string& pattern, const std::string& text) {
+  if (pattern.empty() || pattern.back() != '*') return pattern == text;
+  return text.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0;
+}
+
+std::string replaced(std::string text, const std::string& word, const std::string& with) {
+  for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += with.size()) {
+    text.replace(at, word.size(), with);
+  }
+  return text;
+}
+
 state_of_process read_state() {
   state_of_process state;
   read_descriptors(state);
@@ -396,9 +404,7 @@ int run_selected(const words& all, int argc, char** argv, const std::function<in
 }
 
 int enumerate(const std::vector<scenario>& all, int argc, char** argv) {
-  return run_selected(names_of(all), argc, argv, [&](const selection& what) {
-    return enumerate_by(enumerator(what.options.count("--quick") != 0, what.directory), all, what.scenarios);
-  });
+  return enumerate_by<enumerator>(all, argc, argv);
 }
 
 }  // namespace sd::test

@@ -91,22 +91,27 @@ int run_selected(const words& all, int argc, char** argv, const std::function<in
 /// @returns The exit status.
 int enumerate(const std::vector<scenario>& all, int argc, char** argv);
 
-/// Returns the names of scenarios.
-template <class Scenario>
-words names_of(const std::vector<Scenario>& all) {
+/// Lets an `Enumerator` run the scenarios that the command line names, or all. Returns the exit status.
+template <class Enumerator, class Scenario>
+int enumerate_by(const std::vector<Scenario>& all, int argc, char** argv) {
   words names;
   for (const auto& each : all) names.push_back(each.name);
-  return names;
+  return run_selected(names, argc, argv, [&](const selection& what) {
+    Enumerator each(what);
+    for (const auto& which : all) {
+      if (std::find(what.scenarios.begin(), what.scenarios.end(), which.name) != what.scenarios.end()) {
+        each.enumerate(which);
+      }
+    }
+    return each.print_summary();
+  });
 }
 
-/// Lets an enumerator run the selected ones of all scenarios. Returns the exit status.
-template <class Enumerator, class Scenario>
-int enumerate_by(Enumerator each, const std::vector<Scenario>& all, const words& selected) {
-  for (const auto& which : all) {
-    if (std::find(selected.begin(), selected.end(), which.name) != selected.end()) each.enumerate(which);
-  }
-  return each.print_summary();
-}
+/// Returns whether a text is the pattern or, if the pattern ends in "*", begins with what precedes that.
+bool matches(const std::string& pattern, const std::string& text);
+
+/// Returns the text with each occurrence of the word replaced.
+std::string replaced(std::string text, const std::string& word, const std::string& with);
 
 /// Returns what has changed between two states: `+fd 3`, `-env LISTEN_PID`, `~path s`.
 words changes_between(const state_of_process& before, const state_of_process& after);
