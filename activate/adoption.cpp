@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "adoption.hpp"
 
+#include "process.hpp"
 #include "sockets.hpp"
 
 #include <elf.h>
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -13,9 +13,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string_view>
 
 namespace sd::activate {
@@ -71,23 +71,6 @@ std::string obstacle_in(std::ifstream& file) {
   return has_interpreter ? "" : "is linked statically, so that no library can be preloaded";
 }
 
-/// The user and the group as which a service runs.
-struct identity {
-  uid_t user;
-  gid_t group;
-};
-
-identity identity_of(const service_unit& service) {
-  identity result{::geteuid(), ::getegid()};
-  if (!service.user.empty()) {
-    result.user = user_id("User", service.user);
-    const auto* const entry = ::getpwuid(result.user);
-    if (entry != nullptr) result.group = entry->pw_gid;
-  }
-  if (!service.group.empty()) result.group = group_id("Group", service.group);
-  return result;
-}
-
 // NOLINTNEXTLINE(misc-no-recursion): as deep as Linux executes interpreters of interpreters
 std::string obstacle_of_file(const fs::path& path, const identity& self, int depth = 0) {
   constexpr int deepest = 5;
@@ -132,10 +115,10 @@ std::string find_adopt_library() {
 void check_adoption(const service_unit& service, std::string_view path, diagnostics& problems) try {
   const auto self = identity_of(service);
   for (const auto& line : service.start) {
-    const auto why = obstacle_of_file(locate(line.program, path), self);
+    const auto why = obstacle_of_file(locate(line.program, path), line.is_privileged ? own_identity() : self);
     if (!why.empty()) problems.error(line.at, fmt::format("--adopt: {} {}", line.program, why));
   }
-} catch (const std::exception&) {  // an unknown user or group, which the start of the service reports
+} catch (const std::runtime_error&) {  // an unknown user or group, which the start of the service reports
 }
 
 }  // namespace sd::activate

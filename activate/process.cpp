@@ -303,6 +303,19 @@ void keep_descriptors_from_services() noexcept {
   }
 }
 
+identity own_identity() noexcept { return {::geteuid(), ::getegid()}; }
+
+identity identity_of(const service_unit& service) {
+  auto result = own_identity();
+  if (!service.user.empty()) {
+    result.user = user_id("User", service.user);
+    const auto* const entry = ::getpwuid(result.user);
+    if (entry != nullptr) result.group = entry->pw_gid;
+  }
+  if (!service.group.empty()) result.group = group_id("Group", service.group);
+  return result;
+}
+
 process_starter::process_starter(service_unit unit, environment_map inherited, listen_pid pid)
     : unit_(std::move(unit)), variables_(std::move(inherited)), sets_listen_pid_(pid == listen_pid::set) {
   for (const auto& name : unit_.pass_environment) {
@@ -321,18 +334,17 @@ process_starter::process_starter(service_unit unit, environment_map inherited, l
 void process_starter::resolve_user() {
   has_user_ = !unit_.user.empty() || !unit_.group.empty() || !unit_.supplementary_groups.empty();
   if (!has_user_) return;
-  user_ = unit_.user.empty() ? ::geteuid() : user_id("User", unit_.user);
-  group_ = ::getegid();
+  const auto self = identity_of(unit_);
+  user_ = self.user;
+  group_ = self.group;
   const auto* const entry = unit_.user.empty() ? nullptr : ::getpwuid(user_);
   if (entry != nullptr) {
-    group_ = entry->pw_gid;
     home_ = std::string_view(entry->pw_name) == "nobody" ? "/" : entry->pw_dir;
     variables_["USER"] = entry->pw_name;
     variables_["LOGNAME"] = entry->pw_name;
     if (home_ != "/" && !home_.empty()) variables_["HOME"] = home_;
     if (is_login_shell(entry->pw_shell)) variables_["SHELL"] = entry->pw_shell;
   }
-  if (!unit_.group.empty()) group_ = group_id("Group", unit_.group);
   if (!unit_.user.empty()) groups_ = {group_};
   if (entry != nullptr) {
     int count = 0;

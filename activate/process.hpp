@@ -5,6 +5,8 @@
 
 #include "service_unit.hpp"
 
+#include <sys/types.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -16,6 +18,15 @@ using environment_map = std::map<std::string, std::string>;
 
 /// PATH of a service that inherits none.
 inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The user and the group as which a process runs.
+struct identity {
+  uid_t user;
+  gid_t group;
+};
+identity own_identity() noexcept;
+/// Returns those of the service. Throws `std::runtime_error` if it names a user or a group that does not exist.
+identity identity_of(const service_unit& service);
 
 /// Whether a service is told the pid that its descriptors are meant for, which wrappers change.
 enum class listen_pid { set, omit };

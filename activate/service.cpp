@@ -250,7 +250,8 @@ void service::handle_main_exit(int status) {
     return become_ready();
   }
   const bool has_adopted = std::find(adopted_.begin(), adopted_.end(), true) != adopted_.end();
-  if (state_ == state::starting && succeeded && !(has_adopted && !unit().notifies())) {
+  const bool lacks_readiness = unit().notifies() || !has_adopted;
+  if (state_ == state::starting && succeeded && lacks_readiness) {
     set_result(outcome::protocol, 1, describe_status(status) + " before it was ready");
   }
   // What remains of the service ends with its main process.

@@ -86,9 +86,11 @@ class check_adoption : public testing::Test {
 
   /// Returns what is wrong with a program. Empty if it can adopt sockets.
   [[nodiscard]] static std::string obstacle_of(const std::string& name, const std::string& path = "",
-                                               sd::activate::service_unit service = {}) {
+                                               sd::activate::service_unit service = {}, bool is_privileged = false) {
     sd::activate::diagnostics problems;
-    service.start.emplace_back().program = name;
+    auto& line = service.start.emplace_back();
+    line.program = name;
+    line.is_privileged = is_privileged;
     sd::activate::check_adoption(service, path, problems);
     const auto& all = problems.all();
     if (all.empty()) return "";
@@ -200,6 +202,8 @@ TEST_F(check_adoption, program_that_changes_its_user_or_group_is_refused) {
   EXPECT_EQ(obstacle_of(path, "", running_as("65534")), gains_privileges);
   EXPECT_EQ(obstacle_of(path, "", running_as("65534", "0")), "");
   EXPECT_EQ(obstacle_of(path, "", running_as("nobody-of-this-name")), "");
+  // With the prefix "+", the user of the service does not matter.
+  EXPECT_EQ(obstacle_of(path, "", running_as("65534"), true), "");
 }
 
 TEST_F(check_adoption, program_with_file_capabilities_is_refused_unless_run_by_root) {
