@@ -4,6 +4,7 @@
 
 #include "adoption.hpp"
 #include "detail/os/sockets.hpp"
+#include "detail/os/vsock.hpp"
 #include "functions.hpp"
 #include "ipv4_view.hpp"
 #include "message.hpp"
@@ -87,15 +88,28 @@ bool is_complete(const detail::address_view& wanted) noexcept {
   }
 }
 
-/// Returns whether the kernel would accept the address for this socket, which is not bound yet.
-bool can_be_bound(int fd, const detail::address_view& wanted) noexcept {
+bool is_bound(int fd) noexcept {
   sockaddr_storage local{};
   const int size = detail::os::local_address(fd, &local, sizeof local);
-  if (wanted.family() != detail::os::socket_family(fd) || !is_complete(wanted)) return false;
-  in_port_t port = 0;
-  if (local.ss_family == AF_UNIX) return static_cast<std::size_t>(size) <= offsetof(sockaddr_un, sun_path);
-  std::memcpy(&port, reinterpret_cast<const char*>(&local) + offsetof(sockaddr_in, sin_port), sizeof port);
-  return port == 0;
+  switch (local.ss_family) {
+    case AF_UNIX:
+      return size > static_cast<int>(offsetof(sockaddr_un, sun_path));
+    case AF_VSOCK: {
+      sockaddr_vm vsock;
+      std::memcpy(&vsock, &local, sizeof vsock);
+      return vsock.svm_port != VMADDR_PORT_ANY;
+    }
+    default: {
+      sockaddr_in inet;  // the port of an IPv6 address is in the same place
+      std::memcpy(&inet, &local, sizeof inet);
+      return inet.sin_port != 0;
+    }
+  }
+}
+
+/// Returns whether the kernel would accept the address for this socket.
+bool can_be_bound(int fd, const detail::address_view& wanted) noexcept {
+  return wanted.family() == detail::os::socket_family(fd) && is_complete(wanted) && !is_bound(fd);
 }
 
 void say_adopted(int fd, const passed_socket& from, const detail::address_view& wanted, int result) noexcept {

@@ -253,9 +253,11 @@ TEST(adopt, vsock) {
     GTEST_SKIP() << "SKIPPED: this kernel has no vsock";
   }
   const auto fds = list(bound("vsock::4294967295", SOCK_STREAM));
-  program server({"fd=socket vsock stream", "bind $fd " + address_of(fds[0])}, fds, verbose);
-  EXPECT_THAT(server.results().back(), EndsWith(": 0"));
+  const auto bind = "bind $fd " + address_of(fds[0]);
+  program server({"fd=socket vsock stream", bind, bind}, fds, verbose);
+  EXPECT_THAT(server.results(1), ElementsAre(bind + ": 0", bind + ": EINVAL"));
   EXPECT_THAT(server.errors(), HasSubstr("adopted"));
+  EXPECT_THAT(server.errors(), HasSubstr("the program's own one fails: Invalid argument"));
 }
 
 }  // namespace

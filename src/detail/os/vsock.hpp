@@ -15,6 +15,9 @@ struct sockaddr_vm {
   unsigned svm_cid;
   unsigned char svm_zero[4];
 };
-#define VMADDR_CID_ANY 0xffffffffU  // NOLINT(cppcoreguidelines-macro-usage): as in the kernel's header
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): as in the kernel's header
+#define VMADDR_CID_ANY 0xffffffffU
+#define VMADDR_PORT_ANY 0xffffffffU
+// NOLINTEND(cppcoreguidelines-macro-usage)
 #endif
 #endif
