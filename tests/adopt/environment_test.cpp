@@ -5,6 +5,7 @@
 #include <sd/testing.hpp>
 
 #include "directory.hpp"
+#include "free_port.hpp"
 #include "process.hpp"
 #include "program.hpp"
 
@@ -27,7 +28,6 @@ using sd::adopt::test::address_of;
 using sd::adopt::test::contents_of;
 using sd::adopt::test::environment;
 using sd::adopt::test::list;
-using sd::adopt::test::port_of;
 using sd::adopt::test::program;
 using sd::adopt::test::reports;
 using sd::adopt::test::verbose;
@@ -59,7 +59,7 @@ std::string calls_of(const words& steps, const environment& more) {
 TEST(adopt, program_without_passed_sockets_makes_the_same_system_calls) {
   if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
   const sd::test::directory directory;
-  const auto port = port_of(sd::testing::open(kind::datagram, "[::]:0"));
+  const auto port = sd::test::free_port(kind::datagram, "[::]");
   const words steps = {"fd=socket inet stream",
                        "set $fd SO_REUSEADDR 1",
                        "bind $fd 127.0.0.1:0",

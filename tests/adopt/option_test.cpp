@@ -2,6 +2,7 @@
 // sd-activate --adopt: programs that bind their own sockets, as services.
 #include "client.hpp"
 #include "directory.hpp"
+#include "free_port.hpp"
 #include "process.hpp"
 #include "running.hpp"
 
@@ -33,8 +34,7 @@ class adopt_option : public testing::Test {
  protected:
   /// Returns an address at which nobody listens.
   [[nodiscard]] static std::string free_address() {
-    activator probe({"-l", "127.0.0.1:0", "--", "true"});
-    return probe.address();
+    return "127.0.0.1:" + sd::test::free_port(sd::kind::stream, "127.0.0.1");
   }
 
   /// The command line of a program that takes these steps.

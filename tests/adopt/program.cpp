@@ -9,6 +9,7 @@
 #include "check.hpp"
 #include "client.hpp"
 #include "descriptor_limit.hpp"
+#include "free_port.hpp"
 #include "process.hpp"
 
 #include <fcntl.h>
@@ -110,9 +111,7 @@ void reports::fill() const {
 }
 
 words same_results(kind type, const std::string& where, const words& steps) {
-  auto passed = sd::testing::open(type, where + ":0");
-  const auto port = port_of(passed);
-  passed = {};
+  const auto port = sd::test::free_port(type, where);
   words with_port;
   for (auto each : steps) {
     const auto at = each.find("PORT");
