@@ -207,6 +207,14 @@ void after_fork() noexcept {
 /// Returns whether no process has adopted the socket, or this one.
 bool is_own(const passed_socket& socket) noexcept { return socket.adopter == 0 || socket.adopter == os::process_id(); }
 
+/// Returns whether the descriptor still refers to the socket. The children of the adopter can close it, and so can
+/// system calls that do not go through the C library.
+bool is_open(const passed_socket& socket) noexcept {
+  os::file file;
+  os::status(socket.fd, file);
+  return os::is_same(socket.identity, file);
+}
+
 bool is_tcp(int protocol) noexcept {
   constexpr int mptcp = 262;
   return protocol == IPPROTO_TCP || protocol == mptcp;
@@ -243,7 +251,7 @@ passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept 
     if (each.type != type) continue;
     if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
     const auto how = detail::serves(each.address(), each.v6only, wanted);
-    if (how == detail::service::none) continue;
+    if (how == detail::service::none || !is_open(each)) continue;
     const int quality = (how == detail::service::exact ? 2 : 0) + (each.adopter == 0 ? 2 : 1);
     if (quality > best) {
       best = quality;

@@ -155,6 +155,17 @@ TEST(adopt, socket_stays_where_it_is_if_no_other_number_is_free) {
                           "bind $fd " + address_of(fds[0]) + ": 0"));
 }
 
+TEST(adopt, child_may_close_what_its_parent_has_adopted) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  program server({"fd=socket inet stream", "bind $fd " + where, "fork", "close 1024", "close 1024", "dup2 0 1024",
+                  "again=socket inet stream", "bind $again " + where},
+                 fds, with_library);
+  EXPECT_THAT(server.results(1),
+              ElementsAre("bind $fd " + where + ": 0", "fork: child", "close 1024: 0", "close 1024: EBADF",
+                          "dup2 0 1024: 1024", "again=socket inet stream: 4", "bind $again " + where + ": EADDRINUSE"));
+}
+
 TEST(adopt, shutdown_does_not_end_the_passed_socket) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server({"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "listen $fd", "shutdown $fd", "close $fd"},
