@@ -53,7 +53,6 @@ void say_kept(const char* path, const char* what) noexcept {
 
 /// Returns whether the path is that of a passed socket. The caller then reports success without changing it.
 bool is_protected(int directory, const char* path, const char* what, int flags = AT_SYMLINK_NOFOLLOW) noexcept {
-  if (!has_sockets()) return false;
   const errno_kept kept;
   if (find_by_path(directory, path, flags) == nullptr) return false;
   say_kept(path, what);

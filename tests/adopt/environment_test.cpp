@@ -37,18 +37,18 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 
-// --- programs without passed sockets ---------------------------------------------------------------------------------
+// --- system calls ----------------------------------------------------------------------------------------------------
 
-/// Returns the system calls of a program from its first step on, with all addresses in memory replaced.
-std::string calls_of(const words& steps, const environment& more) {
+/// Returns the system calls of a program from its first step on, with all addresses in memory replaced. That many
+/// sockets, which have no path, are passed to it.
+std::string calls_of(const words& steps, const environment& more, int passed = 0) {
   const sd::test::directory directory;
   words command = {STRACE, "-f", "-qq", "-o", directory / "trace", STEPS, "exists /begin"};
   command.insert(command.end(), steps.begin(), steps.end());
   std::map<std::string, std::optional<std::string>> variables(more.begin(), more.end());
-  variables["LISTEN_FDS"] = std::nullopt;
-  variables["LISTEN_PID"] = std::nullopt;
+  if (passed == 0) variables["LISTEN_FDS"] = variables["LISTEN_PID"] = std::nullopt;
   variables["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0";  // LeakSanitizer fails under strace
-  EXPECT_EQ(sd::test::run({command, 0, {}, variables}).status, 0);
+  EXPECT_EQ(sd::test::run({command, passed, {}, variables}).status, 0);
   const auto trace = contents_of(directory / "trace");
   const auto begin = trace.rfind("/begin");
   EXPECT_NE(begin, std::string::npos) << trace;
@@ -86,6 +86,12 @@ TEST(adopt, program_without_passed_sockets_makes_the_same_system_calls) {
     return std::regex_replace(calls, std::regex("sin_port=htons\\([0-9]+\\)"), "PORT");
   };
   EXPECT_EQ(normalized(calls_of(steps, with_library)), normalized(plain));
+}
+
+TEST(adopt, sockets_without_a_path_cost_no_system_calls_for_files) {
+  if (std::string(STRACE).empty()) GTEST_SKIP() << "SKIPPED: strace is not installed";
+  const words steps = {"chmod /missing", "rename /missing /other", "unlink /missing"};
+  EXPECT_EQ(calls_of(steps, with_library, 1), calls_of(steps, {}));
 }
 
 // --- messages and variables ------------------------------------------------------------------------------------------

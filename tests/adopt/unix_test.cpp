@@ -89,7 +89,8 @@ TEST_F(adopt_unix, missing_files_are_reported_as_usual) {
 }
 
 TEST_F(adopt_unix, file_in_the_place_of_the_socket_is_not_protected) {
-  const auto fds = passed();
+  auto fds = passed();
+  fds.push_back(sd::testing::open(kind::stream, other()));
   std::filesystem::remove(path());
   std::ofstream(path()).flush();
   program server({"fd=socket unix stream", "bind $fd " + path(), "unlink " + path(), "unlink " + path()}, fds,

@@ -24,7 +24,7 @@ ACCEPTED = 'tests/mutation/accepted'
 LIBRARY = ['activation_test', 'bind_test', 'c_program_test', 'compat_failure_test', 'compat_test', 'cost_test',
            'failure_test', 'library_faults', 'listen_fds_test', 'modules_test', 'notify_calls_test', 'sd_daemon_faults',
            'testing_test', 'together_test', 'unit_test', 'without_ipv6_test']
-ADOPT = ['adopt_option_test', 'adopt_test']
+ADOPT = ['adopt_faults', 'adopt_option_test', 'adopt_test']
 ACTIVATE = ['activate_unit_test', 'activate_test', *ADOPT]
 # Seconds. Of a mutant that survives for so long, the slowest tests are not run.
 LONGEST_TEST = 10
