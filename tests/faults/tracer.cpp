@@ -145,6 +145,8 @@ class tracer {
     }
     auto& process = process_of(pid);
     const bool is_followed = what_ == subject::program && pid == root_;
+    // The calls of the dynamic linker are left out until the program announces that it begins.
+    if (event == PTRACE_EVENT_EXEC && is_followed) is_announced_ = false;
     if (finished_ || (event == PTRACE_EVENT_EXEC && !is_followed)) {
       ::ptrace(PTRACE_DETACH, pid, nullptr, 0);
       processes_.erase(pid);
@@ -222,10 +224,12 @@ class tracer {
     if (call.number == marker) {
       phase_ = static_cast<int>(call.arguments[0]);
       if (phase_ == function) {
-        // The calls before belong to announce().
-        result_.calls.clear();
-        process.calls = 0;
-        is_announced_ = true;
+        // The calls before the first one belong to announce().
+        if (!has_begun_) {
+          result_.calls.clear();
+          process.calls = 0;
+        }
+        has_begun_ = is_announced_ = true;
       }
       if (phase_ == forbidden) result_.violations.emplace_back("the child allocates memory or locks a mutex");
       if (phase_ != finished) return true;
@@ -254,6 +258,7 @@ class tracer {
   bool started_ = false;
   bool finished_ = false;
   bool is_ended_ = false;
+  bool has_begun_ = false;
   bool is_announced_ = false;
   trace result_;
 };
