@@ -7,7 +7,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace {
@@ -38,6 +42,19 @@ TEST_F(units, service_runs_its_commands_in_order) {
   EXPECT_TRUE(eventually([&] { return text().find("post") != std::string::npos; }));
   EXPECT_EQ(program.stop(), 0);
   EXPECT_EQ(text(), "pre\npost\nstop " + pid + "\nafter success\n");
+}
+
+TEST_F(units, no_signal_is_forwarded_before_the_main_process_starts) {
+  const auto unit = write("web.socket", "[Socket]\nListenStream=127.0.0.1:0\n");
+  const auto wait = "touch " + (there_ / "begun") + "; until test -e " + (there_ / "go") + "; do sleep 0.01; done";
+  EXPECT_THAT(write("web.service", "[Service]\nExecStartPre=/bin/sh -c '" + wait + "'\n" + exec_start()), Not(""));
+  ::setpgid(0, 0);  // Processes outside of the test must not be signalled if it fails.
+  activator program({"--now", unit});
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(there_ / "begun"); }));
+  program.send(SIGUSR2);  // Sent to process 0, it would kill this process.
+  std::ofstream(there_ / "go").flush();
+  EXPECT_NE(ask(program.address(), "pid"), "");
+  EXPECT_EQ(program.stop(), 0);
 }
 
 TEST_F(units, socket_runs_its_commands_in_order) {
