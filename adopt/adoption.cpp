@@ -5,18 +5,19 @@
 #include "detail/os/sockets.hpp"
 #include "detail/protocol.hpp"
 #include "functions.hpp"
+#include "uncancellable.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
@@ -219,15 +220,23 @@ class places {
       os::status(each, file);
       if (each != first && os::is_same(file, identity_)) numbers_.add(each);
     });
-    for_each_descriptor([this](int each) { find_registrations(each); });
+    find_registrations();
   }
 
-  /// Puts copies of another socket in these places. Returns 0, or a negated errno when some may have been replaced.
-  int replace_by(int fd) noexcept {
+  /// Finds the epoll instances that watch the numbers found so far.
+  void find_registrations() noexcept {
+    for_each_descriptor([this](int each) { find_registrations_in(each); });
+  }
+  void remove_registrations() noexcept {
     // This fails for an entry of another file, which had the number when it was registered.
     for (auto& each : registrations_) {
       each.is_removed = ::epoll_ctl(each.epoll, EPOLL_CTL_DEL, each.fd, nullptr) == 0;
     }
+  }
+
+  /// Puts copies of another socket in these places. Returns 0, or a negated errno when some may have been replaced.
+  int replace_by(int fd) noexcept {
+    remove_registrations();
     int result = replace_numbers_by(fd);
     for (auto& each : registrations_) {
       if (each.is_removed && ::epoll_ctl(each.epoll, EPOLL_CTL_ADD, each.fd, &each.event) < 0) result = -errno;
@@ -264,7 +273,7 @@ class places {
   }
 
   /// Finds the entries for these places. Only the file of an epoll instance has any.
-  void find_registrations(int epoll) noexcept {
+  void find_registrations_in(int epoll) noexcept {
     char path[48];
     std::snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", epoll);
     line_reader lines(path);
@@ -293,24 +302,58 @@ class places {
   short_list<registration> registrations_;
 };
 
+/// The numbers below 1024 under which sockets have been adopted. Some may have another meaning by now.
+class number_set {
+ public:
+  void add(int fd) noexcept {
+    if (fd < most) words_[fd / 32].fetch_or(bit(fd), std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool has(int fd) const noexcept {
+    return fd >= 0 && fd < most && (words_[fd / 32].load(std::memory_order_relaxed) & bit(fd)) != 0;
+  }
+
+ private:
+  static constexpr int most = 1024;
+
+  static std::uint32_t bit(int fd) noexcept { return std::uint32_t{1} << (fd % 32); }
+
+  std::atomic<std::uint32_t> words_[most / 32] = {};  // of a size that every processor can change atomically
+};
+
+number_set adopted_numbers;
+
 }  // namespace
 
-int adopt(int fd, passed_socket& from) noexcept {
-  // bind(2) is no cancellation point, but what is called here is.
-  int cancellation = 0;
-  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
+int adopt(int fd, const claim& from) noexcept {
+  const uncancellable guard;
   const bool is_nonblocking = os::is_nonblocking(fd) > 0;
   places all(fd);
   all.find();
-  carry_options(fd, from);
-  const int result = all.replace_by(from.fd);
-  if (result >= 0) {
-    // Other processes share the flag. One that has set it would block in accept(2) if it were cleared.
-    if (is_nonblocking) os::set_nonblocking(fd, true);
-    note_adoption(from);
+  carry_options(fd, *from.socket);
+  const int result = all.replace_by(from.socket->fd);
+  if (result < 0) {
+    give_up(from);
+    return result;
   }
-  ::pthread_setcancelstate(cancellation, nullptr);
-  return result;
+  // Other processes share the flag. One that has set it would block in accept(2) if it were cleared.
+  if (is_nonblocking) os::set_nonblocking(fd, true);
+  note_adoption(from);
+  adopted_numbers.add(fd);
+  return 0;
+}
+
+void leave_epoll(int fd) noexcept {
+  if (!adopted_numbers.has(fd)) return;
+  const uncancellable guard;
+  const int error = errno;
+  const auto* const socket = find_adopted(fd);
+  // A child shares the epoll instances of its parent, which may go on using the socket.
+  if (socket != nullptr && socket->adopter == os::process_id()) {
+    places only(fd);
+    only.find_registrations();
+    only.remove_registrations();
+  }
+  errno = error;
 }
 
 }  // namespace sd::adopt

@@ -10,6 +10,10 @@ namespace sd::adopt {
 /// program's socket has it, and copies the options that differ from those of a new socket.
 ///
 /// @returns 0, or a negated errno. On failure, some numbers may already refer to the passed socket.
-int adopt(int fd, passed_socket& from) noexcept;
+int adopt(int fd, const claim& from) noexcept;
+
+/// Removes the registrations of `fd` in epoll instances if this process has adopted a socket under this number, and is
+/// about to close it. The kernel would not do that, because the library keeps the socket open.
+void leave_epoll(int fd) noexcept;
 
 }  // namespace sd::adopt

@@ -3,6 +3,7 @@
 
 #include "detail/os/descriptors.hpp"
 #include "detail/os/files.hpp"
+#include "uncancellable.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -65,6 +66,7 @@ void say(message& words) noexcept {
   os::file now;
   os::status(STDERR_FILENO, now);
   if (!os::is_same(now, standard_error)) return;
+  const uncancellable guard;
   message line;
   line << "libsd-adopt: " << words.get() << '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.get(), line.size());

@@ -14,6 +14,7 @@
 #include "message.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -79,6 +80,20 @@ bool is_set(int fd, int level, int option) noexcept {
   return value != 0;
 }
 
+/// The path of a unix socket, which is empty for other addresses and for abstract names.
+class socket_path {
+ public:
+  explicit socket_path(const detail::address_view& where) noexcept {
+    const auto name = detail::unix_name(where);
+    std::copy(name.begin(), name.end(), path_);
+  }
+
+  [[nodiscard]] const char* get() const noexcept { return path_; }
+
+ private:
+  char path_[sizeof(sockaddr_storage)] = {};
+};
+
 /// Describes the descriptor. A descriptor that is not a socket is kept, but has neither a type nor an address.
 void describe(passed_socket& socket, int fd) noexcept {
   socket.fd = fd;
@@ -90,10 +105,7 @@ void describe(passed_socket& socket, int fd) noexcept {
   socket.is_listening = is_set(fd, SOL_SOCKET, SO_ACCEPTCONN);
   const int size = os::local_address(fd, &socket.local, sizeof socket.local);
   socket.local_size = static_cast<std::size_t>(std::max(size, 0));
-  const auto path = detail::unix_name(socket.address());
-  char name[sizeof socket.local] = {};  // empty for an abstract name
-  std::copy(path.begin(), path.end(), name);
-  os::link_status(name, socket.file);
+  os::link_status(socket_path(socket.address()).get(), socket.file);
   socket.has_file = socket.file.type == os::file_type::socket;
 }
 
@@ -147,6 +159,9 @@ std::uint64_t read_number(const char*& at) noexcept {
   return number;
 }
 
+/// The process that was the first to adopt a socket, this one or an ancestor, or 0.
+std::atomic<int> server{0};
+
 /// Takes the sockets that an earlier program of this process, or the parent, has kept.
 void take_kept(const char* at) noexcept {
   const int pid = os::process_id();
@@ -157,6 +172,7 @@ void take_kept(const char* at) noexcept {
     const auto inode = read_number(at);
     const auto adopter = static_cast<int>(read_number(at));
     std::uint64_t actual = 0;
+    if (adopter != 0) server = adopter;
     if (os::inode(number, actual) < 0 || actual != inode) continue;
     if (adopter != 0 && adopter != pid) {
       os::close(number);  // this is not the server, but a program that it runs
@@ -196,18 +212,7 @@ void report(std::size_t index) noexcept {
 /// The process that has these numbers. A child of vfork(2) has its own, but shares the memory of this process.
 std::atomic<int> owner{0};
 
-/// A child of the server that executes a program does not pass the server's sockets on to it.
-void after_fork() noexcept {
-  owner = os::process_id();
-  for (auto& each : all_sockets()) {
-    if (each.adopter != 0) os::set_close_on_exec(each.fd, true);
-  }
-}
-
-/// Returns whether no process has adopted the socket, or this one.
-bool is_own(const passed_socket& socket) noexcept { return socket.adopter == 0 || socket.adopter == os::process_id(); }
-
-/// Returns whether the descriptor still refers to the socket. The children of the adopter can close it, and so can
+/// Returns whether the descriptor still refers to the socket. The children of the server can close it, and so can
 /// system calls that do not go through the C library.
 bool is_open(const passed_socket& socket) noexcept {
   os::file file;
@@ -215,9 +220,58 @@ bool is_open(const passed_socket& socket) noexcept {
   return os::is_same(socket.identity, file);
 }
 
+/// A child of the server that executes a program does not pass the server's sockets on to it.
+void after_fork() noexcept {
+  owner = os::process_id();
+  for (auto& each : all_sockets()) {
+    if (each.adopter != 0 && is_open(each)) os::set_close_on_exec(each.fd, true);
+  }
+}
+
+/// Returns whether this process keeps the socket: not if it is a child of the server.
+bool is_own(const passed_socket& socket) noexcept {
+  const int adopter = socket.adopter != 0 ? socket.adopter : server;
+  return adopter == 0 || adopter == os::process_id();
+}
+
+/// Returns whether the program has bound its socket to a network interface, and the passed socket is not bound to it.
+bool is_of_other_interface(int fd, const passed_socket& passed) noexcept {
+  char wanted[IF_NAMESIZE] = {};
+  char actual[IF_NAMESIZE] = {};
+  socklen_t size = sizeof wanted;
+  ::getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, wanted, &size);
+  size = sizeof actual;
+  ::getsockopt(passed.fd, SOL_SOCKET, SO_BINDTODEVICE, actual, &size);
+  return wanted[0] != '\0' && std::strncmp(wanted, actual, sizeof wanted) != 0;
+}
+
 bool is_tcp(int protocol) noexcept {
   constexpr int mptcp = 262;
   return protocol == IPPROTO_TCP || protocol == mptcp;
+}
+
+/// Finds the passed socket that serves the address best.
+claim find_socket(int fd, const detail::address_view& wanted) noexcept {
+  int type = 0;
+  os::socket_option(fd, SOL_SOCKET, SO_TYPE, type);
+  const int protocol = os::socket_protocol(fd);
+  // The path may lead to the socket although its name is another one by now, as in a changed root directory.
+  const auto* const at_path = find_by_path(AT_FDCWD, socket_path(wanted).get(), 0);
+  claim found{};
+  int best = 0;
+  for (auto& each : all_sockets()) {
+    if (each.type != type) continue;
+    if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
+    const auto how = &each == at_path ? detail::service::exact : detail::serves(each.address(), each.v6only, wanted);
+    if (how == detail::service::none || !is_open(each) || is_of_other_interface(fd, each)) continue;
+    const bool is_first = each.adopter == 0;
+    const int quality = (how == detail::service::exact ? 2 : 0) + (is_first ? 2 : 1);
+    if (quality > best) {
+      best = quality;
+      found = {&each, is_first};
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -241,24 +295,32 @@ bool has_sockets() noexcept { return count.load(std::memory_order_relaxed) != 0;
 
 socket_range all_sockets() noexcept { return {sockets, sockets + count}; }
 
-passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept {
-  int type = 0;
-  os::socket_option(fd, SOL_SOCKET, SO_TYPE, type);
-  const int protocol = os::socket_protocol(fd);
-  passed_socket* found = nullptr;
-  int best = 0;
-  for (auto& each : all_sockets()) {
-    if (each.type != type) continue;
-    if (each.protocol != protocol && !(is_tcp(each.protocol) && is_tcp(protocol))) continue;
-    const auto how = detail::serves(each.address(), each.v6only, wanted);
-    if (how == detail::service::none || !is_open(each)) continue;
-    const int quality = (how == detail::service::exact ? 2 : 0) + (each.adopter == 0 ? 2 : 1);
-    if (quality > best) {
-      best = quality;
-      found = &each;
-    }
+claim claim_socket(int fd, const detail::address_view& wanted) noexcept {
+  while (true) {
+    const auto found = find_socket(fd, wanted);
+    int nobody = 0;
+    if (!found.is_first || found.socket->adopter.compare_exchange_strong(nobody, os::process_id())) return found;
+    // Another thread has claimed it in the meantime. There may be another socket.
   }
-  return found;
+}
+
+void give_up(const claim& failed) noexcept {
+  if (failed.is_first) failed.socket->adopter = 0;
+}
+
+void note_adoption(const claim& adopted) noexcept {
+  if (!adopted.is_first) return;
+  const auto& socket = *adopted.socket;
+  server = os::process_id();
+  write_part(socket);
+  const char* const value = std::getenv(variable_name);
+  if (value == nullptr) {
+    // A program that this one executes would not know that the socket is not meant for it.
+    os::set_close_on_exec(socket.fd, true);
+  } else if (value != variable + name_size) {
+    ::putenv(variable);  // The program has copied its environment.
+  }
+  report(static_cast<std::size_t>(&socket - sockets));
 }
 
 passed_socket* find_adopted(int fd) noexcept {
@@ -285,7 +347,7 @@ passed_socket* find_by_path(int directory, const char* path, int flags) noexcept
 bool is_kept(int fd) noexcept {
   if (fd < 0) return false;
   for (const auto& each : all_sockets()) {
-    if (each.fd == fd) return is_own(each);
+    if (each.fd == fd) return is_own(each) && is_open(each);
   }
   return false;
 }
@@ -295,7 +357,7 @@ int lowest_kept(int first) noexcept {
   for (const auto& each : all_sockets()) {
     const int fd = each.fd;
     const bool is_candidate = fd >= first && (lowest < 0 || fd < lowest);
-    if (is_candidate && is_own(each)) lowest = fd;
+    if (is_candidate && is_own(each) && is_open(each)) lowest = fd;
   }
   return lowest;
 }
@@ -315,16 +377,6 @@ int vacate(int fd) noexcept {
   }
   functions::close(moved);  // Another thread has moved it.
   return 0;
-}
-
-void note_adoption(passed_socket& adopted) noexcept {
-  const int pid = os::process_id();
-  if (adopted.adopter.exchange(pid) != 0) return;
-  write_part(adopted);
-  // Without this variable, a program that this one executes would not know that the socket is not meant for it. Some
-  // programs copy their environment.
-  if (std::getenv(variable_name) != variable + name_size) os::set_close_on_exec(adopted.fd, true);
-  report(static_cast<std::size_t>(&adopted - sockets));
 }
 
 }  // namespace sd::adopt

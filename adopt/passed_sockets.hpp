@@ -29,7 +29,7 @@ struct passed_socket {
   detail::os::file file;
   std::atomic<bool> is_ipv4{false};  ///< whether the program has bound a socket of IPv4 to it
   std::atomic<bool> is_ipv6{false};
-  std::atomic<int> adopter{0};  ///< the process that has adopted it, which is this one or an ancestor, or 0
+  std::atomic<int> adopter{0};  ///< the process that has adopted or claimed it, this one or an ancestor, or 0
 
   [[nodiscard]] detail::address_view address() const noexcept { return {&local, local_size}; }
 };
@@ -51,9 +51,19 @@ struct socket_range {
 };
 socket_range all_sockets() noexcept;
 
-/// Returns the passed socket that serves the address and has the type and protocol of `fd`, or null. Prefers an exact
-/// match to a wildcard, and then a socket that has not been adopted.
-passed_socket* find_socket(int fd, const detail::address_view& wanted) noexcept;
+/// A passed socket that this process is about to adopt.
+struct claim {
+  passed_socket* socket;  ///< null if there is none
+  bool is_first;          ///< whether nobody has adopted it before
+};
+/// Claims the passed socket that serves the address and has the type and protocol of `fd`. Prefers an exact match to a
+/// wildcard, and then a socket that has not been adopted, nor claimed by another thread.
+claim claim_socket(int fd, const detail::address_view& wanted) noexcept;
+/// Gives up a claim: the adoption has failed.
+void give_up(const claim& failed) noexcept;
+/// Records that this process has adopted the socket, and reports it to sd-activate.
+void note_adoption(const claim& adopted) noexcept;
+
 /// Returns the passed socket that the descriptor refers to, or null.
 passed_socket* find_adopted(int fd) noexcept;
 /// Returns the passed socket that is bound to the file, or null.
@@ -61,14 +71,11 @@ passed_socket* find_adopted(int fd) noexcept;
 /// @param flags Those of fstatat(2): with AT_SYMLINK_NOFOLLOW, a symbolic link to the file is another file.
 passed_socket* find_by_path(int directory, const char* path, int flags) noexcept;
 
-/// Returns whether a passed socket is kept under this number. A child of the process that has adopted it may close it.
+/// Returns whether a passed socket is kept under this number. The children of an adopter may close all of them.
 bool is_kept(int fd) noexcept;
 /// Returns the lowest number, not below `first`, under which a passed socket is kept, or -1.
 int lowest_kept(int first) noexcept;
 /// Keeps a socket under another number, so that the program can use this one. Returns 0, or a negated errno.
 int vacate(int fd) noexcept;
-
-/// Records that this process has adopted the socket, and reports it to sd-activate.
-void note_adoption(passed_socket& adopted) noexcept;
 
 }  // namespace sd::adopt

@@ -156,17 +156,17 @@ int sd_adopt_bind(int fd, const sockaddr* address, socklen_t size) {
     return functions::bind(fd, address, size);
   const int error = errno;
   const detail::address_view wanted{address, size};
-  auto* const found = can_be_bound(fd, wanted) ? find_socket(fd, wanted) : nullptr;
-  if (found == nullptr) {
+  const auto found = can_be_bound(fd, wanted) ? claim_socket(fd, wanted) : claim{};
+  if (found.socket == nullptr) {
     errno = error;
     const int result = functions::bind(fd, address, size);
     say_not_passed(fd, wanted, result);
     return result;
   }
-  const int result = adopt(fd, *found);
-  say_adopted(fd, *found, wanted, result);
+  const int result = adopt(fd, found);
+  say_adopted(fd, *found.socket, wanted, result);
   if (result < 0) return failed(-result);
-  note_family(*found, wanted.family());
+  note_family(*found.socket, wanted.family());
   errno = error;
   return 0;
 }
@@ -241,7 +241,11 @@ ssize_t sd_adopt_recvmsg(int fd, msghdr* message, int flags) {
 // --- descriptors -----------------------------------------------------------------------------------------------------
 
 SD_VISIBLE int sd_adopt_close(int fd) __asm__("close");
-int sd_adopt_close(int fd) { return is_kept(fd) ? failed(EBADF) : functions::close(fd); }
+int sd_adopt_close(int fd) {
+  if (is_kept(fd)) return failed(EBADF);
+  leave_epoll(fd);
+  return functions::close(fd);
+}
 
 SD_VISIBLE int sd_adopt_close_range(unsigned first, unsigned last, int flags) __asm__("close_range");
 int sd_adopt_close_range(unsigned first, unsigned last, int flags) {
@@ -284,7 +288,9 @@ int sd_adopt_unlink(const char* path) {
 }
 SD_VISIBLE int sd_adopt_unlinkat(int directory, const char* path, int flags) __asm__("unlinkat");
 int sd_adopt_unlinkat(int directory, const char* path, int flags) {
-  return is_protected(directory, path, "not unlinked") ? 0 : functions::unlinkat(directory, path, flags);
+  const bool removes_file = (flags & AT_REMOVEDIR) == 0;
+  return removes_file && is_protected(directory, path, "not unlinked") ? 0
+                                                                       : functions::unlinkat(directory, path, flags);
 }
 SD_VISIBLE int sd_adopt_remove(const char* path) __asm__("remove");
 int sd_adopt_remove(const char* path) {

@@ -234,6 +234,33 @@ TEST(adopt, sockets_of_the_same_address_are_adopted_in_turn) {
                                              "inode $c: " + inode_of(fds[0])));
 }
 
+TEST(adopt, threads_adopt_different_sockets) {
+  const std::vector<std::pair<int, int>> shared = {{SOL_SOCKET, SO_REUSEPORT}};
+  auto fds = list(bound("127.0.0.1:0", SOCK_STREAM, shared));
+  const auto where = address_of(fds[0]);
+  fds.push_back(bound(where, SOCK_STREAM, shared));
+  for (int i = 0; i < 20; ++i) {
+    program server(
+        {"a=socket inet stream", "b=socket inet stream", "bind-in-threads $a $b " + where, "inode $a", "inode $b"}, fds,
+        with_library);
+    const auto results = server.results(2);
+    ASSERT_EQ(results[0], "bind-in-threads $a $b " + where + ": 0");
+    EXPECT_NE(results[1].substr(10), results[2].substr(10));
+  }
+}
+
+TEST(adopt, socket_of_another_interface_is_not_adopted) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  program server({"fd=socket inet stream", "device $fd lo", "bind $fd " + where}, fds, with_library);
+  EXPECT_THAT(server.results(1), ElementsAre("device $fd lo: 0", "bind $fd " + where + ": EADDRINUSE"));
+
+  auto of_lo = list(bound("127.0.0.1:0", SOCK_STREAM, {}));
+  check(::setsockopt(of_lo[0].fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), "SO_BINDTODEVICE");
+  program same({"fd=socket inet stream", "device $fd lo", "bind $fd " + address_of(of_lo[0])}, of_lo, with_library);
+  EXPECT_EQ(same.results().back(), "bind $fd " + address_of(of_lo[0]) + ": 0");
+}
+
 TEST(adopt, socket_of_another_protocol) {
   const auto stream = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program tcp({"fd=socket inet stream mptcp", "bind $fd " + address_of(stream[0])}, stream, verbose);

@@ -166,6 +166,39 @@ TEST(adopt, child_may_close_what_its_parent_has_adopted) {
                           "dup2 0 1024: 1024", "again=socket inet stream: 4", "bind $again " + where + ": EADDRINUSE"));
 }
 
+TEST(adopt, number_of_a_socket_that_has_been_closed_directly_is_free) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  program server({"close-directly 1024", "dup2 0 1024", "close-range 1024 1024", "close 1024", "dup2 0 1024",
+                  "close 1024", "fd=socket inet stream", "bind $fd " + where},
+                 fds, with_library);
+  EXPECT_THAT(server.results(), ElementsAre("close-directly 1024: 0", "dup2 0 1024: 1024", "close-range 1024 1024: 0",
+                                            "close 1024: EBADF", "dup2 0 1024: 1024", "close 1024: 0",
+                                            "fd=socket inet stream: 3", "bind $fd " + where + ": EADDRINUSE"));
+}
+
+TEST(adopt, other_file_with_the_number_of_a_passed_socket_is_inherited) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  program server({"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "fork", "close-all close_range",
+                  "dup2 0 1024", "fork", "exec", "descriptors"},
+                 fds, with_library);
+  EXPECT_EQ(server.results().back(), "descriptors: 1024");
+}
+
+TEST(adopt, closed_socket_leaves_epoll_instances) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  const auto client = sd::test::connect(where);
+  program server(
+      {"fd=socket inet stream", "bind $fd " + where, "listen $fd", "e=epoll $fd", "pending $e", "close $fd",
+       "pending $e", "a=socket inet stream", "bind $a " + where, "add $e $a", "fork", "close $a", "pending $e"},
+      fds, with_library);
+  EXPECT_THAT(server.results(4),
+              ElementsAre("pending $e: 1 readable, 0 hung up", "close $fd: 0", "pending $e: 0 readable, 0 hung up",
+                          "a=socket inet stream: 3", "bind $a " + where + ": 0", "add $e $a: 0", "fork: child",
+                          "close $a: 0", "pending $e: 1 readable, 0 hung up"));
+}
+
 TEST(adopt, shutdown_does_not_end_the_passed_socket) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   program server({"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "listen $fd", "shutdown $fd", "close $fd"},
@@ -223,9 +256,12 @@ TEST(adopt, epoll_registrations_of_other_files_stay) {
 
 TEST(adopt, bind_is_no_cancellation_point) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
-  program server({"fd=socket inet stream", "cancel-bind $fd " + address_of(fds[0]), "name $fd"}, fds, with_library);
-  EXPECT_THAT(server.results(), ElementsAre("fd=socket inet stream: 3", "cancel-bind $fd " + address_of(fds[0]) + ": 0",
-                                            "name $fd: inet " + address_of(fds[0])));
+  const auto where = address_of(fds[0]);
+  for (const auto& variables : {with_library, verbose}) {
+    program server({"fd=socket inet stream", "cancel-bind $fd " + where, "name $fd"}, fds, variables);
+    EXPECT_THAT(server.results(),
+                ElementsAre("fd=socket inet stream: 3", "cancel-bind $fd " + where + ": 0", "name $fd: inet " + where));
+  }
 }
 
 TEST(adopt, thread_in_accept_can_be_cancelled) {

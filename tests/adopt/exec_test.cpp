@@ -48,6 +48,16 @@ TEST(adopt, server_executed_by_a_wrapper_adopts) {
                                  address_of(fds[0]) + adopted);
 }
 
+TEST(adopt, server_with_a_copy_of_its_environment_executes_itself) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  program server(
+      {"copy-environment", "fd=socket inet stream cloexec", "bind $fd " + where, "exec", "copy-environment",
+       "fd=socket inet stream cloexec", "bind $fd " + where, "exec", "fd=socket inet stream", "bind $fd " + where},
+      fds, with_library);
+  EXPECT_EQ(server.results().back(), "bind $fd " + where + ": 0");
+}
+
 TEST(adopt, program_that_the_server_executes_gets_nothing) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   for (const words& steps : {words{"fork", "exec"}, {"spawn"}, {"fork", "clear-environment", "exec"}}) {
@@ -127,6 +137,32 @@ TEST(adopt, child_of_the_server_can_close_all_descriptors) {
       {"fd=socket inet stream", "bind $fd " + address_of(fds[0]), "fork", "close-all close_range", "descriptors"}, fds,
       with_library);
   EXPECT_EQ(server.results().back(), "descriptors: ");
+}
+
+TEST(adopt, child_of_the_server_can_close_sockets_that_nobody_has_adopted) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"), sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto where = address_of(fds[0]);
+  for (const words& executed : {words{}, {"exec"}}) {
+    words steps = {"descriptors", "fd=socket inet stream cloexec", "bind $fd " + where, "descriptors", "fork"};
+    steps.insert(steps.end(), executed.begin(), executed.end());
+    steps.insert(steps.end(), {"close-all close_range", "descriptors"});
+    const auto results = program(steps, fds, with_library).results();
+    EXPECT_EQ(results[0], "descriptors: 1024 1025");
+    EXPECT_EQ(results[3], "descriptors: 3 1024 1025");
+    EXPECT_EQ(results.back(), "descriptors: ");
+  }
+}
+
+TEST(adopt, child_that_the_server_executes_adopts_another_socket) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"), sd::testing::open(kind::stream, "127.0.0.1:0"));
+  const auto other = "bind $fd " + address_of(fds[1]);
+  program server(
+      {"fd=socket inet stream cloexec", "bind $fd " + address_of(fds[0]), "fork", "exec", "fd=socket inet stream",
+       other, "close-all close_range", "again=socket inet stream", "bind $again " + address_of(fds[1])},
+      fds, with_library);
+  const auto results = server.results();
+  EXPECT_THAT(results, testing::Contains(other + ": 0"));
+  EXPECT_EQ(results.back(), "bind $again " + address_of(fds[1]) + ": 0");
 }
 
 TEST(adopt, new_sockets_precede_those_of_an_ancestor) {

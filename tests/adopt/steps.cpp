@@ -5,6 +5,8 @@
 //   socket FAMILY TYPE [nonblock] [cloexec] [mptcp] [udplite]   the new descriptor
 //   set FD OPTION VALUE / get FD OPTION       socket options, by the names of the table below
 //   bind FD ADDRESS [SIZE]  the address, which may be "null", cut to SIZE bytes or filled up with zeros
+//   bind-in-threads FD FD ADDRESS             binds both at the same time, in a thread each
+//   device FD NAME          SO_BINDTODEVICE
 //   connect FD ADDRESS
 //   listen FD
 //   queue FD                the longest queue of a listening TCP socket
@@ -22,6 +24,7 @@
 //   cancel-accept FD        a thread that waits in accept() and is cancelled
 //   cancel-bind FD ADDRESS  a thread that has been cancelled, and calls bind() before it notices
 //   dup FD / dup2 FD NUMBER / dup3 FD NUMBER / close FD
+//   close-directly FD       by a system call that does not go through the C library
 //   close-all METHOD        all descriptors from 3 on, by loop, close_range, closefrom or proc
 //   close-range FIRST LAST [FLAGS] / closefrom FIRST
 //   without-close-range     makes close_range() fail as with an old kernel
@@ -31,6 +34,7 @@
 //   pending EPOLL           the numbers of events of each kind
 //   unlink, remove, unlinkat PATH / rename, renameat, renameat2 FROM TO
 //   chmod, fchmodat, chown, lchown, fchownat PATH
+//   unlinkat-directory PATH   unlinkat() that removes only directories
 //   fchownat-empty PATH     fchownat() with an empty path and a descriptor of the file
 //   exists PATH / mode PATH
 //   shutdown FD
@@ -41,7 +45,9 @@
 //   spawn                   the same in a child of posix_spawn(), for which it waits
 //   limit NUMBER            of descriptors
 //   clear-environment
+//   copy-environment        as programs that change their title do
 //   user                    drops privileges
+//   chroot PATH
 //   open PATH               a file, as descriptor 2 if that is closed
 //   descriptors             the open descriptors
 //   variable NAME [VALUE]   the value of a variable, or sets it
@@ -71,6 +77,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cerrno>
 #include <cstdint>
@@ -78,6 +85,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <map>
 #include <set>
@@ -345,6 +353,24 @@ const std::map<std::string, step>& steps() {
          const auto size = w.size() > 3 ? std::stoul(w[3]) : where.size();
          return result_of(::bind(number(w[1]), reinterpret_cast<const sockaddr*>(bytes), static_cast<socklen_t>(size)));
        }},
+      {"bind-in-threads",
+       [](const words& w) {
+         const sd::address where(w[3]);
+         std::atomic<int> ready{0};
+         const auto bind = [&](int fd) {
+           ++ready;
+           while (ready < 2) continue;
+           return ::bind(fd, static_cast<const sockaddr*>(where.data()), static_cast<socklen_t>(where.size()));
+         };
+         auto other = std::async(std::launch::async, bind, number(w[1]));
+         const int result = bind(number(w[2]));
+         return result_of(std::min(result, other.get()));
+       }},
+      {"device",
+       [](const words& w) {
+         const auto size = static_cast<socklen_t>(w[2].size());
+         return result_of(::setsockopt(number(w[1]), SOL_SOCKET, SO_BINDTODEVICE, w[2].c_str(), size));
+       }},
       {"connect",
        [](const words& w) {
          const sd::address where(w[2]);
@@ -430,6 +456,7 @@ const std::map<std::string, step>& steps() {
       {"dup2", [](const words& w) { return result_of(::dup2(number(w[1]), number(w[2]))); }},
       {"dup3", [](const words& w) { return result_of(::dup3(number(w[1]), number(w[2]), O_CLOEXEC)); }},
       {"close", [](const words& w) { return result_of(::close(number(w[1]))); }},
+      {"close-directly", [](const words& w) { return result_of(::syscall(SYS_close, number(w[1]))); }},
       {"close-range",
        [](const words& w) {
          const auto flags = w.size() > 3 ? number(w[3]) : 0;
@@ -473,6 +500,8 @@ const std::map<std::string, step>& steps() {
       {"unlink", [](const words& w) { return result_of(::unlink(w[1].c_str())); }},
       {"remove", [](const words& w) { return result_of(std::remove(w[1].c_str())); }},
       {"unlinkat", [](const words& w) { return result_of(::unlinkat(AT_FDCWD, w[1].c_str(), 0)); }},
+      {"unlinkat-directory",
+       [](const words& w) { return result_of(::unlinkat(AT_FDCWD, w[1].c_str(), AT_REMOVEDIR)); }},
       {"rename", [](const words& w) { return result_of(std::rename(w[1].c_str(), w[2].c_str())); }},
       {"renameat",
        [](const words& w) { return result_of(::renameat(AT_FDCWD, w[1].c_str(), AT_FDCWD, w[2].c_str())); }},
@@ -523,6 +552,17 @@ const std::map<std::string, step>& steps() {
          return result_of(::setrlimit(RLIMIT_NOFILE, &limit));
        }},
       {"clear-environment", [](const words&) { return result_of(::clearenv()); }},
+      {"copy-environment",
+       [](const words&) {
+         static words variables;
+         static std::vector<char*> pointers;
+         for (char** each = environ; *each != nullptr; ++each) variables.emplace_back(*each);
+         for (auto& each : variables) pointers.push_back(each.data());
+         pointers.push_back(nullptr);
+         environ = pointers.data();
+         return std::to_string(0);
+       }},
+      {"chroot", [](const words& w) { return result_of(::chroot(w[1].c_str())); }},
       {"user", [](const words&) { return result_of(::setgid(65534) < 0 ? -1 : ::setuid(65534)); }},
       {"open", [](const words& w) { return result_of(::open(w[1].c_str(), O_RDWR | O_CREAT, 0600)); }},
       {"descriptors", [](const words&) { return open_descriptors(); }},

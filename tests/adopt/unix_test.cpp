@@ -152,6 +152,18 @@ TEST_F(adopt_unix, path_through_a_symbolic_link) {
   EXPECT_THAT(server.errors(), HasSubstr("adopted"));
 }
 
+TEST_F(adopt_unix, path_in_a_changed_root_directory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: needs root";
+  program server({"chroot " + directory().path(), "unlink /socket", "fd=socket unix stream", "bind $fd /socket"},
+                 passed(), with_library);
+  EXPECT_EQ(server.results().back(), "bind $fd /socket: 0");
+}
+
+TEST_F(adopt_unix, only_directories_are_to_be_removed) {
+  program server({"unlinkat-directory " + path()}, passed(), with_library);
+  EXPECT_EQ(server.results().back(), "unlinkat-directory " + path() + ": ENOTDIR");
+}
+
 TEST_F(adopt_unix, mode_and_owner_stay_through_a_symbolic_link) {
   const auto fds = passed();
   check(::chmod(path().c_str(), 0640), "chmod");
