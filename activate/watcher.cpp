@@ -42,7 +42,7 @@ void watcher::arm() {
 
 void watcher::disarm() {
   // Otherwise, each connection that the service accepts would wake this process up.
-  if (descriptor_.is_open()) descriptor_.release();
+  descriptor_.release();
   is_armed_ = false;
 }
 
