@@ -302,25 +302,11 @@ class places {
   short_list<registration> registrations_;
 };
 
-/// The numbers below 1024 under which sockets have been adopted. Some may have another meaning by now.
-class number_set {
- public:
-  void add(int fd) noexcept {
-    if (fd < most) words_[fd / 32].fetch_or(bit(fd), std::memory_order_relaxed);
-  }
-  [[nodiscard]] bool has(int fd) const noexcept {
-    return fd >= 0 && fd < most && (words_[fd / 32].load(std::memory_order_relaxed) & bit(fd)) != 0;
-  }
+std::atomic<bool> adopted_remainders[256];
 
- private:
-  static constexpr int most = 1024;
-
-  static std::uint32_t bit(int fd) noexcept { return std::uint32_t{1} << (fd % 32); }
-
-  std::atomic<std::uint32_t> words_[most / 32] = {};  // of a size that every processor can change atomically
-};
-
-number_set adopted_numbers;
+/// Whether a socket has been adopted under this number, or another one with the same remainder. Most numbers that a
+/// program closes have no such remainder.
+std::atomic<bool>& may_be_adopted(int fd) noexcept { return adopted_remainders[static_cast<unsigned>(fd) % 256]; }
 
 }  // namespace
 
@@ -338,12 +324,12 @@ int adopt(int fd, const claim& from) noexcept {
   // Other processes share the flag. One that has set it would block in accept(2) if it were cleared.
   if (is_nonblocking) os::set_nonblocking(fd, true);
   note_adoption(from);
-  adopted_numbers.add(fd);
+  may_be_adopted(fd) = true;
   return 0;
 }
 
 void leave_epoll(int fd) noexcept {
-  if (!adopted_numbers.has(fd)) return;
+  if (!may_be_adopted(fd)) return;
   const uncancellable guard;
   const int error = errno;
   const auto* const socket = find_adopted(fd);

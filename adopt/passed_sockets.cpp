@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 namespace sd::adopt {
 
@@ -234,15 +235,24 @@ bool is_own(const passed_socket& socket) noexcept {
   return adopter == 0 || adopter == os::process_id();
 }
 
+/// The name of the network interface to which a socket is bound, or an empty name.
+class interface_name {
+ public:
+  explicit interface_name(int fd) noexcept {
+    socklen_t size = sizeof name_;
+    ::getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name_, &size);
+  }
+
+  [[nodiscard]] std::string_view get() const noexcept { return name_; }
+
+ private:
+  char name_[IF_NAMESIZE] = {};
+};
+
 /// Returns whether the program has bound its socket to a network interface, and the passed socket is not bound to it.
 bool is_of_other_interface(int fd, const passed_socket& passed) noexcept {
-  char wanted[IF_NAMESIZE] = {};
-  char actual[IF_NAMESIZE] = {};
-  socklen_t size = sizeof wanted;
-  ::getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, wanted, &size);
-  size = sizeof actual;
-  ::getsockopt(passed.fd, SOL_SOCKET, SO_BINDTODEVICE, actual, &size);
-  return wanted[0] != '\0' && std::strncmp(wanted, actual, sizeof wanted) != 0;
+  const interface_name wanted(fd);
+  return !wanted.get().empty() && wanted.get() != interface_name(passed.fd).get();
 }
 
 bool is_tcp(int protocol) noexcept {
@@ -313,12 +323,11 @@ void note_adoption(const claim& adopted) noexcept {
   const auto& socket = *adopted.socket;
   server = os::process_id();
   write_part(socket);
-  const char* const value = std::getenv(variable_name);
-  if (value == nullptr) {
+  if (std::getenv(variable_name) == nullptr) {
     // A program that this one executes would not know that the socket is not meant for it.
     os::set_close_on_exec(socket.fd, true);
-  } else if (value != variable + name_size) {
-    ::putenv(variable);  // The program has copied its environment.
+  } else {
+    ::putenv(variable);  // again, because some programs copy their environment
   }
   report(static_cast<std::size_t>(&socket - sockets));
 }

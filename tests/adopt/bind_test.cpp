@@ -235,6 +235,9 @@ TEST(adopt, sockets_of_the_same_address_are_adopted_in_turn) {
 }
 
 TEST(adopt, threads_adopt_different_sockets) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "SKIPPED: ThreadSanitizer reports threads that list the descriptors of each other";
+#endif
   const std::vector<std::pair<int, int>> shared = {{SOL_SOCKET, SO_REUSEPORT}};
   auto fds = list(bound("127.0.0.1:0", SOCK_STREAM, shared));
   const auto where = address_of(fds[0]);
@@ -259,6 +262,8 @@ TEST(adopt, socket_of_another_interface_is_not_adopted) {
   check(::setsockopt(of_lo[0].fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), "SO_BINDTODEVICE");
   program same({"fd=socket inet stream", "device $fd lo", "bind $fd " + address_of(of_lo[0])}, of_lo, with_library);
   EXPECT_EQ(same.results().back(), "bind $fd " + address_of(of_lo[0]) + ": 0");
+  program any({"fd=socket inet stream", "bind $fd " + address_of(of_lo[0])}, of_lo, with_library);
+  EXPECT_EQ(any.results().back(), "bind $fd " + address_of(of_lo[0]) + ": 0");
 }
 
 TEST(adopt, socket_of_another_protocol) {

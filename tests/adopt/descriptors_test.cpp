@@ -166,6 +166,15 @@ TEST(adopt, child_may_close_what_its_parent_has_adopted) {
                           "dup2 0 1024: 1024", "again=socket inet stream: 4", "bind $again " + where + ": EADDRINUSE"));
 }
 
+TEST(adopt, child_that_adopts_another_socket_may_close_what_its_parent_has_adopted) {
+  const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"), sd::testing::open(kind::stream, "127.0.0.1:0"));
+  program server({"a=socket inet stream", "bind $a " + address_of(fds[0]), "fork", "b=socket inet stream",
+                  "bind $b " + address_of(fds[1]), "close 1024", "close 1025"},
+                 fds, with_library);
+  EXPECT_THAT(server.results(4),
+              ElementsAre("bind $b " + address_of(fds[1]) + ": 0", "close 1024: 0", "close 1025: EBADF"));
+}
+
 TEST(adopt, number_of_a_socket_that_has_been_closed_directly_is_free) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   const auto where = address_of(fds[0]);
@@ -187,16 +196,20 @@ TEST(adopt, other_file_with_the_number_of_a_passed_socket_is_inherited) {
 
 TEST(adopt, closed_socket_leaves_epoll_instances) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
-  const auto where = address_of(fds[0]);
-  const auto client = sd::test::connect(where);
-  program server(
-      {"fd=socket inet stream", "bind $fd " + where, "listen $fd", "e=epoll $fd", "pending $e", "close $fd",
-       "pending $e", "a=socket inet stream", "bind $a " + where, "add $e $a", "fork", "close $a", "pending $e"},
-      fds, with_library);
-  EXPECT_THAT(server.results(4),
-              ElementsAre("pending $e: 1 readable, 0 hung up", "close $fd: 0", "pending $e: 0 readable, 0 hung up",
-                          "a=socket inet stream: 3", "bind $a " + where + ": 0", "add $e $a: 0", "fork: child",
-                          "close $a: 0", "pending $e: 1 readable, 0 hung up"));
+  const auto bind = "bind $fd " + address_of(fds[0]);
+  const auto client = sd::test::connect(address_of(fds[0]));
+  const std::string readable = "pending $e: 1 readable, 0 hung up";
+  const std::string nothing = "pending $e: 0 readable, 0 hung up";
+  program server({"fd=socket inet stream", bind, "e=epoll $fd", "pending $e", "close $fd", "pending $e"}, fds,
+                 with_library);
+  EXPECT_THAT(server.results(3), ElementsAre(readable, "close $fd: 0", nothing));
+
+  // A child shares the instance.
+  program parent({"fd=socket inet stream", bind, "e=epoll $fd", "fork", "close $fd", "pending $e"}, fds, with_library);
+  EXPECT_THAT(parent.results(3), ElementsAre("fork: child", "close $fd: 0", readable));
+
+  program reused({"fd=socket inet stream", bind, "dup2 0 $fd", "close $fd"}, fds, with_library);
+  EXPECT_THAT(reused.results(2), ElementsAre("dup2 0 $fd: 3", "close $fd: 0"));
 }
 
 TEST(adopt, shutdown_does_not_end_the_passed_socket) {

@@ -61,7 +61,7 @@ TEST(adopt, server_with_a_copy_of_its_environment_executes_itself) {
 TEST(adopt, program_that_the_server_executes_gets_nothing) {
   const auto fds = list(sd::testing::open(kind::stream, "127.0.0.1:0"));
   for (const words& steps : {words{"fork", "exec"}, {"spawn"}, {"fork", "clear-environment", "exec"}}) {
-    words all = {"fd=socket inet stream cloexec", "bind $fd " + address_of(fds[0])};
+    words all = {"copy-environment", "fd=socket inet stream cloexec", "bind $fd " + address_of(fds[0])};
     all.insert(all.end(), steps.begin(), steps.end());
     all.emplace_back("descriptors");
     program server(all, fds, with_library);

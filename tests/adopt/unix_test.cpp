@@ -8,6 +8,7 @@
 #include "check.hpp"
 #include "client.hpp"
 #include "directory.hpp"
+#include "process.hpp"
 #include "program.hpp"
 
 #include <fcntl.h>
@@ -154,6 +155,7 @@ TEST_F(adopt_unix, path_through_a_symbolic_link) {
 
 TEST_F(adopt_unix, path_in_a_changed_root_directory) {
   if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: needs root";
+  if (sd::test::sanitized) GTEST_SKIP() << "SKIPPED: LeakSanitizer needs /proc";
   program server({"chroot " + directory().path(), "unlink /socket", "fd=socket unix stream", "bind $fd /socket"},
                  passed(), with_library);
   EXPECT_EQ(server.results().back(), "bind $fd /socket: 0");
