@@ -5,7 +5,7 @@
 #include "detail/os/sockets.hpp"
 #include "detail/protocol.hpp"
 #include "functions.hpp"
-#include "uncancellable.hpp"
+#include "guards.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -331,7 +331,7 @@ int adopt(int fd, const claim& from) noexcept {
 void leave_epoll(int fd) noexcept {
   if (!may_be_adopted(fd)) return;
   const uncancellable guard;
-  const int error = errno;
+  const errno_kept kept;
   const auto* const socket = find_adopted(fd);
   // A child shares the epoll instances of its parent, which may go on using the socket.
   if (socket != nullptr && socket->adopter == os::process_id()) {
@@ -339,7 +339,6 @@ void leave_epoll(int fd) noexcept {
     only.find_registrations();
     only.remove_registrations();
   }
-  errno = error;
 }
 
 }  // namespace sd::adopt

@@ -3,12 +3,12 @@
 
 #include "detail/os/sockets.hpp"
 #include "functions.hpp"
+#include "guards.hpp"
 
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -52,12 +52,11 @@ void address_room::convert(int fd) noexcept {
   const bool is_wildcard = IN6_IS_ADDR_UNSPECIFIED(&inet6.sin6_addr);
   if (!is_wildcard && !IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) return;
 
-  const int error = errno;
+  const errno_kept kept;
   address_room local;
   functions::getsockname(fd, local.get(), &local.size);
   int type = 0;
   detail::os::socket_option(fd, SOL_SOCKET, SO_TYPE, type);
-  errno = error;
   if (!is_viewed(type, port_of(local.storage))) return;
   sockaddr_in inet{};
   inet.sin_family = AF_INET;

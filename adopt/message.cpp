@@ -3,7 +3,7 @@
 
 #include "detail/os/descriptors.hpp"
 #include "detail/os/files.hpp"
-#include "uncancellable.hpp"
+#include "guards.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

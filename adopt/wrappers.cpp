@@ -6,6 +6,7 @@
 #include "detail/os/sockets.hpp"
 #include "detail/os/vsock.hpp"
 #include "functions.hpp"
+#include "guards.hpp"
 #include "ipv4_view.hpp"
 #include "message.hpp"
 #include "passed_sockets.hpp"
@@ -26,18 +27,6 @@ using namespace sd::adopt;
 namespace detail = sd::detail;
 
 namespace {
-
-/// Restores errno on destruction.
-class errno_kept {
- public:
-  errno_kept() = default;
-  errno_kept(const errno_kept&) = delete;
-  errno_kept& operator=(const errno_kept&) = delete;
-  ~errno_kept() { errno = error_; }
-
- private:
-  int error_ = errno;
-};
 
 int failed(int error) noexcept {
   errno = error;
