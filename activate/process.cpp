@@ -278,6 +278,20 @@ bool is_login_shell(const fs::path& shell) {
   return !name.empty() && name != "nologin" && name != "false" && name != "true";
 }
 
+/// Returns the identity of a service. Sets `entry` to that of its user in the database, which stays valid until the
+/// next user is looked up, or to null if there is none.
+identity look_up(const service_unit& service, const passwd*& entry) {
+  auto result = own_identity();
+  entry = nullptr;
+  if (!service.user.empty()) {
+    result.user = user_id("User", service.user);
+    entry = ::getpwuid(result.user);
+    if (entry != nullptr) result.group = entry->pw_gid;
+  }
+  if (!service.group.empty()) result.group = group_id("Group", service.group);
+  return result;
+}
+
 }  // namespace
 
 std::string random_id() {
@@ -306,14 +320,8 @@ void keep_descriptors_from_services() noexcept {
 identity own_identity() noexcept { return {::geteuid(), ::getegid()}; }
 
 identity identity_of(const service_unit& service) {
-  auto result = own_identity();
-  if (!service.user.empty()) {
-    result.user = user_id("User", service.user);
-    const auto* const entry = ::getpwuid(result.user);
-    if (entry != nullptr) result.group = entry->pw_gid;
-  }
-  if (!service.group.empty()) result.group = group_id("Group", service.group);
-  return result;
+  const passwd* ignored = nullptr;
+  return look_up(service, ignored);
 }
 
 process_starter::process_starter(service_unit unit, environment_map inherited, listen_pid pid)
@@ -334,10 +342,10 @@ process_starter::process_starter(service_unit unit, environment_map inherited, l
 void process_starter::resolve_user() {
   has_user_ = !unit_.user.empty() || !unit_.group.empty() || !unit_.supplementary_groups.empty();
   if (!has_user_) return;
-  const auto self = identity_of(unit_);
+  const passwd* entry = nullptr;
+  const auto self = look_up(unit_, entry);
   user_ = self.user;
   group_ = self.group;
-  const auto* const entry = unit_.user.empty() ? nullptr : ::getpwuid(user_);
   if (entry != nullptr) {
     home_ = std::string_view(entry->pw_name) == "nobody" ? "/" : entry->pw_dir;
     variables_["USER"] = entry->pw_name;
